@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The MPI library that mpi4py uses, and the launcher that starts ranks with it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# How long two ranks may take to start and say hello.
+HELLO_S = 60
+HELLO = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+
+
+def library_name(version: str) -> str:
+    """Short name of an MPI library, "mpich-5.0.2", from what ``MPI.Get_library_version`` says."""
+    found = re.match(r"(\D+?)(\d+(?:\.\d+)*)", version)
+    if found is None:
+        raise ValueError(f"no name and version of an MPI library in {version[:60]!r}")
+    name = re.sub(r" v$|version|[^a-z]", "", found[1].lower())
+    return f"{name}-{found[2]}"
+
+
+def library_version() -> str:
+    """First line of what the MPI library that mpi4py loads says about itself."""
+    code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
+    return output([sys.executable, "-c", code]).splitlines()[0]
+
+
+def launcher() -> Path | None:
+    """mpiexec: the one beside this Python if there is one, else the first on PATH."""
+    beside = Path(sys.executable).with_name("mpiexec")
+    if beside.exists():
+        return beside
+    found = shutil.which("mpiexec")
+    return Path(found) if found else None
+
+
+def lines_of_two_ranks(code: str) -> list[str]:
+    """What two ranks started by the launcher print when they run the Python ``code``, sorted."""
+    return sorted(output([str(launcher()), "-n", "2", sys.executable, "-c", code]).split("\n"))
+
+
+def output(command: list[str]) -> str:
+    """Standard output of a short command; ``RuntimeError`` with its messages if it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HELLO_S, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise RuntimeError(f"{' '.join(command)} ended with exit code {done.returncode}: {said[-500:]}")
+    return done.stdout.strip()
