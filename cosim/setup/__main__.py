@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``python -m cosim.setup packages | nest-mpi | wheel FOLDER``: the steps of the Makefile that need more than a line."""
+"""Steps of the Makefile that need more than a line: ``python -m cosim.setup packages | nest-mpi | wheel FOLDER``."""
 
 import argparse
 import subprocess

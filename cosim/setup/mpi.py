@@ -10,6 +10,13 @@ from pathlib import Path
 # How long two ranks may take to start and say hello.
 HELLO_S = 60
 HELLO = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
+# Asked without MPI_Init, which a lone process under Slurm may not be allowed.
+LIBRARY_VERSION = """
+import mpi4py
+mpi4py.rc.initialize = False
+from mpi4py import MPI
+print(MPI.Get_library_version())
+"""
 
 
 def library_name(version: str) -> str:
@@ -23,8 +30,7 @@ def library_name(version: str) -> str:
 
 def library_version() -> str:
     """First line of what the MPI library that mpi4py loads says about itself."""
-    code = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
-    return output([sys.executable, "-c", code]).splitlines()[0]
+    return output([sys.executable, "-c", LIBRARY_VERSION]).splitlines()[0]
 
 
 def launcher() -> Path | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""NEST with MPI, built once per machine from the source distribution on PyPI; and NEST's wheel, without MPI."""
+"""NEST with MPI, built once per machine from the sources on PyPI; and NEST's wheel, which has no MPI."""
 
 import importlib.metadata
 import importlib.util
@@ -59,7 +59,7 @@ def install_mpi_build() -> None:
 
 
 def install_wheel(folder: Path) -> None:
-    """Unpack NEST's wheel, which has no MPI, into ``folder``: first on PYTHONPATH it wins over the installed NEST."""
+    """Unpack NEST's wheel into ``folder``: first on PYTHONPATH it wins over the NEST that is installed."""
     subprocess.run([*PIP, "install", "-q", "--no-deps", "--only-binary", ":all:", "--upgrade",
                     "--target", str(folder), requirement()], check=True)
 
@@ -92,14 +92,14 @@ def build() -> Path:
 def compile_wheel(folder: Path, log: Path) -> None:
     """Let pip build the wheel into ``folder``; all that the compilers say goes to ``log``."""
     jobs = parallel_jobs()
-    print(f"building NEST with MPI from source: about {CPU_MINUTES / jobs:.0f} minutes with {jobs} compilers at a time, "
-          f"once per machine; log in {log}", flush=True)
-    # pip keeps wheels that it built without their settings in mind: without --no-cache-dir one without MPI may come.
-    command = [*PIP, "wheel", "-v", "--no-deps", "--no-cache-dir", "--no-binary", "nest-simulator", requirement(),
-               "--config-settings=cmake.define.with-mpi=ON", "-w", str(folder)]
+    print(f"building NEST with MPI from source, once per machine: about {CPU_MINUTES / jobs:.0f} minutes with "
+          f"{jobs} compilers at a time; log in {log}", flush=True)
+    # pip's cache does not tell wheels by their settings, so without --no-cache-dir it may hand out one without MPI.
+    command = [*PIP, "wheel", "-v", "--no-deps", "--no-cache-dir", "--no-binary", "nest-simulator",
+               "--config-settings=cmake.define.with-mpi=ON", "--wheel-dir", str(folder), requirement()]
     with log.open("w") as sink:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-                                   env=build_environment(jobs))
+        process = subprocess.Popen(command, env=build_environment(jobs),
+                                   stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)
         watch(process, log)
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])

@@ -30,8 +30,9 @@ def has_header(header: str) -> bool:
     """Whether the C++ compiler finds ``header``, wherever it looks (system folders, CPATH of a module)."""
     if shutil.which("g++") is None:
         return False
-    source = f"#include <{header}>\n"
-    return subprocess.run(["g++", "-E", "-x", "c++", "-"], input=source, capture_output=True, text=True).returncode == 0
+    preprocess = ["g++", "-E", "-x", "c++", "-"]
+    done = subprocess.run(preprocess, input=f"#include <{header}>\n", capture_output=True, text=True)
+    return done.returncode == 0
 
 
 def has_python_headers() -> bool:
@@ -69,22 +70,21 @@ def ensure(packages: tuple[Package, ...]) -> None:
     if not may_install():
         raise MissingPackages(how_to_install(names))
     install(names)
-    still = missing(packages)
-    if still:
-        raise MissingPackages(f"apt-get installed {' '.join(names)}, but what {' '.join(still)} brings is not found")
+    if still := missing(packages):
+        raise MissingPackages(f"apt-get installed {' '.join(names)}, but not found after it: what {still} bring")
 
 
 def how_to_install(names: list[str]) -> str:
     """One message: what is missing and what to type."""
     return (f"cosim needs system packages that are missing here: {', '.join(names)}. On Debian or Ubuntu type\n"
             f"    sudo apt-get install {' '.join(names)}\n"
-            "and then the same make command again; elsewhere install what your system calls them.")
+            "and then the same command again; elsewhere install what your system calls them.")
 
 
 def install(names: list[str]) -> None:
     """Install Debian packages, waiting for another apt-get to end if there is one."""
     print(f"installing system packages: {' '.join(names)}", flush=True)
-    apt = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
+    apt = ["apt-get", "-qq", "-o", "Dpkg::Use-Pty=0", "-o", "DPkg::Lock::Timeout=600"]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     # Lists of packages may be old or absent; whether they were enough shows in the installation.
     subprocess.run([*apt, "update"], env=environment, stdin=subprocess.DEVNULL)
