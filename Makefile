@@ -40,8 +40,8 @@ clean: ## remove the environments of this clone; built NEST wheels stay in the u
 
 # pip leaves a NEST of the right version alone, so the build with MPI stays when this runs again.
 $(VENV)/.setup: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "cosim needs Python 3.11 (PyBullet has no wheels for later ones), found:" \
-	    "$$(python3 --version 2>&1). Install it, or say where it is: make setup PYTHON=/path/to/python3.11" >&2; \
+	@test -n "$(PYTHON)" || { echo "cosim needs Python 3.11 (PyBullet has no wheels for later ones), found" \
+	    "$$(python3 --version 2>&1). Install it, or name one: make setup PYTHON=/path/to/python3.11" >&2; \
 	    exit 1; }
 	$(PYTHON) -m cosim.setup packages
 	$(PYTHON) -m venv $(VENV)

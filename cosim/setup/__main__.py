@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Steps of the Makefile that need more than a line: ``python -m cosim.setup packages | nest-mpi | wheel FOLDER``."""
+"""Steps of the Makefile: ``python -m cosim.setup packages | nest-mpi | wheel FOLDER``."""
 
 import argparse
 import subprocess

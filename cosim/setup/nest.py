@@ -92,9 +92,9 @@ def build() -> Path:
 def compile_wheel(folder: Path, log: Path) -> None:
     """Let pip build the wheel into ``folder``; all that the compilers say goes to ``log``."""
     jobs = parallel_jobs()
-    print(f"building NEST with MPI from source, once per machine: about {CPU_MINUTES / jobs:.0f} minutes with "
-          f"{jobs} compilers at a time; log in {log}", flush=True)
-    # pip's cache does not tell wheels by their settings, so without --no-cache-dir it may hand out one without MPI.
+    print(f"building NEST with MPI from source, once per machine: about {CPU_MINUTES / jobs:.0f} minutes "
+          f"with {jobs} compilers at a time; log in {log}", flush=True)
+    # pip's cache does not tell wheels by their settings: without --no-cache-dir one without MPI may come out.
     command = [*PIP, "wheel", "-v", "--no-deps", "--no-cache-dir", "--no-binary", "nest-simulator",
                "--config-settings=cmake.define.with-mpi=ON", "--wheel-dir", str(folder), requirement()]
     with log.open("w") as sink:
@@ -103,7 +103,7 @@ def compile_wheel(folder: Path, log: Path) -> None:
         watch(process, log)
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-        raise BuildFailed(f"{tail}\nbuilding NEST with MPI failed with exit code {process.returncode}; log: {log}")
+        raise BuildFailed(f"{tail}\nbuilding NEST with MPI ended with exit code {process.returncode}; log: {log}")
 
 
 def build_environment(jobs: int) -> dict[str, str]:
@@ -141,5 +141,5 @@ def check() -> None:
     """Raise ``BuildFailed`` unless two ranks under the launcher are two processes for NEST."""
     lines = mpi.lines_of_two_ranks(TWO_RANKS)
     if lines.count("NEST counts 2") != 2:
-        raise BuildFailed(f"NEST with MPI does not see 2 processes under {mpi.launcher()} -n 2; it printed {lines}")
-    print(f"NEST with MPI works: 2 processes under {mpi.launcher()} -n 2")
+        raise BuildFailed(f"NEST with MPI does not count 2 processes under {mpi.launcher()} -n 2: {lines}")
+    print(f"NEST with MPI counts 2 processes under {mpi.launcher()} -n 2")

@@ -71,12 +71,12 @@ def ensure(packages: tuple[Package, ...]) -> None:
         raise MissingPackages(how_to_install(names))
     install(names)
     if still := missing(packages):
-        raise MissingPackages(f"apt-get installed {' '.join(names)}, but not found after it: what {still} bring")
+        raise MissingPackages(f"apt-get ended well, but what these packages bring is not found: {', '.join(still)}")
 
 
 def how_to_install(names: list[str]) -> str:
     """One message: what is missing and what to type."""
-    return (f"cosim needs system packages that are missing here: {', '.join(names)}. On Debian or Ubuntu type\n"
+    return (f"cosim needs system packages that are missing: {', '.join(names)}. On Debian or Ubuntu type\n"
             f"    sudo apt-get install {' '.join(names)}\n"
             "and then the same command again; elsewhere install what your system calls them.")
 
