@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Network tables become NEST nodes and connections: create, connect, drive, in this order.
 
-Three functions so that the caller can time the phases and count synapses before devices. Each is called on all
-brain ranks with the same arguments and communicates only inside NEST. ``nest`` is the imported module: its
-communicator, resolution, virtual processes and ``rng_seed`` are set by the caller before ``create``.
+Three functions so that the caller can time the phases and count synapses before devices. Each is called on
+all brain ranks with the same arguments and communicates only inside NEST. ``nest`` is the imported module;
+its communicator, resolution, virtual processes and ``rng_seed`` are set by the caller before ``create``.
 """
 
 from collections import Counter
@@ -18,10 +18,10 @@ NodeCollection = Any  # NEST's type; this module does not import NEST
 
 @dataclass
 class Built:
-    """What stands in NEST so far, by population name; synapse counts are of this rank and without drives.
+    """What stands in NEST so far, by population name.
 
-    ``local_synapses`` has one count per projection, in the order of ``network.projections``; the sum over ranks
-    is the caller's.
+    ``local_synapses`` has one count per projection, in the order of ``network.projections``: synapses onto
+    neurons of this rank, without drives. The sum over ranks is the caller's.
     """
 
     network: Network
@@ -30,7 +30,7 @@ class Built:
     generators: dict[str, list[NodeCollection]] = field(default_factory=dict)
 
     def local_synapses_by_region(self) -> dict[str, int]:
-        """Synapses of this rank by the region of their target; regions without any have 0."""
+        """After ``connect``: synapses of this rank by the region of their target; 0 for one without any."""
         counts = Counter({population.region: 0 for population in self.network.populations})
         for projection, synapses in zip(self.network.projections, self.local_synapses, strict=True):
             counts[self.network.by_name[projection.target].region] += synapses
@@ -48,7 +48,7 @@ def create(network: Network, nest: ModuleType, seed: int) -> Built:
 
 def _create(population: Population, nest: ModuleType, seed: int) -> NodeCollection:
     grid = population.grid
-    # The extent is always given: NEST's own choice is zero for a single plane and another period when wrapped.
+    # Without an extent NEST takes the span rounded up to whole mm: 0 for a single plane, 1 for a patch.
     positions = nest.spatial.free(
         grid.positions_mm.tolist(), extent=list(grid.extent_mm), edge_wrap=grid.wrapped
     )

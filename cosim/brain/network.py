@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A spiking network as tables: populations, projections between them, drives.
 
-Pure data, the same on all ranks; nothing here imports NEST. ``cosim.brain.build`` turns a network into NEST
-nodes and connections. Lengths are in mm, times in ms, potentials in mV; weights are in the unit of the target's
-neuron model (nS for conductance-based cells) and a negative weight is inhibitory.
+Pure data, the same on all ranks; nothing here imports NEST. ``cosim.brain.build`` turns a network into
+NEST nodes and connections. Lengths are in mm, times in ms, potentials in mV; weights are in the unit of the
+target's neuron model (nS for conductance-based cells) and a negative weight is inhibitory.
 """
 
 import math
@@ -28,7 +28,10 @@ class NetworkError(ValueError):
 
 @dataclass(frozen=True)
 class Axis:
-    """``count`` equally spaced planes from ``low_mm`` to ``high_mm``, both included; one plane lies at ``low_mm``."""
+    """``count`` equally spaced planes from ``low_mm`` to ``high_mm``, both included.
+
+    A single plane lies at ``low_mm``.
+    """
 
     count: int
     low_mm: float
@@ -51,7 +54,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grid:
-    """A regular grid in a box of ``extent_mm`` about its centre; ``wrapped`` joins opposite faces of the box."""
+    """A regular grid in a box of ``extent_mm`` about its centre; ``wrapped`` joins opposite faces."""
 
     axes: tuple[Axis, ...]
     extent_mm: tuple[float, ...]
@@ -129,10 +132,10 @@ class Box:
 
 @dataclass(frozen=True)
 class GaussianBernoulli:
-    """Each pair is joined with probability p_center * exp(-(dx^2 + dy^2) / (2 sigma_mm^2)); no neuron to itself.
+    """Each pair is joined with probability p_center * exp(-(dx^2 + dy^2) / (2 sigma_mm^2)); no autapses.
 
-    Without a mask every ordered pair is offered once. A mask wider than a wrapped target grid offers a pair once
-    or twice per axis, each time with the probability of its nearest image, as NEST does with
+    Without a mask every ordered pair is offered once. A mask wider than a wrapped target grid offers a pair
+    once or twice per axis, each time with the probability of its nearest image, as NEST does with
     ``allow_oversized_mask`` (see ``offers``).
     """
 
@@ -140,27 +143,42 @@ class GaussianBernoulli:
     sigma_mm: float
     mask: Box | None = None
 
+    def problems(self) -> Iterator[str]:
+        """What is wrong with the numbers, one message each."""
+        if not 0 <= self.p_center <= 1:
+            yield f"p_center is {self.p_center}, must lie in [0, 1]"
+        if not 0 < self.sigma_mm < math.inf:
+            yield f"sigma_mm is {self.sigma_mm}, must be above 0"
+
     def expected_synapses(self, source: Population, target: Population) -> float:
-        """The exact mean of the number of synapses: the kernel is a product over axes, so its sums are too."""
-        all_pairs = selves = self.p_center
-        for number, (sources, targets) in enumerate(zip(source.grid.axes, target.grid.axes, strict=True)):
+        """The exact mean number of synapses; the kernel is a product over axes, so its sum is too."""
+        pairs = selves = self.p_center
+        for number in range(len(target.grid.axes)):
             offered = self.offers(source.grid, target.grid, number)
-            distance_mm = _nearest(targets.planes_mm[:, None] - sources.planes_mm, target.grid, number)
-            in_plane = number < 2
-            kernel = np.exp(-(distance_mm**2) / (2 * self.sigma_mm**2)) if in_plane else 1.0
-            all_pairs *= float(np.sum(offered * kernel))
+            kernel = self._kernel(source.grid, target.grid, number)
+            pairs *= float(np.sum(offered * kernel))
             selves *= float(np.trace(offered))
-        return all_pairs - selves if source.name == target.name else all_pairs
+        return pairs - selves if source.name == target.name else pairs
+
+    def _kernel(self, source: Grid, target: Grid, number: int) -> np.ndarray:
+        """The factor of one axis in the probability, shape (targets, sources); depth does not count."""
+        distance_mm = target.axes[number].planes_mm[:, None] - source.axes[number].planes_mm
+        if number > 1:
+            return np.ones_like(distance_mm)
+        if target.wrapped:
+            period_mm = target.extent_mm[number]
+            distance_mm -= period_mm * np.round(distance_mm / period_mm)
+        return np.exp(-(distance_mm**2) / (2 * self.sigma_mm**2))
 
     def offers(self, source: Grid, target: Grid, number: int) -> np.ndarray:
-        """How often axis ``number`` offers each (target plane, source plane): integers, shape (targets, sources).
+        """How often axis ``number`` offers each pair of planes: integers, shape (targets, sources).
 
-        Follows NEST 3.10 (ntree_impl.h, masked_iterator): sources are folded into one period of the target's
-        length that starts at the lower edge of the source's box; the mask around a target is laid down with its
-        lower edge in that period, and once more one period below if it sticks out at the top. Where planes fall
-        onto a mask's edge the count depends on the last bit, so the order of operations is NEST's too.
+        Follows NEST 3.10 (ntree_impl.h, masked_iterator): sources are folded into one period of the target
+        that starts at the lower edge of the source's box; the mask around a target is laid down with its
+        lower edge in that period, and once more one period below if it sticks out at the top. Where planes
+        fall onto a mask's edge the last bit decides, so the order of operations is NEST's too.
         """
-        sources_mm, targets_mm = source.axes[number].planes_mm, target.axes[number].planes_mm
+        targets_mm, sources_mm = target.axes[number].planes_mm, source.axes[number].planes_mm
         if self.mask is None:
             return np.ones((targets_mm.size, sources_mm.size), dtype=int)
         # Seen from the target the mask holds the displacements to its sources, so it is mirrored.
@@ -181,14 +199,6 @@ def _inside(sources_mm: np.ndarray, anchors_mm: np.ndarray, low_mm: float, high_
     return ((low_mm <= shift_mm) & (shift_mm <= high_mm)).astype(int)
 
 
-def _nearest(displacement_mm: np.ndarray, target: Grid, number: int) -> np.ndarray:
-    """Displacement to the nearest image: a wrapped target repeats with its extent."""
-    if not target.wrapped:
-        return displacement_mm
-    period_mm = target.extent_mm[number]
-    return displacement_mm - period_mm * np.round(displacement_mm / period_mm)
-
-
 @dataclass(frozen=True)
 class Projection:
     """Synapses from one population onto another, or onto itself."""
@@ -203,7 +213,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Drive:
-    """Poisson spikes of ``rate_hz`` from ``start_ms`` on, an independent train for every neuron of a population."""
+    """Poisson spikes of ``rate_hz`` from ``start_ms`` on, an independent train for every neuron."""
 
     population: str
     rate_hz: float
@@ -237,10 +247,9 @@ class Network:
 
 def expected_synapses(network: Network) -> np.ndarray:
     """Exact mean number of synapses of each projection, shape (projections,); drives are not counted."""
-    population = network.by_name
-    return np.array(
-        [each.rule.expected_synapses(population[each.source], population[each.target]) for each in network.projections]
-    )
+    ends = [(network.by_name[each.source], network.by_name[each.target]) for each in network.projections]
+    rules = [each.rule for each in network.projections]
+    return np.array([rule.expected_synapses(*pair) for rule, pair in zip(rules, ends, strict=True)])
 
 
 # What can be wrong with the tables
@@ -257,7 +266,7 @@ def _population_problems(network: Network) -> Iterator[str]:
             yield f"{where}: is empty (grid {counts}), must have at least 1 neuron"
         for number, (axis, extent_mm) in enumerate(zip(grid.axes, grid.extent_mm, strict=True)):
             if not extent_mm > axis.span_mm:
-                yield f"{where}: extent {extent_mm} mm of axis {number} must be above its span {axis.span_mm} mm"
+                yield f"{where}: extent_mm[{number}] is {extent_mm}, must be above the span {axis.span_mm} mm"
 
 
 def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str]:
@@ -265,11 +274,8 @@ def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str
         where = f"projection {number} ({projection.source} -> {projection.target})"
         for end, name in (("source", projection.source), ("target", projection.target)):
             yield from _name_problems(network, f"{where}: {end}", name)
-        rule = projection.rule
-        if not 0 <= rule.p_center <= 1:
-            yield f"{where}: p_center is {rule.p_center}, must lie in [0, 1]"
-        if not rule.sigma_mm > 0:
-            yield f"{where}: sigma_mm is {rule.sigma_mm}, must be above 0"
+        for problem in projection.rule.problems():
+            yield f"{where}: {problem}"
         yield from _delay_problems(where, projection.delay_ms, resolution_ms)
 
 
@@ -280,7 +286,8 @@ def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:
         if not 0 <= drive.rate_hz < math.inf:
             yield f"{where}: rate_hz is {drive.rate_hz}, must be 0 or more"
         if not (drive.start_ms >= 0 and _is_multiple(drive.start_ms, resolution_ms)):
-            yield f"{where}: start_ms is {drive.start_ms}, must be 0 or a multiple of the resolution {resolution_ms} ms"
+            allowed = f"must be 0 or a positive multiple of the resolution {resolution_ms} ms"
+            yield f"{where}: start_ms is {drive.start_ms}, {allowed}"
         yield from _delay_problems(where, drive.delay_ms, resolution_ms)
 
 
@@ -291,7 +298,8 @@ def _name_problems(network: Network, where: str, name: str) -> Iterator[str]:
 
 def _delay_problems(where: str, delay_ms: float, resolution_ms: float) -> Iterator[str]:
     if not (delay_ms > 0 and _is_multiple(delay_ms, resolution_ms)):
-        yield f"{where}: delay_ms is {delay_ms}, must be a positive multiple of the resolution {resolution_ms} ms"
+        allowed = f"must be a positive multiple of the resolution {resolution_ms} ms"
+        yield f"{where}: delay_ms is {delay_ms}, {allowed}"
 
 
 def _is_multiple(value: float, unit: float) -> bool:

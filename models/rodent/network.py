@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The rodent brain of Feldotto et al. 2022 as network tables; all numbers are in the files beside this one."""
+"""The rodent brain of Feldotto et al. 2022 as network tables; the numbers are in the files beside it."""
 
 import csv
 import tomllib
@@ -21,7 +21,8 @@ from cosim.brain.network import (
 
 HERE = Path(__file__).parent
 VARIANTS = ("as_run", "clean")
-PATCH_MM = (0.1, 1.0)  # below, whole layers are left without cells; above, there is no reference to check against
+# Below, populations shrink to single columns of cells and vanish; above, nothing was published.
+PATCH_MM = (0.1, 1.0)
 # NEST 3.0, which ran the benchmark, put free positions into a box 0.1 mm larger on every side.
 MARGIN_MM = 0.2
 
@@ -29,10 +30,10 @@ MARGIN_MM = 0.2
 def network(regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25) -> Network:
     """The tables of some regions for a square patch of side ``patch_mm``; the full sheet is 1 mm.
 
-    ``as_run`` is what the published benchmark built: wrapped sheets, where a mask wider than the sheet offers a
-    pair up to eight times. ``clean`` is what the tables say: a bounded patch, each ordered pair offered once.
-    Probabilities do not change with the patch, so the in-degree falls with it. Raises ValueError for an unknown
-    region or variant and for a patch outside 0.1 to 1.0 mm.
+    ``as_run`` is what the published benchmark built: wrapped sheets, where a mask wider than the sheet offers
+    a pair up to eight times. ``clean`` is what the tables say: a bounded patch, each ordered pair offered
+    once. Probabilities do not change with the patch, so the in-degree falls with it. Raises ValueError with
+    all problems for an unknown region or variant and for a patch outside 0.1 to 1.0 mm.
     """
     tables = tomllib.loads((HERE / "regions.toml").read_text())
     _check(regions, variant, patch_mm, tuple(tables))
@@ -67,7 +68,9 @@ def _rows(file_name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
-def _population(row: dict[str, str], region_name: str, region: dict, patch_mm: float, wrapped: bool) -> Population:
+def _population(
+    row: dict[str, str], region_name: str, region: dict, patch_mm: float, wrapped: bool
+) -> Population:
     parameters = region["parameters"] | region["cell_types"][row["cell_type"]]
     axes = _axes(region, region["layers"][row["layer"]], float(row["density_per_mm2"]), patch_mm)
     extent_mm = tuple(axis.span_mm + MARGIN_MM for axis in axes)

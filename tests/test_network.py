@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Network tables: positions, expectations against brute force, and what check() finds."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from cosim.brain.network import (
+    Axis,
+    Box,
+    Constant,
+    Drive,
+    GaussianBernoulli,
+    Grid,
+    Network,
+    NetworkError,
+    Population,
+    Projection,
+    UniformOnce,
+    expected_synapses,
+)
+
+RESOLUTION_MS = 0.1
+
+
+def population(name, counts=(3, 2, 2), wrapped=False):
+    axes = tuple(Axis(count, -0.1 * number, 0.2) for number, count in enumerate(counts, start=1))
+    extent_mm = tuple(axis.span_mm + 0.2 for axis in axes)
+    grid = Grid(axes, extent_mm, wrapped)
+    return Population(name, "R", "L", "E", "iaf_cond_alpha", {"C_m": 250.0}, grid, UniformOnce(-70.0, -50.0))
+
+
+def network(rule, wrapped=False):
+    a, b = population("A", (3, 2, 2), wrapped), population("B", (4, 3, 1), wrapped)
+    pairs = product("AB", "AB")
+    projections = tuple(Projection(source, target, rule, Constant(1.0), 1.5) for source, target in pairs)
+    return Network((a, b), projections, (Drive("A", 800.0, 4.5, 1.5, 50.0),))
+
+
+def test_positions_run_fastest_along_the_last_axis():
+    grid = Grid((Axis(2, 0.0, 1.0), Axis(3, 0.0, 2.0)), (1.2, 2.2), wrapped=False)
+    assert grid.size == 6
+    np.testing.assert_array_equal(grid.positions_mm, [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]])
+
+
+def test_single_plane_lies_at_the_low_end():
+    axis = Axis(1, -0.7, -0.5)
+    assert axis.planes_mm.tolist() == [-0.7]
+    assert axis.span_mm == 0.0
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_expectation_without_mask_is_the_sum_over_pairs(wrapped):
+    rule = GaussianBernoulli(0.8, 0.15)
+    tables = network(rule, wrapped)
+    by_hand = []
+    for projection in tables.projections:
+        source, target = tables.by_name[projection.source].grid, tables.by_name[projection.target].grid
+        d_mm = (target.positions_mm[:, None] - source.positions_mm)[..., :2]
+        if wrapped:
+            period_mm = np.array(target.extent_mm[:2])
+            d_mm -= period_mm * np.round(d_mm / period_mm)
+        p = 0.8 * np.exp(-np.sum(d_mm**2, axis=-1) / (2 * 0.15**2))
+        by_hand.append(p.sum() - (np.trace(p) if projection.source == projection.target else 0))
+    np.testing.assert_allclose(expected_synapses(tables), by_hand, rtol=1e-12)
+
+
+def test_bounded_mask_cuts_displacements():
+    rule = GaussianBernoulli(1.0, 1e6, Box((0.0, -9.0, -9.0), (0.12, 9.0, 9.0)))
+    grid = population("A", (3, 1, 1)).grid
+    # Planes at -0.1, 0.05, 0.2: a target is joined with sources at most 0.12 mm to its left.
+    np.testing.assert_array_equal(rule.offers(grid, grid, 0), np.eye(3))
+
+
+def test_oversized_mask_offers_once_or_twice_per_axis():
+    rule = GaussianBernoulli(1.0, 0.1, Box((-1.0, -1.0, -2.0), (1.0, 1.0, 2.0)))
+    grid = population("A", (5, 4, 3), wrapped=True).grid
+    for number in range(3):
+        offered = rule.offers(grid, grid, number)
+        assert set(np.unique(offered)) == {1, 2}
+
+
+def test_mask_narrower_than_a_wrapped_grid_offers_at_most_once():
+    rule = GaussianBernoulli(1.0, 0.1, Box((-0.11, -1.0, -2.0), (0.11, 1.0, 2.0)))
+    grid = Grid((Axis(5, -0.2, 0.2), Axis(1, 0.0, 0.0), Axis(1, 0.0, 0.0)), (0.5, 0.2, 0.2), wrapped=True)
+    # A ring of five planes 0.1 mm apart: each sees itself and its two neighbours.
+    ring = np.eye(5) + np.roll(np.eye(5), 1, axis=0) + np.roll(np.eye(5), -1, axis=0)
+    np.testing.assert_array_equal(rule.offers(grid, grid, 0), ring)
+
+
+def test_initial_potential_depends_on_name_and_seed_only():
+    rule = UniformOnce(-70.0, -50.0)
+    assert rule.draw_mv("A", 1) == rule.draw_mv("A", 1)
+    values = {rule.draw_mv(name, seed) for name in ("A", "B", "M1_L1_ENGC") for seed in range(20)}
+    assert len(values) == 60
+    assert all(-70.0 <= value < -50.0 for value in values)
+
+
+def test_check_accepts_a_sound_network():
+    network(GaussianBernoulli(1.0, 0.1)).check(RESOLUTION_MS)
+
+
+def test_check_names_all_problems_together():
+    sound = network(GaussianBernoulli(1.0, 0.1))
+    tables = Network(
+        (*sound.populations, population("empty", (0, 2, 2)), population("A")),
+        (
+            Projection("nowhere", "A", GaussianBernoulli(1.5, 0.1), Constant(1.0), -1.5),
+            Projection("A", "B", GaussianBernoulli(0.5, 0.0), Constant(1.0), 1.55),
+        ),
+        (Drive("elsewhere", -1.0, 4.5, 0.0, -5.0),),
+    )
+    with pytest.raises(NetworkError) as caught:
+        tables.check(RESOLUTION_MS)
+    assert caught.value.problems == [
+        "population A: listed 2 times, names must be unique",
+        "population empty: is empty (grid 0 x 2 x 2), must have at least 1 neuron",
+        "projection 0 (nowhere -> A): source 'nowhere' is no population; there are A, B, empty",
+        "projection 0 (nowhere -> A): p_center is 1.5, must lie in [0, 1]",
+        "projection 0 (nowhere -> A): delay_ms is -1.5, must be a positive multiple of the resolution 0.1 ms",
+        "projection 1 (A -> B): sigma_mm is 0.0, must be above 0",
+        "projection 1 (A -> B): delay_ms is 1.55, must be a positive multiple of the resolution 0.1 ms",
+        "drive 0 (elsewhere): population 'elsewhere' is no population; there are A, B, empty",
+        "drive 0 (elsewhere): rate_hz is -1.0, must be 0 or more",
+        "drive 0 (elsewhere): start_ms is -5.0, must be 0 or a positive multiple of the resolution 0.1 ms",
+        "drive 0 (elsewhere): delay_ms is 0.0, must be a positive multiple of the resolution 0.1 ms",
+    ]
+    assert str(caught.value) == "\n".join(caught.value.problems)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_check_refuses_what_is_not_a_number(bad):
+    sound = network(GaussianBernoulli(1.0, 0.1))
+    first = replace(sound.projections[0], rule=GaussianBernoulli(bad, bad), delay_ms=bad)
+    drive = Drive("A", bad, 4.5, bad, bad)
+    with pytest.raises(NetworkError) as caught:
+        replace(sound, projections=(first,), drives=(drive,)).check(RESOLUTION_MS)
+    assert len(caught.value.problems) == 6
+
+
+def test_check_refuses_an_extent_that_does_not_hold_the_grid():
+    sound = network(GaussianBernoulli(1.0, 0.1))
+    tight = replace(sound.populations[0].grid, extent_mm=(0.1, 0.6, 0.7))
+    tables = replace(sound, populations=(replace(sound.populations[0], grid=tight), sound.populations[1]))
+    with pytest.raises(NetworkError, match=r"population A: extent_mm\[0\] is 0.1, must be above the span 0.3"):
+        tables.check(RESOLUTION_MS)

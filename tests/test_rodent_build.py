@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""M1 built in NEST: counts against the exact expectation, weights, drives, and what the seed decides.
+
+Each build runs in a process of its own: NEST is one global kernel, and under an MPI launcher it must not start
+before the communicator is handed over.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cosim.brain.network import expected_synapses
+from models.rodent.network import network
+
+ROOT = Path(__file__).parents[1]
+LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "OMPI_", "MPI_LOCALNRANKS", "MPI_LOCALRANKID")
+
+BUILD = """
+import json, sys, zlib
+import nest
+import numpy as np
+from cosim.brain import build
+from models.rodent.network import network
+
+variant, patch_mm, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+nest.verbosity = nest.VerbosityLevel.ERROR
+nest.local_num_threads = 2
+nest.rng_seed = seed
+tables = network(variant=variant, patch_mm=patch_mm)
+built = build.create(tables, nest, seed)
+build.connect(built, nest)
+before_drives = nest.num_connections
+build.drive(built, nest)
+
+def synapses(source, target):
+    return nest.GetConnections(built.nodes[source], built.nodes[target]).get(["source", "target", "weight"])
+
+sample = synapses("M1_L5A_CS", "M1_L5B_CC")
+own = synapses("M1_L1_ENGC", "M1_L1_ENGC")
+print(json.dumps({
+    "neurons": sum(len(nodes) for nodes in built.nodes.values()),
+    "by_projection": built.local_synapses,
+    "by_region": built.local_synapses_by_region(),
+    "before_drives": before_drives,
+    "drive_links": nest.num_connections - before_drives,
+    "sample": zlib.crc32(np.array([sample["source"], sample["target"]]).tobytes()),
+    "log_weights": np.log(sample["weight"]).tolist(),
+    "autapses": sum(s == t for s, t in zip(own["source"], own["target"])),
+    "v_m": {name: sorted(set(nodes.get("V_m"))) for name, nodes in built.nodes.items()},
+    "g_l": {name: sorted(set(nodes.get("g_L"))) for name, nodes in built.nodes.items()},
+    "first_position": list(nest.GetPosition(built.nodes["M1_L1_ENGC"][0])),
+    "starts": {name: each.get("start") for name, (each,) in built.generators.items()},
+}))
+"""
+
+
+def build(variant, patch_mm, seed):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(LAUNCHER_VARIABLES)}
+    environment |= {"PYTHONPATH": str(ROOT), "PYNEST_QUIET": "1"}
+    command = [sys.executable, "-c", BUILD, variant, str(patch_mm), str(seed)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def small():
+    """M1 clean on 0.15 mm: 1,300 neurons, under two seconds."""
+    return build("clean", 0.15, 1)
+
+
+def test_all_nodes_and_links_are_there(small):
+    tables = network(variant="clean", patch_mm=0.15)
+    assert small["neurons"] == sum(population.size for population in tables.populations)
+    assert small["drive_links"] == small["neurons"]
+    assert small["by_region"] == {"M1": sum(small["by_projection"])} == {"M1": small["before_drives"]}
+    assert small["autapses"] == 0
+
+
+def test_parameters_positions_and_starts_arrive(small):
+    tables = network(variant="clean", patch_mm=0.15)
+    for name, population in tables.by_name.items():
+        assert small["v_m"][name] == [population.v_m.draw_mv(name, seed=1)]
+        assert small["g_l"][name] == [population.parameters["g_L"]]
+    assert small["first_position"] == tables.by_name["M1_L1_ENGC"].grid.positions_mm[0].tolist()
+    assert small["starts"] == {drive.population: drive.start_ms for drive in tables.drives}
+
+
+def test_lognormal_weights(small):
+    log_weights = np.array(small["log_weights"])
+    assert log_weights.mean() == pytest.approx(-0.72, abs=5 / np.sqrt(log_weights.size))
+    assert log_weights.std() == pytest.approx(1.0, abs=5 / np.sqrt(2 * log_weights.size))
+
+
+def test_the_seed_decides_the_connections(small):
+    assert build("clean", 0.15, 1) == small
+    other = build("clean", 0.15, 2)
+    assert other["sample"] != small["sample"]
+    assert other["v_m"] != small["v_m"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["as_run", "clean"])
+def test_synapses_of_m1_at_a_quarter_millimetre(variant):
+    built = build(variant, 0.25, 1)
+    expected = expected_synapses(network(variant=variant, patch_mm=0.25))
+    assert sum(built["by_projection"]) == pytest.approx(expected.sum(), rel=1e-3)
+    # Six standard deviations for each of 226 projections; a Bernoulli count varies less than its mean.
+    assert np.max(np.abs(built["by_projection"] - expected) / np.sqrt(expected)) < 6
