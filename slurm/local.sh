@@ -5,8 +5,8 @@
 #   slurm/local.sh start [NODES] [CPUS]   NODES virtual nodes (2) with CPUS cores each (as many as there are)
 #   slurm/local.sh stop                   end its daemons and remove its files
 #
-# Needs the packages slurm-wlm and munge. All files lie in one folder; a Slurm that this machine may already have
-# keeps its configuration, its ports and its munge. Commands find this Slurm by its configuration file:
+# Needs the packages slurm-wlm and munge. All files lie in one folder; a Slurm that this machine may already
+# have keeps its configuration, its ports and its munge. Commands find this one by its configuration file:
 #
 #   export SLURM_CONF=/tmp/cosim-slurm-0/slurm.conf     (`start` prints the path)
 set -euo pipefail

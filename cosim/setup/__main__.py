@@ -19,7 +19,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         run(args)
-    except (packages.MissingPackages, nest.BuildFailed, subprocess.CalledProcessError) as problem:
+    except (packages.MissingPackages, RuntimeError, subprocess.CalledProcessError) as problem:
         print(problem, file=sys.stderr)
         return 1
     return 0

@@ -30,7 +30,8 @@ def library_name(version: str) -> str:
 
 def library_version() -> str:
     """First line of what the MPI library that mpi4py loads says about itself."""
-    return output([sys.executable, "-c", LIBRARY_VERSION]).splitlines()[0]
+    first = output([sys.executable, "-c", LIBRARY_VERSION]).splitlines()[0]
+    return " ".join(first.split())
 
 
 def launcher() -> Path | None:
@@ -42,6 +43,13 @@ def launcher() -> Path | None:
     return Path(found) if found else None
 
 
+def launcher_version() -> str:
+    """Version of the launcher, "5.0.2": of MPICH's Hydra the line "Version:", of others the first number with dots."""
+    said = output([str(launcher()), "--version"])
+    found = re.search(r"\d+(\.\d+)+", said)
+    return found[0] if found else said.splitlines()[0]
+
+
 def lines_of_two_ranks(code: str) -> list[str]:
     """What two ranks started by the launcher print when they run the Python ``code``, sorted."""
     return sorted(output([str(launcher()), "-n", "2", sys.executable, "-c", code]).split("\n"))
@@ -49,7 +57,10 @@ def lines_of_two_ranks(code: str) -> list[str]:
 
 def output(command: list[str]) -> str:
     """Standard output of a short command; ``RuntimeError`` with its messages if it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=HELLO_S, stdin=subprocess.DEVNULL)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HELLO_S, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired as problem:
+        raise RuntimeError(f"{' '.join(command)} did not end within {HELLO_S} s") from problem
     if done.returncode:
         said = (done.stderr or done.stdout).strip()
         raise RuntimeError(f"{' '.join(command)} ended with exit code {done.returncode}: {said[-500:]}")

@@ -25,7 +25,7 @@ PROGRESS = re.compile(r"\[(\d+/\d+|\s*\d+%)\]")
 TWO_RANKS = "from mpi4py import MPI; import nest; print('NEST counts', nest.num_processes)"
 
 
-class BuildFailed(Exception):
+class BuildFailed(RuntimeError):
     """NEST could not be built, or the build does not work under the launcher."""
 
 
@@ -103,7 +103,7 @@ def compile_wheel(folder: Path, log: Path) -> None:
         watch(process, log)
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-        raise BuildFailed(f"{tail}\nbuilding NEST with MPI ended with exit code {process.returncode}; log: {log}")
+        raise BuildFailed(f"{tail}\nNEST with MPI: the build ended with exit code {process.returncode}; log: {log}")
 
 
 def build_environment(jobs: int) -> dict[str, str]:

@@ -71,7 +71,7 @@ def ensure(packages: tuple[Package, ...]) -> None:
         raise MissingPackages(how_to_install(names))
     install(names)
     if still := missing(packages):
-        raise MissingPackages(f"apt-get ended well, but what these packages bring is not found: {', '.join(still)}")
+        raise MissingPackages(f"still not found after apt-get install: what these bring: {', '.join(still)}")
 
 
 def how_to_install(names: list[str]) -> str:
