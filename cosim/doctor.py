@@ -22,7 +22,7 @@ class Check:
 
     name: str
     look: Callable[[], tuple[str, str]]
-    """Returns what is there and what to know about it; raises RuntimeError or ImportError if it is not there."""
+    """Returns what is there and a remark on it; raises RuntimeError or ImportError if it is not there."""
     cure: str
     """What to do when it is not there."""
     needed: bool = True
@@ -98,14 +98,14 @@ def look_at_slurm() -> tuple[str, str]:
 CHECKS = (
     Check("Python", look_at_python, "needs 3.11: make clean, then make setup PYTHON=/path/to/python3.11"),
     Check("MPI library", look_at_mpi, "make setup, or pip install mpi4py mpich"),
-    Check("MPI launcher", look_at_launcher, "use the mpiexec of the MPI library above: pip install mpich brings both"),
+    Check("launcher", look_at_launcher, "use the mpiexec of the MPI library; pip install mpich brings both"),
     Check("NEST", look_at_nest, "make setup, or pip install nest-simulator==3.10.0"),
     Check("nestlink", look_at_nestlink, "python -m cosim.brain.nestlink.build"),
     Check("PyBullet", look_at_pybullet, "make setup, or pip install pybullet"),
     Check("HDF5", look_at_hdf5, "make setup, or pip install h5py"),
     Check("cores", look_at_cores, "", needed=False),
     Check("memory", look_at_memory, "", needed=False),
-    Check("Slurm", look_at_slurm, "only for batch jobs; to try it on this machine: slurm/local.sh", needed=False),
+    Check("Slurm", look_at_slurm, "for batch jobs only; to try it here: slurm/local.sh", needed=False),
 )
 
 
@@ -130,10 +130,12 @@ def report() -> dict:
 def show(findings: dict, console: Console) -> None:
     """The report for people: a line for each check, and below it the advice."""
     for check in findings["checks"]:
-        mark, colour = ("yes", "green") if check["there"] else ("no", "red") if check["needed"] else ("-", "dim")
-        console.print(Text.assemble((f"{mark:5}", colour), f"{check['name']:14}", check["found"]), soft_wrap=True)
+        absent = ("no", "red") if check["needed"] else ("-", "dim")
+        mark, colour = ("yes", "green") if check["there"] else absent
+        line = Text.assemble((f"{mark:5}", colour), f"{check['name']:14}", check["found"])
         if check["advice"]:
-            console.print(Text(f"{'':19}-> {check['advice']}", "bold" if colour == "red" else "dim"), soft_wrap=True)
+            line.append(f"\n{'':19}-> {check['advice']}", "bold" if colour == "red" else "dim")
+        console.print(line, soft_wrap=True)
 
 
 def main(json: bool = False) -> int:

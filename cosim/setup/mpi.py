@@ -44,7 +44,7 @@ def launcher() -> Path | None:
 
 
 def launcher_version() -> str:
-    """Version of the launcher, "5.0.2": of MPICH's Hydra the line "Version:", of others the first number with dots."""
+    """Version of the launcher: the first number with dots in what it says, "5.0.2"."""
     said = output([str(launcher()), "--version"])
     found = re.search(r"\d+(\.\d+)+", said)
     return found[0] if found else said.splitlines()[0]
@@ -58,7 +58,7 @@ def lines_of_two_ranks(code: str) -> list[str]:
 def output(command: list[str]) -> str:
     """Standard output of a short command; ``RuntimeError`` with its messages if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=HELLO_S, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, timeout=HELLO_S, text=True, capture_output=True, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as problem:
         raise RuntimeError(f"{' '.join(command)} did not end within {HELLO_S} s") from problem
     if done.returncode:

@@ -103,7 +103,7 @@ def compile_wheel(folder: Path, log: Path) -> None:
         watch(process, log)
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-40:])
-        raise BuildFailed(f"{tail}\nNEST with MPI: the build ended with exit code {process.returncode}; log: {log}")
+        raise BuildFailed(f"{tail}\nthe build of NEST ended with exit code {process.returncode}; log: {log}")
 
 
 def build_environment(jobs: int) -> dict[str, str]:
