@@ -67,7 +67,7 @@ def submit(environment: dict, folder: Path, shape: list[str], arguments: list[st
 
 @pytest.fixture
 def stub(tmp_path):
-    """A program in the place of Python: each rank says which cores it may use and what it was asked to run."""
+    """A program in the place of Python: a rank says which cores it may use and what it was asked to run."""
     program = tmp_path / "stub"
     program.write_text('#!/bin/sh\necho "$(grep Cpus_allowed_list /proc/self/status) $*"\n')
     program.chmod(0o755)

@@ -35,4 +35,5 @@ def run(args: argparse.Namespace) -> None:
         nest.install_wheel(args.folder)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -58,7 +58,8 @@ def lines_of_two_ranks(code: str) -> list[str]:
 def output(command: list[str]) -> str:
     """Standard output of a short command; ``RuntimeError`` with its messages if it fails."""
     try:
-        done = subprocess.run(command, timeout=HELLO_S, text=True, capture_output=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, timeout=HELLO_S, text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired as problem:
         raise RuntimeError(f"{' '.join(command)} did not end within {HELLO_S} s") from problem
     if done.returncode:
