@@ -2,8 +2,9 @@
 """Network tables become NEST nodes and connections: create, connect, drive, in this order.
 
 Three functions so that the caller can time the phases and count synapses before devices. Each is called on
-all brain ranks with the same arguments and communicates only inside NEST. ``nest`` is the imported module;
-its communicator, resolution, virtual processes and ``rng_seed`` are set by the caller before ``create``.
+all brain ranks with the same arguments and communicates only inside NEST, where even reading a kernel
+attribute such as ``nest.num_connections`` is a collective call. ``nest`` is the imported module; its
+communicator, resolution, virtual processes and ``rng_seed`` are set by the caller before ``create``.
 """
 
 from collections import Counter

@@ -176,7 +176,9 @@ class GaussianBernoulli:
         Follows NEST 3.10 (ntree_impl.h, masked_iterator): sources are folded into one period of the target
         that starts at the lower edge of the source's box; the mask around a target is laid down with its
         lower edge in that period, and once more one period below if it sticks out at the top. Where planes
-        fall onto a mask's edge the last bit decides, so the order of operations is NEST's too.
+        fall onto a mask's edge the last bit decides, so the order of operations is NEST's too. What cannot
+        be followed is that NEST's search tree rounds the edges of its own boxes and may miss such planes: up
+        to 1 % of a projection was measured (M1 at 1 mm, L5B_PT -> L5A_PV).
         """
         targets_mm, sources_mm = target.axes[number].planes_mm, source.axes[number].planes_mm
         if self.mask is None:

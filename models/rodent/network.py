@@ -4,6 +4,9 @@
 import csv
 import tomllib
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from cosim.brain.network import (
     Axis,
@@ -18,6 +21,7 @@ from cosim.brain.network import (
     Projection,
     UniformOnce,
 )
+from cosim.config import Table
 
 HERE = Path(__file__).parent
 VARIANTS = ("as_run", "clean")
@@ -25,6 +29,14 @@ VARIANTS = ("as_run", "clean")
 PATCH_MM = (0.1, 1.0)
 # NEST 3.0, which ran the benchmark, put free positions into a box 0.1 mm larger on every side.
 MARGIN_MM = 0.2
+
+
+class Parameters(Table):
+    """What ``[brain]`` in experiment.toml may say of this model."""
+
+    regions: tuple[str, ...] = Field(("M1",), min_length=1)
+    variant: Literal[VARIANTS] = "as_run"
+    patch_mm: float = Field(0.25, ge=PATCH_MM[0], le=PATCH_MM[1], description="side of the square sheet")
 
 
 def network(regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25) -> Network:
@@ -46,6 +58,11 @@ def network(regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_m
         mask = _mask(region["mask_reach_mm"]) if wrapped else None
         projections += [_projection(row, mask) for row in _rows(f"projections_{name.lower()}.csv")]
     return Network(tuple(populations), tuple(projections), tuple(drives))
+
+
+def full_network(regions: tuple[str, ...], variant: str, patch_mm: float) -> Network:
+    """The same network on the full sheet of 1 mm, whatever ``patch_mm``: what sink weights refer to."""
+    return network(regions, variant, PATCH_MM[1])
 
 
 def _check(regions: tuple[str, ...], variant: str, patch_mm: float, known: tuple[str, ...]) -> None:

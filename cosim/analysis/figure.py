@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``figure.png``: a run on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from cosim.analysis.results import RunData
+from cosim.brain.brain import BuiltPopulation
+from cosim.profile import STEP_PHASES
+
+MAX_RASTER_SPIKES = 40_000
+MAX_LEGEND = 8
+
+
+def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) -> None:
+    """Raster by population, sink voltages, muscle activations, tip position and step times, one above the other."""
+    panels = [draw_raster, draw_voltages, draw_activations, draw_tip, draw_step_times]
+    figure, axes = plt.subplots(
+        len(panels),
+        1,
+        figsize=(11, 15),
+        height_ratios=[3, 1, 1, 1, 1.2],
+        sharex=True,
+        layout="constrained",
+    )
+    draw_raster(axes[0], data, populations)
+    for panel, axis in zip(panels[1:], axes[1:], strict=True):
+        panel(axis, data)
+    axes[-1].set_xlabel("time (ms)")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_raster(axis: Axes, data: RunData, populations: Sequence[BuiltPopulation]) -> None:
+    """Spikes of all recorded populations, thinned to what a page can show."""
+    recorded = [each for each in populations if each.name in data.spikes]
+    total = sum(len(data.spikes[each.name].node_ids) for each in recorded)
+    every = max(1, total // MAX_RASTER_SPIKES)
+    ticks, offset = [], 0
+    for index, each in enumerate(recorded):
+        spikes = data.spikes[each.name]
+        axis.plot(
+            spikes.timestamps_ms[::every],
+            offset + spikes.node_ids[::every],
+            linestyle="none",
+            marker=",",
+            color=f"C{index % 10}",
+        )
+        ticks.append(offset + each.size / 2)
+        offset += each.size
+    axis.set_yticks(ticks, [each.name for each in recorded], fontsize=7)
+    axis.set_ylim(offset, 0)
+    axis.set_title(f"spikes, 1 of {every} drawn" if every > 1 else "spikes", loc="left", fontsize=9)
+
+
+def draw_voltages(axis: Axes, data: RunData) -> None:
+    """Voltage of every sink; the ones that vary most are named."""
+    order = sorted(data.readout, key=lambda name: -np.ptp(data.readout[name]))
+    for rank, name in enumerate(order):
+        style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
+        axis.plot(data.exchange_time_ms, data.readout[name], linewidth=1, **style)
+    axis.set_ylabel("sink voltage (mV)")
+    _legend(axis)
+
+
+def draw_activations(axis: Axes, data: RunData) -> None:
+    """Activation of every muscle."""
+    for name, values in zip(data.columns("muscle_activation"), data.body["muscle_activation"].T, strict=True):
+        axis.plot(data.body["time_ms"], values, linewidth=1, label=name)
+    axis.set_ylabel("muscle activation")
+    _legend(axis)
+
+
+def draw_tip(axis: Axes, data: RunData) -> None:
+    """Movement of the tip since the first sample."""
+    moved_mm = 1000 * (data.body["tip_position_m"] - data.body["tip_position_m"][:1])
+    for name, values in zip("xyz", moved_mm.T, strict=True):
+        axis.plot(data.body["time_ms"], values, linewidth=1, label=name)
+    axis.set_ylabel("tip moved (mm)")
+    _legend(axis)
+
+
+def draw_step_times(axis: Axes, data: RunData) -> None:
+    """Wall time of a step by phase: the longest rank in each phase."""
+    phases = [name for name in STEP_PHASES if name in data.profile]
+    times_ms = [1000 * data.profile[name].max(axis=0) for name in phases]
+    for name, values in zip(phases, times_ms, strict=True):
+        axis.semilogy(data.exchange_time_ms[: len(values)], np.maximum(values, 1e-3), linewidth=1, label=name)
+    axis.set_ylabel("wall time\nof a phase (ms)")
+    _legend(axis)
+
+
+def _legend(axis: Axes) -> None:
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=6, ncols=4, loc="upper left")

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start NEST on the brain communicator. Brain ranks only; the one place where NEST is imported."""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+from mpi4py import MPI
+
+from cosim.brain import nestlink
+from cosim.brain.nestlink import Nestlink, NestlinkError
+from cosim.errors import ConfigurationError
+
+# NEST without MPI ends the process when it sees that an MPI launcher started it.
+LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "MPI_LOCALNRANKS", "OMPI_")
+
+
+def check(brain_ranks: int, virtual_processes: int) -> None:
+    """Check, without importing NEST, that it can run on so many ranks.
+
+    Raises:
+        ConfigurationError: no NEST, no nestlink for it, no MPI in it, or ranks that do not divide virtual processes.
+    """
+    if virtual_processes % brain_ranks:
+        divisors = [str(n) for n in range(1, virtual_processes + 1) if virtual_processes % n == 0]
+        raise ConfigurationError(
+            f"brain.virtual_processes = {virtual_processes}: {brain_ranks} brain ranks do not divide it; "
+            f"allowed numbers of brain ranks: {', '.join(divisors)} (and 1 body rank more in all)"
+        )
+    try:
+        nest = nestlink.find_nest()
+        nestlink.find(nest)
+    except NestlinkError as error:
+        raise ConfigurationError(str(error)) from None
+    if brain_ranks > 1 and not nest.has_mpi:
+        raise ConfigurationError(
+            f"{brain_ranks} brain ranks need NEST with MPI, but this is {nest}: "
+            "`make nest-mpi` builds one, or use one brain rank with threads: `mpiexec -n 2`"
+        )
+
+
+def start(
+    brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: float
+) -> tuple[ModuleType, Nestlink]:
+    """Import NEST, put it on ``brain`` and set the kernel up. Collective over the brain ranks.
+
+    Returns the nest module and nestlink, whose recording backend ``"cosim"`` is registered.
+    """
+    nest = _import_nest()
+    link = Nestlink(nestlink.find())
+    if nest.build_info["have_mpi"]:
+        link.set_communicator(brain.py2f())
+    nest.ResetKernel()
+    if nest.num_processes != brain.size:
+        raise NestlinkError(f"NEST counts {nest.num_processes} processes on {brain.size} brain ranks")
+    nest.resolution = resolution_ms
+    nest.total_num_virtual_procs = virtual_processes
+    nest.rng_seed = seed
+    link.register_backend()
+    return nest, link
+
+
+def _import_nest() -> ModuleType:
+    for name in [name for name in os.environ if name.startswith(LAUNCHER_VARIABLES)]:
+        del os.environ[name]  # MPI itself has read them: mpi4py is initialised
+    os.environ["PYNEST_QUIET"] = "1"
+    import nest
+
+    nest.verbosity = nest.VerbosityLevel.WARNING
+    return nest

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``experiment.toml`` and ``--set`` become one checked, typed configuration.
+
+Everything is checked before NEST starts, on the body rank, and all problems are reported together: file, key, value
+and what is allowed. The keys of ``[brain]`` that belong to one brain model are declared by that model (``Parameters``
+in its ``network.py``), those of ``[protocol]`` by the experiment (``Protocol`` in its ``transfer.py``); both are
+pydantic models and are checked like all the rest.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import pydantic
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field
+
+from cosim.errors import ConfigurationError
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+class Table(BaseModel):
+    """A table of a configuration file: unknown keys are errors, values stay as they were read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Clock(Table):
+    """All clocks of a run."""
+
+    coupling_step_ms: float = Field(20.0, gt=0, description="brain and body exchange after every coupling step")
+    physics_step_ms: float = Field(1.0, gt=0)
+    resolution_ms: float = Field(0.1, gt=0, description="NEST's resolution")
+    steps: int = Field(gt=0, description="number of coupling steps")
+
+    def problems(self) -> Iterator[str]:
+        """A coupling step must hold whole physics steps and whole NEST steps."""
+        for name in ("physics_step_ms", "resolution_ms"):
+            part_ms = getattr(self, name)
+            ratio = self.coupling_step_ms / part_ms
+            if ratio < 0.5 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+                yield (
+                    f"clock.coupling_step_ms = {self.coupling_step_ms}: must be a multiple of "
+                    f"clock.{name} = {part_ms}, but is {ratio:.6g} times that"
+                )
+
+
+class Brain(Table):
+    """What every brain has; a model adds its own keys."""
+
+    model: str
+    virtual_processes: int = Field(
+        4, gt=0, description="brain ranks x threads per rank; fixes the random numbers, however it is split"
+    )
+
+
+class Body(Table):
+    """What hangs on the other side."""
+
+    model: str
+    driven: Literal["excitation", "activation"] = Field(
+        "excitation", description="what transfer functions set: excitation acts through activation dynamics"
+    )
+
+
+class SpikeSource(Table):
+    """Poisson trains into a population: one independent train for every neuron, all at one rate."""
+
+    name: str
+    population: str
+    weight_ns: float
+    delay_ms: float = Field(gt=0)
+
+
+class SpikeSink(Table):
+    """A leaky integrator that listens to a population; see ``cosim.devices`` for its equation and defaults."""
+
+    populations: str = Field(description="name or shell pattern such as M1_*; every match gets a sink of its name")
+    kind: Literal["leaky_integrator_alpha"] = "leaky_integrator_alpha"
+    weight_pa: float = Field(gt=0)
+    delay_ms: float = Field(gt=0)
+    c_m_pf: float = Field(1000.0, gt=0)
+    tau_m_ms: float = Field(10.0, gt=0)
+    tau_syn_ms: float = Field(2.0, gt=0)
+
+
+class Record(Table):
+    """What goes to disk besides exchange, body and profile."""
+
+    spikes: str = Field("*", description="name or shell pattern of the populations whose spikes are recorded")
+
+
+class Configuration(Table):
+    """A whole experiment. ``brain`` and ``protocol`` have the types that its brain model and its folder declare."""
+
+    title: str = ""
+    seed: int = Field(1, ge=1, lt=2**31, description="all randomness comes from it")
+    clock: Clock
+    brain: Brain
+    body: Body
+    sources: tuple[SpikeSource, ...] = ()
+    sinks: tuple[SpikeSink, ...] = ()
+    protocol: Table = Table()
+    record: Record = Record()
+
+    def to_toml(self) -> str:
+        """The effective configuration; as an ``experiment.toml`` it gives the same run."""
+        return tomli_w.dumps(self.model_dump(mode="json"))
+
+
+class Experiment:
+    """An experiment's folder, its checked configuration and the modules that belong to it."""
+
+    def __init__(
+        self, folder: Path, config: Configuration, brain_module: ModuleType, transfer_module: ModuleType
+    ) -> None:
+        self.folder, self.config = folder, config
+        self.brain_module, self.transfer_module = brain_module, transfer_module
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def brain_parameters(self) -> dict[str, Any]:
+        """The keys of ``[brain]`` that belong to the brain model."""
+        return {key: getattr(self.config.brain, key) for key in self.brain_module.Parameters.model_fields}
+
+
+def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
+    """Load and check an experiment: a name below ``models/`` or the path of a folder.
+
+    ``overrides`` are ``key=value`` strings as in ``--set brain.patch_mm=0.2``; values are read as TOML, else as text.
+
+    Raises:
+        ConfigurationError: all problems together.
+    """
+    file = _experiment_folder(experiment, models) / "experiment.toml"
+    tables = _read_toml(file)
+    sources = _apply_overrides(tables, overrides)
+    brain_module = _model_module(tables, "brain", "network.py", file.parent, models)
+    transfer_module = load_module(file.parent / "transfer.py")
+    schema = _schema(brain_module, transfer_module)
+    try:
+        config = schema.model_validate(tables)
+    except pydantic.ValidationError as error:
+        raise ConfigurationError("\n".join(_explain(error, schema, file, sources))) from None
+    if problems := [f"{file}: {problem}" for problem in config.clock.problems()]:
+        raise ConfigurationError("\n".join(problems))
+    return Experiment(file.parent, config, brain_module, transfer_module)
+
+
+def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
+    """Folder of a brain or body model: a name below ``models/``, or a path relative to the experiment's folder."""
+    return next((folder for folder in (models / name, base / name) if folder.is_dir()), models / name)
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """``allowed`` as a hint for a message, the most similar name first if one is similar."""
+    allowed = sorted(allowed)
+    close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}allowed: {', '.join(allowed) or 'none'}"
+
+
+def load_module(file: Path) -> ModuleType:
+    """Run a Python file as a module of its own, fresh at every call.
+
+    Raises:
+        ConfigurationError: it is missing, or raises.
+    """
+    if not file.is_file():
+        raise ConfigurationError(f"{file}: no such file")
+    spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _experiment_folder(experiment: str, models: Path) -> Path:
+    for folder in (Path(experiment), models / experiment):
+        if (folder / "experiment.toml").is_file():
+            return folder.resolve()
+    known = [path.parent.name for path in models.glob("*/experiment.toml")]
+    raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {nearest(experiment, known)}")
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
+
+
+def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[str, str]:
+    """Set each ``key=value`` in ``tables``; return where each key came from, for messages."""
+    origins = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        *parents, last = key.strip().split(".")
+        if not equals or not last:
+            raise ConfigurationError(f"--set {override}: must be key=value, such as brain.patch_mm=0.2")
+        table = tables
+        for parent in parents:
+            table = table.setdefault(parent, {}) if isinstance(table, dict) else None
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"--set {override}: {'.'.join(parents)} is not a table")
+        table[last] = _toml_value(text.strip())
+        origins[key.strip()] = f"--set {key.strip()}"
+    return origins
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _model_module(tables: dict[str, Any], part: str, file_name: str, base: Path, models: Path) -> ModuleType:
+    table = tables.get(part)
+    name = table.get("model") if isinstance(table, dict) else None
+    if not isinstance(name, str):
+        raise ConfigurationError(f"{base / 'experiment.toml'}: {part}.model = {name!r}: must name a folder")
+    folder = model_folder(name, base, models)
+    if not (folder / file_name).is_file():
+        known = [path.parent.name for path in models.glob(f"*/{file_name}")]
+        raise ConfigurationError(
+            f"{base / 'experiment.toml'}: {part}.model = {name!r}: no {folder / file_name}; {nearest(name, known)}"
+        )
+    return load_module(folder / file_name)
+
+
+def _schema(brain_module: ModuleType, transfer_module: ModuleType) -> type[Configuration]:
+    """The configuration with the keys that this brain model and this experiment add."""
+    brain = pydantic.create_model("Brain", __base__=(brain_module.Parameters, Brain))
+    protocol = getattr(transfer_module, "Protocol", Table)
+    return pydantic.create_model(
+        "Configuration",
+        __base__=Configuration,
+        brain=(brain, ...),
+        protocol=(protocol, Field(default_factory=protocol)),
+    )
+
+
+def _explain(
+    error: pydantic.ValidationError, schema: type[BaseModel], file: Path, origins: dict[str, str]
+) -> Iterator[str]:
+    for problem in error.errors():
+        location = [part for part in problem["loc"] if part != "[key]"]
+        key = ".".join(str(part) for part in location)
+        where = f"{origins.get(key, str(file))}: {key}"
+        if problem["type"] == "extra_forbidden":
+            *parents, last = location
+            prefix = "".join(f"{parent}." for parent in parents)
+            hint = nearest(str(last), _fields(schema, parents))
+            yield f"{where}: unknown key; {hint}" if not prefix else f"{where}: unknown key in {prefix[:-1]}; {hint}"
+        elif problem["type"] == "missing":
+            yield f"{where}: missing; it must be given"
+        else:
+            yield f"{where} = {problem['input']!r}: {problem['msg'].replace('Input should', 'must')}"
+
+
+def _fields(schema: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
+    """Keys that the table at ``parents`` may have."""
+    for parent in parents:
+        if isinstance(parent, str):
+            kind = schema.model_fields[parent].annotation
+            inner = [entry for entry in getattr(kind, "__args__", ()) if isinstance(entry, type)]
+            schema = inner[0] if inner else kind
+    return list(schema.model_fields)

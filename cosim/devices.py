@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Spike sources and spike sinks: the coupling ports between brain and body, as data that both sides read.
+
+A spike source is a NEST ``poisson_generator`` that gives every neuron of a population an independent train at a rate
+that transfer functions set. A spike sink is a neuron that never fires and listens to a whole population; transfer
+functions read its membrane potential at the end of every coupling step:
+
+    dV/dt = -V / tau_m + I / C_m,    I = sum over spikes of w (e / tau_syn) (t - t_s) exp(-(t - t_s) / tau_syn)
+
+(NEST's ``iaf_psc_alpha`` with an infinite threshold; parameters of the Neurorobotics Platform's
+``leaky_integrator_alpha``). A mean of one spike per ms holds V at w e tau_syn tau_m / C_m.
+
+On a patch of a larger sheet a population has fewer neurons and would drive its sink less. The sink's weight is
+therefore multiplied by (neurons of the full sheet) / (neurons of the patch), so that the same firing rate gives the
+same voltage at any patch size, and what a transfer function makes of a voltage stays true.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+
+from cosim.config import Configuration, SpikeSink, SpikeSource, nearest
+
+
+@dataclass(frozen=True)
+class Sink:
+    """One spike sink; ``weight_pa`` is the weight after scaling to the patch."""
+
+    name: str
+    population: str
+    weight_pa: float
+    table: SpikeSink
+
+
+@dataclass(frozen=True)
+class Devices:
+    """All ports of an experiment; the order here is the order in the exchange's buffers."""
+
+    sources: tuple[SpikeSource, ...]
+    sinks: tuple[Sink, ...]
+
+
+class SinkPort:
+    """What a transfer function sees of a spike sink."""
+
+    def __init__(self, name: str, slot: np.ndarray) -> None:
+        self.name, self._slot = name, slot
+
+    @property
+    def voltage_mv(self) -> float:
+        """Membrane potential at the end of the last coupling step; 0 at rest."""
+        return float(self._slot[0])
+
+
+class SourcePort:
+    """What a transfer function sees of a spike source; a rate holds until it is set again."""
+
+    def __init__(self, name: str, slot: np.ndarray) -> None:
+        self.name, self._slot = name, slot
+
+    @property
+    def rate_hz(self) -> float:
+        """Rate of the train that each neuron of the population gets."""
+        return float(self._slot[0])
+
+    @rate_hz.setter
+    def rate_hz(self, rate_hz: float) -> None:
+        if not 0 <= rate_hz < math.inf:
+            raise ValueError(f"{self.name}.rate_hz = {rate_hz}: must be a finite number, 0 or more")
+        self._slot[0] = rate_hz
+
+
+def resolve(config: Configuration, sizes: Mapping[str, int], full_sizes: Mapping[str, int]) -> Devices:
+    """Find the populations that the sources and sinks of a configuration name.
+
+    ``sizes`` are the neurons of each population as built, ``full_sizes`` those of the full sheet.
+
+    Raises:
+        ValueError: all problems together, one a line.
+    """
+    problems = [*_source_problems(config.sources, sizes), *_sink_problems(config.sinks, sizes)]
+    if not problems:
+        sinks = tuple(_sinks(config.sinks, sizes, full_sizes))
+        problems = list(_name_problems([each.name for each in (*config.sources, *sinks)]))
+    if problems:
+        raise ValueError("\n".join(problems))
+    return Devices(config.sources, sinks)
+
+
+def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, SinkPort | SourcePort]:
+    """The ports of all devices, by name, as views into the exchange's buffers. Body rank."""
+    sinks = {sink.name: SinkPort(sink.name, readout[i : i + 1]) for i, sink in enumerate(devices.sinks)}
+    sources = {source.name: SourcePort(source.name, stimulus[i : i + 1]) for i, source in enumerate(devices.sources)}
+    return {**sinks, **sources}
+
+
+def _matches(pattern: str, sizes: Mapping[str, int]) -> list[str]:
+    return [name for name in sizes if fnmatchcase(name, pattern)]
+
+
+def _sinks(tables: Sequence[SpikeSink], sizes: Mapping[str, int], full_sizes: Mapping[str, int]) -> Iterator[Sink]:
+    for table in tables:
+        for name in _matches(table.populations, sizes):
+            yield Sink(name, name, table.weight_pa * full_sizes[name] / sizes[name], table)
+
+
+def _source_problems(tables: Sequence[SpikeSource], sizes: Mapping[str, int]) -> Iterator[str]:
+    for index, table in enumerate(tables):
+        if not table.name.isidentifier():
+            yield f"sources.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
+        if table.population not in sizes:
+            yield f"sources.{index}.population = {table.population!r}: no such population; " + nearest(
+                table.population, sizes
+            )
+
+
+def _sink_problems(tables: Sequence[SpikeSink], sizes: Mapping[str, int]) -> Iterator[str]:
+    for index, table in enumerate(tables):
+        if not _matches(table.populations, sizes):
+            yield f"sinks.{index}.populations = {table.populations!r}: matches no population; " + nearest(
+                table.populations, sizes
+            )
+
+
+def _name_problems(names: Sequence[str]) -> Iterator[str]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""When the loop has ended: merge, sum up, draw, and tell the user where everything is. Body rank only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cosim.analysis.results import RunData
+from cosim.brain.brain import BuiltBrain
+from cosim.plan import Prepared
+from cosim.profile import Stopwatch
+from cosim.record.merge import merge_profiles, merge_spikes
+from cosim.summary import built_regions, mean_rates_hz, timing
+from cosim.world import StopSign
+
+log = logging.getLogger("cosim")
+
+
+@dataclass(frozen=True)
+class RankReport:
+    """What each rank tells the body rank when the loop has ended."""
+
+    wall_s: dict[str, float]
+    peak_memory_mb: float
+    built: BuiltBrain | None
+
+
+def finalize(prepared: Prepared, reports: Sequence[RankReport], steps: int, stop: StopSign) -> None:
+    """Turn the shards of ``steps`` steps into results; ``reports`` are those of all ranks, body rank first."""
+    watch = Stopwatch()
+    folder = prepared.plan.folder
+    shards = folder.shards(len(reports))
+    built = [report.built for report in reports[1:]]
+    counts = merge_spikes(shards[1:], built[0].populations, folder.spike_file)
+    profile = merge_profiles(folder.run_file, shards, steps, _by_rank(reports))
+    shutil.rmtree(folder.path / "shards")
+    watch.lap("merge")
+    summary = summarize(prepared, reports, steps, stop, profile, counts)
+    _write_summary(folder.summary_file, summary)
+    draw(prepared, built[0])
+    watch.lap("draw")
+    summary["wall_s"] |= watch.seconds
+    _write_summary(folder.summary_file, summary)
+    tell(prepared, summary, stop)
+
+
+def summarize(
+    prepared: Prepared,
+    reports: Sequence[RankReport],
+    steps: int,
+    stop: StopSign,
+    profile: np.ndarray,
+    spike_counts: dict[str, int],
+) -> dict[str, Any]:
+    """The content of ``summary.json``; an experiment adds its own by ``summarize`` in its ``transfer.py``."""
+    plan, built = prepared.plan, [report.built for report in reports[1:]]
+    simulated_s = steps * plan.clock.coupling_step_ms / 1000
+    own = getattr(prepared.experiment.transfer_module, "summarize", None)
+    return {
+        "experiment": prepared.experiment.name,
+        "complete": steps == plan.clock.steps,
+        "stopped_by": stop.reason,
+        "steps": steps,
+        "simulated_s": simulated_s,
+        **(own(RunData(plan.folder.path)) if own else {}),
+        **timing(profile, plan.clock.coupling_step_ms),
+        "wall_s": {name: float(seconds.max()) for name, seconds in _by_rank(reports).items()},
+        "brain_ranks": len(built),
+        "threads_per_brain_rank": built[0].threads,
+        "peak_memory_mb": [report.peak_memory_mb for report in reports],
+        "built": {"regions": built_regions(built)},
+        "spikes": sum(spike_counts.values()),
+        "mean_rate_hz": mean_rates_hz(spike_counts, built[0], simulated_s),
+    }
+
+
+def draw(prepared: Prepared, built: BuiltBrain) -> None:
+    """``figure.png`` and ``body.png``."""
+    from cosim.analysis.figure import draw_run  # matplotlib takes a second to import: only where it is needed
+
+    data = RunData(prepared.plan.folder.path)
+    draw_run(data, built.populations, data.folder.path / "figure.png")
+    _draw_body(prepared, data)
+
+
+def _draw_body(prepared: Prepared, data: RunData) -> None:
+    """``body.png``: the body at the start, in the middle and at the end of the run."""
+    from cosim.body.render import draw_moments
+
+    times_ms = data.body["time_ms"]
+    if not len(times_ms):
+        return
+    rows = [0, len(times_ms) // 2, len(times_ms) - 1]
+    draw_moments(
+        data.folder.path / "body.png",
+        prepared.body,
+        data.body["joint_angle_rad"][rows],
+        data.body["muscle_activation"][rows],
+        [f"{times_ms[row]:g} ms" for row in rows],
+    )
+
+
+def tell(prepared: Prepared, summary: dict[str, Any], stop: StopSign) -> None:
+    """The last lines of a run."""
+    folder = prepared.plan.folder.path
+    if stop.failure:
+        sys.stderr.write(f"cosim: {stop.reason}\n{stop.failure}")
+    if not summary["complete"]:
+        log.warning("stopped after %d of %d steps: %s", summary["steps"], prepared.plan.clock.steps, stop.reason)
+    log.info("results: %s", folder)
+    if summary["steps"]:
+        log.info("real-time factor %.3g, coupling %.2f %% of the loop", *_speed(summary))
+    for line in getattr(prepared.experiment.transfer_module, "tell", lambda _: [])(summary):
+        log.info("%s", line)
+    log.info("figure: %s", folder / "figure.png")
+
+
+def _speed(summary: dict[str, Any]) -> tuple[float, float]:
+    return summary["real_time_factor"], 100 * summary["coupling_fraction"]
+
+
+def _by_rank(reports: Sequence[RankReport]) -> dict[str, np.ndarray]:
+    """Wall time in s of each phase outside the loop's steps, (ranks,); 0 where a rank does not have it."""
+    names = dict.fromkeys(name for report in reports for name in report.wall_s)
+    return {name: np.array([report.wall_s.get(name, 0.0) for report in reports]) for name in names}
+
+
+def _write_summary(path: Any, summary: dict[str, Any]) -> None:
+    path.write_text(json.dumps(summary, indent=2) + "\n")

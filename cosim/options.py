@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line of ``run.py``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from cosim.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user typed."""
+
+    experiment: str
+    overrides: tuple[str, ...] = ()
+    out: str | None = None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}\n{self.format_usage().strip()}")
+
+
+def parse(arguments: Sequence[str], quiet: bool) -> Options:
+    """Read the command line; all ranks do, and only those that are not ``quiet`` print help.
+
+    Raises:
+        ConfigurationError: on every rank, for arguments that make no sense.
+        SystemExit: after --help.
+    """
+    parser = _parser()
+    if {"-h", "--help"} & set(arguments) and quiet:
+        sys.exit(0)
+    given = parser.parse_args(arguments)
+    overrides = list(given.overrides)
+    for key, value in (("clock.steps", given.steps), ("seed", given.seed)):
+        if value is not None:
+            overrides.append(f"{key}={value}")
+    return Options(given.experiment, tuple(overrides), given.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="run.py",
+        description="Run an experiment: rank 0 is the body, all other ranks are the brain.",
+        epilog="example: mpiexec -n 2 python run.py mouse_m1 --set brain.patch_mm=0.2 --steps 10",
+    )
+    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a value of experiment.toml, such as brain.patch_mm=0.2; may be given several times",
+    )
+    parser.add_argument("--steps", metavar="N", help="number of coupling steps (the same as --set clock.steps=N)")
+    parser.add_argument("--seed", metavar="N", help="seed of all randomness (the same as --set seed=N)")
+    parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")
+    return parser

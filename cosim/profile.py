@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Wall time of every phase: of building, and of each coupling step."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+# In the order of the loop; `brain` is the call of NEST's Run and nothing else.
+STEP_PHASES = ("stimulate", "brain", "body", "read", "gather", "record", "transfer", "share")
+
+
+class Stopwatch:
+    """Times of named phases, one after the other."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """The phase ``name`` ends here and the next one begins; a name may come several times."""
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+class StepProfile:
+    """Wall time in s of every phase of a step on this rank, handed to ``write`` as a (1, phases) row a step."""
+
+    def __init__(self, write: Callable[[np.ndarray], None]) -> None:
+        self._write = write
+        self._row = np.zeros((1, len(STEP_PHASES)))
+        self._last = time.perf_counter()
+
+    def start(self) -> None:
+        """The first step begins here."""
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """``phase`` ends here; after the last phase of a step its row is written."""
+        now = time.perf_counter()
+        self._row[0, STEP_PHASES.index(phase)] = now - self._last
+        self._last = now
+        if phase == STEP_PHASES[-1]:
+            self._write(self._row)
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # Linux counts in KiB

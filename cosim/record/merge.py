@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""When a run has ended: shards of all brain ranks become ``spikes.h5``, profiles go into ``run.h5``.
+
+Body rank only. Memory stays flat: spikes are merged by windows of whole steps. A step's spikes all lie within the step
+on every rank, so windows never overlap in time, and sorting inside them sorts the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from cosim.brain.brain import BuiltPopulation
+from cosim.profile import STEP_PHASES
+from cosim.record.recorder import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.sonata import SpikeFileWriter
+
+WINDOW_SPIKES = 2_000_000
+
+
+def merge_spikes(shards: Sequence[Path], populations: Sequence[BuiltPopulation], target: Path) -> dict[str, int]:
+    """Merge the spikes of all shards into the SONATA file ``target``; return their number by population.
+
+    Steps that some shard does not hold are left out. The result does not depend on how the populations were spread
+    over ranks and threads. It is written under another name and renamed when complete.
+    """
+    recorded = sorted((each for each in populations if each.recorded), key=lambda each: each.first_id)
+    unfinished = target.with_suffix(".unfinished")
+    counts = np.zeros(len(recorded), dtype=int)
+    with ExitStack() as stack:
+        files = [stack.enter_context(h5py.File(path, "r")) for path in shards]
+        writer = SpikeFileWriter(unfinished, [each.name for each in recorded])
+        stack.callback(writer.close)
+        for starts, ends in _windows([file[SPIKES_DONE][:] for file in files]):
+            counts += _merge_window(files, starts, ends, recorded, writer)
+    unfinished.rename(target)
+    return {each.name: int(count) for each, count in zip(recorded, counts, strict=True)}
+
+
+def _windows(done: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Row ranges (one start and one end for each shard) of windows of whole steps, up to WINDOW_SPIKES where possible."""
+    steps = min(len(each) for each in done)
+    edges = np.column_stack([np.concatenate([[0], each[:steps]]) for each in done])  # (steps + 1, shards)
+    total = edges.sum(axis=1)
+    first = 0
+    while first < steps:
+        last = max(first + 1, int(np.searchsorted(total, total[first] + WINDOW_SPIKES, side="right")) - 1)
+        yield edges[first], edges[last]
+        first = last
+
+
+def _merge_window(
+    files: Sequence[h5py.File],
+    starts: np.ndarray,
+    ends: np.ndarray,
+    populations: Sequence[BuiltPopulation],
+    writer: SpikeFileWriter,
+) -> np.ndarray:
+    """Merge one window; return the number of spikes by population."""
+    ranges = list(zip(files, starts, ends, strict=True))
+    times = np.concatenate([file[SPIKE_TIMES][start:end] for file, start, end in ranges])
+    ids = np.concatenate([file[SPIKE_IDS][start:end] for file, start, end in ranges])
+    owner = np.searchsorted([each.first_id for each in populations], ids, side="right") - 1
+    order = np.lexsort((ids, times, owner))
+    times, ids = times[order], ids[order]
+    edges = np.searchsorted(owner[order], np.arange(len(populations) + 1))
+    for index, population in enumerate(populations):
+        rows = slice(edges[index], edges[index + 1])
+        if rows.stop > rows.start:
+            writer.append(index, times[rows], ids[rows] - population.first_id)
+    return np.diff(edges)
+
+
+def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, build: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Add ``/profile/<phase>``, (ranks, steps) in s, to ``run.h5``, and ``/profile/build/<name>``, (ranks,).
+
+    ``shards`` are those of all ranks. Returns the whole step profile, (ranks, steps, phases); row 0 is the body rank.
+    """
+    profile = np.stack([_read_profile(path)[:steps] for path in shards])
+    with h5py.File(run_file, "r+") as run:
+        for index, phase in enumerate(STEP_PHASES):
+            run[f"{PROFILE}/{phase}"] = profile[:, :, index]
+            run[f"{PROFILE}/{phase}"].attrs.update({"units": "s", "axes": ["rank", "step"]})
+        for name, values in build.items():
+            run[f"{PROFILE}/build/{name}"] = values
+            run[f"{PROFILE}/build/{name}"].attrs["axes"] = ["rank"]
+    return profile
+
+
+def _read_profile(shard: Path) -> np.ndarray:
+    with h5py.File(shard, "r") as file:
+        return file[PROFILE][:]

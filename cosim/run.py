@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run from start to end, the same program on every rank: configure, split, build, loop, finalize."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from mpi4py import MPI
+
+from cosim.errors import ConfigurationError
+from cosim.exchange import Exchange
+from cosim.finalize import RankReport, finalize
+from cosim.loop import Idle, Parts, loop
+from cosim.options import Options, parse
+from cosim.plan import Plan, Prepared, ports, prepare
+from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
+from cosim.progress import Progress
+from cosim.record.folder import start_logging
+from cosim.record.provenance import attributes
+from cosim.record.recorder import BodyRecorder, BrainRecorder
+from cosim.transfer import TransferFunctions
+from cosim.world import (
+    EXIT_COMPLETE,
+    EXIT_CONFIGURATION,
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    StopSign,
+    World,
+    fatal_errors_end_the_job,
+    split,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``run.py``: called on all ranks with the same arguments; returns the exit code."""
+    rescues: list[Callable[[], None]] = []
+    with fatal_errors_end_the_job(rescues):
+        try:
+            options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
+            return run(split(), options, rescues)
+        except ConfigurationError as error:
+            if MPI.COMM_WORLD.rank == 0:
+                print(f"cosim: {error}", file=sys.stderr)
+            return EXIT_CONFIGURATION
+
+
+def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> int:
+    """Run an experiment and return the exit code. Collective over all ranks.
+
+    What has to be closed if this rank fails is added to ``rescues``.
+    """
+    stop, watch = StopSign(), Stopwatch()
+    stop.listen()
+    prepared = world.on_body(lambda: prepare(options, world.brain_ranks))
+    plan = world.share(prepared.plan if world.is_body else None)
+    watch.lap("configure")
+    if world.is_body:
+        parts = build_body(world, prepared, stop, watch)
+    else:
+        parts = build_brain(world, plan, stop, watch)
+    rescues.append(parts.recorder.close)
+    world.synchronise()
+    watch.lap("wait for others")
+    steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
+    for part in (parts.progress, parts.recorder, parts.brain, parts.body):
+        part.close()
+    watch.lap("loop")
+    built = None if world.is_body else parts.brain.built
+    reports = world.to_body(RankReport(watch.seconds, peak_memory_mb(), built))
+    if world.is_body:
+        finalize(prepared, reports, steps, stop)
+    world.synchronise()
+    return exit_code(parts.exchange, complete=steps == plan.clock.steps)
+
+
+def exit_code(exchange: Exchange, complete: bool) -> int:
+    """The same on all ranks."""
+    if exchange.failed:
+        return EXIT_FAILED
+    return EXIT_COMPLETE if complete else EXIT_STOPPED
+
+
+def build_brain(world: World, plan: Plan, stop: StopSign, watch: Stopwatch) -> Parts:
+    """NEST and everything else that a brain rank needs in the loop."""
+    from cosim.brain import kernel  # NEST and what belongs to it: brain ranks only
+    from cosim.brain.brain import Brain
+
+    nest, link = kernel.start(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
+    watch.lap("start NEST")
+    brain = Brain(nest, link, plan.network, plan.devices, plan.record_spikes, plan.seed, watch.lap)
+    recorder = BrainRecorder(plan.folder.shard(world.rank), brain)
+    return Parts(
+        brain=brain,
+        body=Idle(),
+        transfer=Idle(),
+        exchange=Exchange(world, len(plan.devices.sinks), len(plan.devices.sources), stop),
+        recorder=recorder,
+        profile=StepProfile(recorder.record_profile),
+        progress=Idle(),
+        stop=stop,
+    )
+
+
+def build_body(world: World, prepared: Prepared, stop: StopSign, watch: Stopwatch) -> Parts:
+    """PyBullet, transfer functions and everything else that the body rank needs in the loop."""
+    from cosim.body.body import Body  # PyBullet: body rank only
+
+    plan, config, clock = prepared.plan, prepared.experiment.config, prepared.plan.clock
+    start_logging(plan.folder)
+    (plan.folder.path / "config.toml").write_text(config.to_toml())
+    body = Body(prepared.body, clock.physics_step_ms, clock.coupling_step_ms, config.body.driven)
+    exchange = Exchange(world, len(plan.devices.sinks), len(plan.devices.sources), stop)
+    bound = ports(prepared.experiment, plan.devices, body, exchange.readout, exchange.stimulus)
+    recorder = BodyRecorder(plan.folder, body, exchange, plan.devices, clock, attributes(config, world.brain_ranks))
+    watch.lap("start body")
+    return Parts(
+        brain=Idle(),
+        body=body,
+        transfer=TransferFunctions(prepared.experiment.transfer_module, bound, clock.coupling_step_ms),
+        exchange=exchange,
+        recorder=recorder,
+        profile=StepProfile(recorder.record_profile),
+        progress=Progress(clock.steps, clock.coupling_step_ms),
+        stop=stop,
+    )

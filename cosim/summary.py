@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``summary.json``: the numbers of a run that are looked at first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cosim.brain.brain import BuiltBrain
+from cosim.profile import STEP_PHASES
+
+COUPLING_FRACTION = (
+    "1 - (sum over steps of the longest Run of a brain rank) / (sum over steps of the longest step of a brain rank): "
+    "the share of the loop's wall time that brain ranks spend neither in NEST's Run nor waiting for another's Run"
+)
+
+
+def coupling_fraction(profile: np.ndarray) -> float | None:
+    """See ``COUPLING_FRACTION``; ``profile`` is (ranks, steps, phases) in s, rank 0 is the body. None without steps."""
+    brain = profile[1:]
+    step_s = brain.sum(axis=2).max(axis=0).sum()
+    run_s = brain[:, :, STEP_PHASES.index("brain")].max(axis=0).sum()
+    return float(1 - run_s / step_s) if step_s else None
+
+
+def built_regions(built: Sequence[BuiltBrain]) -> dict[str, dict[str, int]]:
+    """Neurons and synapses by region as counted by NEST, summed over all brain ranks; devices are left out."""
+    regions = {name: {"neurons": 0, "synapses": 0} for name in built[0].local_synapses}
+    for population in built[0].populations:
+        regions[population.region]["neurons"] += population.size
+    for rank in built:
+        for region, synapses in rank.local_synapses.items():
+            regions[region]["synapses"] += synapses
+    return regions
+
+
+def mean_rates_hz(spike_counts: Mapping[str, int], built: BuiltBrain, duration_s: float) -> dict[str, float]:
+    """Mean rate of each recorded population over the run."""
+    sizes = {each.name: each.size for each in built.populations}
+    return {name: count / sizes[name] / duration_s for name, count in spike_counts.items() if duration_s}
+
+
+def timing(profile: np.ndarray, step_ms: float) -> dict[str, Any]:
+    """Real-time factor (simulated / wall), coupling fraction and wall time of the loop by phase (longest rank)."""
+    steps = profile.shape[1]
+    loop_s = float(profile.sum(axis=(1, 2)).max()) if steps else 0.0
+    phases = {name: float(profile[:, :, i].sum(axis=1).max()) for i, name in enumerate(STEP_PHASES)}
+    return {
+        "real_time_factor": steps * step_ms / 1000 / loop_s if steps else None,
+        "coupling_fraction": coupling_fraction(profile),
+        "coupling_fraction_is": COUPLING_FRACTION,
+        "loop_s": loop_s,
+        "loop_phases_s": phases,
+    }

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Transfer functions: plain Python functions of an experiment that connect brain and body. Body rank only.
+
+A transfer function is marked with ``@transfer_function``; its parameters are ports, found by name: spike sinks, spike
+sources, ``muscles``, ``joints`` and ``tip`` of the body, ``protocol`` (the experiment's own settings), ``t_ms`` and
+``step``. Parameters with a default value are left alone.
+
+All are called once before the first step (t_ms = 0, nothing read yet) and then at the end of every step, in the order
+in which the file defines them. ``t_ms`` is the time of the call and ``step`` the number of steps done; what a call
+writes acts from that time on for one step, what it does not write stays as it was.
+"""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from cosim.config import load_module, nearest
+
+_MARK = "_cosim_transfer_function"
+
+CLOCK_PORTS = ("t_ms", "step")
+
+
+def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
+    """Mark a function of ``transfer.py`` to be called at every coupling step."""
+    setattr(function, _MARK, True)
+    return function
+
+
+class TransferFunctions:
+    """The transfer functions of an experiment, bound to their ports."""
+
+    def __init__(self, module: ModuleType, ports: Mapping[str, object], coupling_step_ms: float) -> None:
+        self._calls = [(function, _arguments(function, ports)) for function in _marked(module)]
+        self._coupling_step_ms = coupling_step_ms
+
+    def apply(self, step: int) -> None:
+        """Call all in order, at the end of ``step`` steps; an exception ends the round."""
+        clock = {"t_ms": step * self._coupling_step_ms, "step": step}
+        for function, (bound, wanted) in self._calls:
+            function(**bound, **{name: clock[name] for name in wanted})
+
+
+def check(file: Path, ports: Mapping[str, object]) -> list[str]:
+    """Problems of the transfer functions in ``file``: unknown ports, and whatever a call at t_ms = 0 raises.
+
+    The call is a rehearsal on ``ports`` that nobody else uses and on a module of its own, which is forgotten
+    afterwards: it meets wrong shapes and misspelt attributes before NEST starts, and leaves no trace in the run.
+    """
+    module = load_module(file)
+    problems = [f"{file}: {problem}" for problem in _unknown_ports(module, ports)]
+    return problems or [f"{file}: {problem}" for problem in _rehearse(module, ports)]
+
+
+def _marked(module: ModuleType) -> list[Callable[..., None]]:
+    return [value for value in vars(module).values() if getattr(value, _MARK, False)]
+
+
+def _parameters(function: Callable[..., None]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
+
+
+def _arguments(function: Callable[..., None], ports: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    names = _parameters(function)
+    return {name: ports[name] for name in names if name in ports}, [name for name in names if name in CLOCK_PORTS]
+
+
+def _unknown_ports(module: ModuleType, ports: Mapping[str, object]) -> Iterator[str]:
+    allowed = [*ports, *CLOCK_PORTS]
+    for function in _marked(module):
+        for name in _parameters(function):
+            if name not in allowed:
+                yield f"{function.__name__}: unknown port {name!r}; {nearest(name, allowed)}"
+
+
+def _rehearse(module: ModuleType, ports: Mapping[str, object]) -> Iterator[str]:
+    for function in _marked(module):
+        bound, wanted = _arguments(function, ports)
+        try:
+            function(**bound, **dict.fromkeys(wanted, 0))
+        except Exception as error:
+            line = traceback.extract_tb(error.__traceback__)[-1].lineno
+            yield f"{function.__name__}: {type(error).__name__} in line {line}: {error}"

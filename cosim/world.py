@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who is body and who is brain, and how all ranks agree: on the world's size, on errors, on stopping.
+
+Rank 0 is the body rank; all other ranks run the brain. Collective calls live here and in ``exchange.py`` only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from mpi4py import MPI
+
+from cosim.errors import ConfigurationError
+
+BODY_RANK = 0
+
+SPIN_S = 100e-6
+PAUSE_S = 50e-6
+
+# What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm sets the
+# first one for its ranks while Slurm's own variables count mpiexec's helpers.
+LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+
+EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+@dataclass(frozen=True)
+class World:
+    """This rank's place in the job."""
+
+    comm: MPI.Comm
+    """All ranks: a duplicate of the world for the coupling alone, as NEST and others may use the world itself."""
+    brain: MPI.Comm | None
+    """The brain ranks; None on the body rank."""
+
+    @property
+    def is_body(self) -> bool:
+        return self.brain is None
+
+    @property
+    def rank(self) -> int:
+        return self.comm.rank
+
+    @property
+    def brain_ranks(self) -> int:
+        return self.comm.size - 1
+
+    def on_body(self, make: Callable[[], object]) -> object:
+        """Call ``make`` on the body rank and return its result there, None elsewhere. Collective.
+
+        Raises:
+            ConfigurationError: on every rank, if ``make`` raised it on the body rank.
+        """
+        result, error = None, None
+        if self.is_body:
+            try:
+                result = make()
+            except ConfigurationError as problem:
+                error = problem
+        error = self.share(error)
+        if error is not None:
+            raise error
+        return result
+
+    def share(self, item: object) -> object:
+        """The body rank's ``item``, on every rank. Collective; pickles, so build time only."""
+        return self.comm.bcast(item, root=BODY_RANK)
+
+    def to_body(self, item: object) -> list | None:
+        """One item of every rank, as a list on the body rank and None elsewhere. Collective; pickles."""
+        self.synchronise()
+        return self.comm.gather(item, root=BODY_RANK)
+
+    def synchronise(self) -> None:
+        """Wait for all ranks. Collective."""
+        wait(self.comm.Ibarrier())
+
+
+def wait(request: MPI.Request) -> None:
+    """Wait for a collective by polling: first without a pause, then with pauses that leave the core to others.
+
+    On a laptop the body rank shares its core with a brain thread; MPI's own waiting would take half of that core for
+    as long as the brain runs.
+    """
+    spin_until = time.perf_counter() + SPIN_S
+    while not request.Test():
+        if time.perf_counter() > spin_until:
+            time.sleep(PAUSE_S)
+
+
+def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
+    """Split ``comm`` into one body rank and at least one brain rank. Collective over ``comm``.
+
+    Raises:
+        ConfigurationError: too few ranks, or another number of ranks than the launcher started.
+    """
+    check_size(comm.size, os.environ)
+    is_body = comm.rank == BODY_RANK
+    brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
+    return World(comm.Dup(), None if is_body else brain)
+
+
+def check_size(size: int, environment: dict | os._Environ) -> None:
+    """Compare the size of the world with what the launcher says, and with what cosim needs.
+
+    With a PMI that does not fit the MPI library every rank gets a world of its own, silently.
+    """
+    for name in LAUNCHER_SIZES:
+        started = environment.get(name, "")
+        if started.isdigit():
+            if int(started) != size:
+                raise ConfigurationError(
+                    f"the launcher started {started} ranks ({name}={started}) but MPI sees a world of {size}: "
+                    "launcher and MPI library do not fit; with Slurm and MPICH use `srun --mpi=pmi2`, "
+                    "else use the mpiexec of the MPI library (`cosim doctor` names both)"
+                )
+            break
+    if size < 2:
+        raise ConfigurationError(
+            f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: try `mpiexec -n 2 python run.py ...`"
+        )
+
+
+@dataclass
+class StopSign:
+    """Why this rank wants the run to end after the running step. The exchange carries it to all ranks."""
+
+    reason: str = ""
+    failure: str = ""
+    """Traceback of what failed, empty for a stop on request."""
+    _signals: int = field(default=0, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.reason)
+
+    def request(self, reason: str, failure: str = "") -> None:
+        """Ask for a stop; the first reason stays."""
+        if not self.reason:
+            self.reason, self.failure = reason, failure
+
+    @contextmanager
+    def on_failure(self, what: str) -> Iterator[None]:
+        """Turn an exception on the body rank into an agreed stop, so that all ranks end well and keep their data.
+
+        Brain ranks cannot do so: when one fails inside NEST the others wait in NEST's own collectives.
+        """
+        try:
+            yield
+        except Exception as error:
+            self.request(f"{what}: {error}", traceback.format_exc())
+
+    def listen(self) -> None:
+        """Let SIGTERM, SIGINT and SIGUSR1 (Slurm's --signal) ask for a stop; a second one ends the process."""
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            MPI.COMM_WORLD.Abort(128 + number)
+        self.request(f"signal {signal.Signals(number).name}")
+
+
+@contextmanager
+def fatal_errors_end_the_job(rescues: list[Callable[[], None]]) -> Iterator[None]:
+    """Any exception on this rank ends all ranks: print its traceback, call ``rescues``, abort.
+
+    Without it the failing rank would wait in MPI_Finalize (NEST registers an atexit handler that calls it) while
+    the others wait for it in a collective, for ever.
+    """
+    try:
+        yield
+    except Exception:
+        sys.stderr.write(f"cosim: rank {MPI.COMM_WORLD.rank} failed:\n{traceback.format_exc()}")
+        sys.stderr.flush()
+        try:
+            for rescue in rescues:
+                rescue()
+        finally:
+            MPI.COMM_WORLD.Abort(EXIT_FAILED)
