@@ -29,6 +29,12 @@ def _unit(axis: tuple[float, float, float]) -> tuple[float, float, float]:
     return tuple(np.array(axis) / length)
 
 
+def _slanted(direction: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not np.hypot(direction[0], direction[1]) > 0.0:
+        raise ValueError("a view needs a horizontal part: its x and y must not both be 0")
+    return direction
+
+
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     if not limits[0] < limits[1]:
         raise ValueError("the lower limit must be below the upper one")
@@ -73,36 +79,34 @@ class Inertia(_Part):
         ])
 
 
-class _Shape(_Part):
-    colour: tuple[Fraction, Fraction, Fraction]
-
-
-class Capsule(_Shape):
+class Rod(_Part):
     """Drawn as a rod with round ends."""
 
-    kind: Literal["capsule"]
-    from_m: Vector
-    to_m: Vector
+    kind: Literal["rod"]
+    ends_m: tuple[Vector, Vector]
     radius_m: Positive
+    colour: str
 
 
-class Sphere(_Shape):
+class Sphere(_Part):
     """Drawn as a ball."""
 
     kind: Literal["sphere"]
     centre_m: Vector
     radius_m: Positive
+    colour: str
 
 
-class Box(_Shape):
+class Box(_Part):
     """Drawn as a box whose edges follow the axes of the link."""
 
     kind: Literal["box"]
     centre_m: Vector
     size_m: tuple[Positive, Positive, Positive]
+    colour: str
 
 
-Shape = Annotated[Capsule | Sphere | Box, Field(discriminator="kind")]
+Shape = Annotated[Rod | Sphere | Box, Field(discriminator="kind")]
 
 
 class Link(_Part):
@@ -189,6 +193,8 @@ class Description(_Part):
     name: str
     gravity_m_s2: Vector
     tip: Point
+    view_from: Annotated[Vector, AfterValidator(_slanted)] = (1.0, -0.5, 0.3)
+    colours: dict[str, tuple[Fraction, Fraction, Fraction]] = {}
     links: Annotated[tuple[Link, ...], Field(min_length=1)]
     joints: Annotated[tuple[Joint, ...], Field(min_length=1)]
     closures: tuple[Closure, ...] = ()
@@ -286,6 +292,8 @@ def _dangling_names(description):
     uses += [(f"muscles[{m.name}].path[{i}].link", point.link, links)
              for m in description.muscles for i, point in enumerate(m.path)]
     uses += [(f"efforts[{i}].joint", effort.joint, joints) for i, effort in enumerate(description.efforts)]
+    uses += [(f"links[{link.name}].shapes[{i}].colour", shape.colour, list(description.colours))
+             for link in description.links for i, shape in enumerate(link.shapes)]
     uses += [("tip.link", description.tip.link, links)]
     for where, name, allowed in uses:
         if name not in allowed:

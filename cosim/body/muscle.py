@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from cosim.body import curves
+# Numba does not see when a function of another file changes: delete __pycache__ after a change of `evaluate`.
 from cosim.body.curves import Curve, evaluate
 from cosim.body.description import Muscle
 
