@@ -62,7 +62,12 @@ wait_for_nodes() {
 }
 
 start() {
-    local nodes=${1:-2} cpus=${2:-$(nproc)} node
+    local nodes=${1:-2} cpus=${2:-$(nproc)} node program
+    for program in munged slurmctld slurmd sinfo; do
+        if command -v "$program" >/dev/null; then continue; fi
+        echo "$program is not installed: apt-get install --no-install-recommends slurm-wlm munge" >&2
+        return 1
+    done
     if [ -e "$folder" ]; then
         echo "$folder exists: this Slurm runs already, or did not end well; slurm/local.sh stop clears it" >&2
         return 1
