@@ -148,8 +148,10 @@ def test_commands_are_clipped_to_what_a_muscle_can_have():
 def test_a_command_that_is_no_number_is_refused_by_name(value):
     body = Body(load(FORELIMB))
     body.muscles.excitation[body.muscles.index("Radius2")] = value
-    with pytest.raises(ValueError, match=f"Radius2 is {value}"):
+    with pytest.raises(ValueError, match=f"excitation of muscle Radius2 is {value} at 0 ms"):
         body.advance()
+    with pytest.raises(ValueError, match=f"activation of muscle Foot1 is {value}"):
+        body.reset(activation=value)
     body.close()
 
 

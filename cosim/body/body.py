@@ -68,16 +68,17 @@ class Body:
         return self._steps_done * self._step_s * 1000.0
 
     def reset(self, angle_rad=0.0, speed_rad_s=0.0, activation=0.0):
-        """Start again at time 0 with these joint angles, speeds and activations.
+        """Start again at time 0 with these joint angles, speeds and activations; commands are set to zero.
 
-        Each is one number or an array. The angles must close the loops. Activations are clipped to what a
-        muscle can have; commands are set to zero.
+        Each is one number or an array. The angles must close the loops. Activations are clipped to what a muscle
+        can have; ValueError where one is no number.
         """
         state = self._state
-        state.angle[:], state.angle_speed[:] = angle_rad, speed_rad_s
-        state.activation[:] = self._muscle_model.clip(np.broadcast_to(activation, state.activation.shape))
-        state.excitation[:] = 0.0
         self._steps_done = 0
+        state.angle[:], state.angle_speed[:] = angle_rad, speed_rad_s
+        state.activation[:] = activation
+        state.activation[:] = self._allowed("activation", state.activation)
+        state.excitation[:] = 0.0
         self._engine.reset(state.angle, state.angle_speed)
         self._sense()
 
@@ -86,7 +87,7 @@ class Body:
 
         Raises ValueError where a command is not finite and FloatingPointError where the body diverges.
         """
-        command = self._command()
+        command = self._allowed("excitation", self._state.excitation)
         if self._jumps:
             self._state.activation[:] = command
             self._pull()
@@ -106,13 +107,13 @@ class Body:
         """Release the physics engine."""
         self._engine.close()
 
-    def _command(self) -> np.ndarray:
-        excitation = self._state.excitation
-        for name, value in zip(self.muscles.names, excitation):
+    def _allowed(self, quantity: str, values: np.ndarray) -> np.ndarray:
+        """``values`` (n_muscles,) clipped to what an activation can be; ValueError where one is no number."""
+        for name, value in zip(self.muscles.names, values):
             if not np.isfinite(value):
-                raise ValueError(f"muscles.excitation of {name} is {value} at {self.time_ms:g} ms, "
+                raise ValueError(f"{quantity} of muscle {name} is {value} at {self.time_ms:g} ms, "
                                  "allowed are finite numbers (clipped to 0 to 1)")
-        return self._muscle_model.clip(excitation)
+        return self._muscle_model.clip(values)
 
     def _sense(self):
         """Take over the engine's state and work out everything that follows from it."""

@@ -105,21 +105,16 @@ class Kinematics:
 
 @njit(cache=True)
 def displacements(tree, angle):
-    """Rotations (n, 3, 3) and shifts (n, 3) of what each joint carries, from rest to the pose."""
+    """Rotations (n + 1, 3, 3) and shifts (n + 1, 3) of what each joint carries, from rest to the pose.
+
+    The last row belongs to the world, joint -1, and stays at rest.
+    """
     n = tree.parent.size
-    rotation, shift = np.empty((n, 3, 3)), np.empty((n, 3))
+    rotation, shift = np.zeros((n + 1, 3, 3)), np.zeros((n + 1, 3))
+    for i in range(3):
+        rotation[n, i, i] = 1.0
     for j in tree.order:
-        own = _about_axis(tree.axis[j], angle[j])
-        carried = np.empty(3)
-        for i in range(3):
-            carried[i] = tree.anchor[j, i]
-            for k in range(3):
-                carried[i] -= own[i, k] * tree.anchor[j, k]
-        p = tree.parent[j]
-        if p < 0:
-            rotation[j], shift[j] = own, carried
-        else:
-            _compose(rotation[p], shift[p], own, carried, rotation[j], shift[j])
+        _displace(j, tree.parent[j], _about_axis(tree.axis[j], angle[j]), tree.anchor[j], rotation, shift)
     return rotation, shift
 
 
@@ -137,13 +132,15 @@ def _about_axis(axis, angle):
 
 
 @njit(cache=True)
-def _compose(outer, outer_shift, inner, inner_shift, rotation, shift):
-    """First the inner displacement, then the outer one."""
+def _displace(j, parent, own, anchor, rotation, shift):
+    """Write row ``j``: its ``own`` turn about ``anchor``, then what its parent does."""
     for i in range(3):
-        shift[i] = outer_shift[i]
+        shift[j, i] = shift[parent, i]
         for k in range(3):
-            shift[i] += outer[i, k] * inner_shift[k]
-            rotation[i, k] = outer[i, 0] * inner[0, k] + outer[i, 1] * inner[1, k] + outer[i, 2] * inner[2, k]
+            rotation[j, i, k] = 0.0
+            for m in range(3):
+                rotation[j, i, k] += rotation[parent, i, m] * own[m, k]
+            shift[j, i] += (rotation[parent, i, k] - rotation[j, i, k]) * anchor[k]
 
 
 @njit(cache=True)
@@ -152,10 +149,9 @@ def place(points, rotation, shift, placed):
     for n in range(points.joint.size):
         j = points.joint[n]
         for i in range(3):
-            placed[n, i] = points.position[n, i]
-            if j >= 0:
-                r, x = rotation[j, i], points.position[n]
-                placed[n, i] = r[0] * x[0] + r[1] * x[1] + r[2] * x[2] + shift[j, i]
+            placed[n, i] = shift[j, i]
+            for k in range(3):
+                placed[n, i] += rotation[j, i, k] * points.position[n, k]
 
 
 @njit(cache=True)
@@ -165,17 +161,12 @@ def measure(tree, points, start, angle, angle_speed, length, speed, arm):
     placed = np.empty((points.joint.size, 3))
     place(points, rotation, shift, placed)
     axis, anchor = _turned(tree, rotation, shift)
-    arm[:] = 0.0
     for m in range(length.size):
-        length[m] = 0.0
+        length[m], speed[m] = 0.0, 0.0
+        for j in range(angle.size):
+            arm[m, j] = 0.0
         for n in range(start[m], start[m + 1] - 1):
-            along = placed[n + 1] - placed[n]
-            segment = np.sqrt(along[0] ** 2 + along[1] ** 2 + along[2] ** 2)
-            length[m] += segment
-            along /= segment
-            _pull(tree.parent, axis, anchor, points.joint[n], placed[n], along, 1.0, arm[m])
-            _pull(tree.parent, axis, anchor, points.joint[n + 1], placed[n + 1], along, -1.0, arm[m])
-        speed[m] = 0.0
+            length[m] += _stretch(tree.parent, axis, anchor, points.joint, placed, n, arm[m])
         for j in range(angle.size):
             speed[m] -= arm[m, j] * angle_speed[j]
 
@@ -183,25 +174,34 @@ def measure(tree, points, start, angle, angle_speed, length, speed, arm):
 @njit(cache=True)
 def _turned(tree, rotation, shift):
     """Axes and anchors (n, 3) of the joints in the pose; a joint's own turn moves neither."""
-    axis, anchor = np.empty_like(tree.axis), np.empty_like(tree.anchor)
+    axis, anchor = np.zeros_like(tree.axis), np.zeros_like(tree.anchor)
     for j in range(tree.parent.size):
         for i in range(3):
-            r = rotation[j, i]
-            axis[j, i] = r[0] * tree.axis[j, 0] + r[1] * tree.axis[j, 1] + r[2] * tree.axis[j, 2]
             anchor[j, i] = shift[j, i]
             for k in range(3):
-                anchor[j, i] += r[k] * tree.anchor[j, k]
+                axis[j, i] += rotation[j, i, k] * tree.axis[j, k]
+                anchor[j, i] += rotation[j, i, k] * tree.anchor[j, k]
     return axis, anchor
 
 
 @njit(cache=True)
-def _pull(parent, axis, anchor, joint, point, along, sign, arm):
-    """Add the torques of the unit force ``sign * along`` at ``point`` about ``joint`` and those above it."""
+def _stretch(parent, axis, anchor, joint, placed, n, arm):
+    """Length of the segment from point ``n`` to the next; adds the torques of a unit tension to ``arm``."""
+    a, b = placed[n], placed[n + 1]
+    x, y, z = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    length = np.sqrt(x * x + y * y + z * z)
+    _pull(parent, axis, anchor, joint[n], a, x / length, y / length, z / length, arm)
+    _pull(parent, axis, anchor, joint[n + 1], b, -x / length, -y / length, -z / length, arm)
+    return length
+
+
+@njit(cache=True)
+def _pull(parent, axis, anchor, joint, point, fx, fy, fz, arm):
+    """Add to ``arm`` the torques of the force (fx, fy, fz) at ``point`` about ``joint`` and all above it."""
     j = joint
     while j >= 0:
         x, y, z = point[0] - anchor[j, 0], point[1] - anchor[j, 1], point[2] - anchor[j, 2]
-        torque = axis[j, 0] * (y * along[2] - z * along[1])
-        torque += axis[j, 1] * (z * along[0] - x * along[2])
-        torque += axis[j, 2] * (x * along[1] - y * along[0])
-        arm[j] += sign * torque
+        arm[j] += axis[j, 0] * (y * fz - z * fy)
+        arm[j] += axis[j, 1] * (z * fx - x * fz)
+        arm[j] += axis[j, 2] * (x * fy - y * fx)
         j = parent[j]
