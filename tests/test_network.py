@@ -144,5 +144,5 @@ def test_check_refuses_an_extent_that_does_not_hold_the_grid():
     sound = network(GaussianBernoulli(1.0, 0.1))
     tight = replace(sound.populations[0].grid, extent_mm=(0.1, 0.6, 0.7))
     tables = replace(sound, populations=(replace(sound.populations[0], grid=tight), sound.populations[1]))
-    with pytest.raises(NetworkError, match=r"population A: extent_mm\[0\] is 0.1, must be above the span 0.3"):
+    with pytest.raises(NetworkError, match=r"A: extent_mm\[0\] is 0\.1, must be above the span 0\.3"):
         tables.check(RESOLUTION_MS)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """M1 built in NEST: counts against the exact expectation, weights, drives, and what the seed decides.
 
-Each build runs in a process of its own: NEST is one global kernel, and under an MPI launcher it must not start
-before the communicator is handed over.
+Each build runs in a process of its own: NEST is one global kernel, and under an MPI launcher it must not
+start before the communicator is handed over.
 """
 
 import json
