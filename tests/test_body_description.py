@@ -48,6 +48,8 @@ def test_the_forelimb_is_read():
     ("mass_kg = 2.7e-05", "mass_kg = nan", ["links[radius].mass_kg = nan", "finite"]),
     ('joint = "joystick_world_joint"', 'joint = "stick"',
      ["efforts[0].joint = 'stick'", "joystick_world_joint"]),
+    ("[0.01158, 0.000975, 0.00124]", "[0.008502, 0.00073, 0.00128]",
+     ["muscles[Foot1].path[1].point_m = [0.008502, 0.00073, 0.00128]", "point before it"]),
     ('colour = "knob"', 'colour = "red"', ["links[joystick].shapes[1].colour = 'red'", "bone, fur"]),
     ("view_from = [1.0, -0.35, 0.25]", "view_from = [0.0, 0.0, 1.0]",
      ["view_from = [0.0, 0.0, 1.0]", "horizontal"]),

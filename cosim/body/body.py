@@ -70,8 +70,8 @@ class Body:
     def reset(self, angle_rad=0.0, speed_rad_s=0.0, activation=0.0):
         """Start again at time 0 with these joint angles, speeds and activations; commands are set to zero.
 
-        Each is one number or an array. The angles must close the loops. Activations are clipped to what a muscle
-        can have; ValueError where one is no number.
+        Each is one number or an array. The angles must close the loops. Activations are clipped to what a
+        muscle can have; ValueError where one is no number.
         """
         state = self._state
         self._steps_done = 0

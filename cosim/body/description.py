@@ -236,8 +236,8 @@ def load(path) -> Description:
 def problems(description: Description) -> list[str]:
     """What is wrong with how the parts of ``description`` refer to each other; empty when nothing is."""
     found = [*_repeated_names(description), *_dangling_names(description), *_uneven_inertias(description)]
-    # Whether the tree and its loops close can be asked only once every name leads somewhere.
-    return found or [*_unrooted_links(description), *_open_closures(description)]
+    # These follow names from part to part, so every name must lead somewhere first.
+    return found or [*_unrooted_links(description), *_open_closures(description), *_empty_segments(description)]
 
 
 def _refuse(path, found: list[str], cause=None):
@@ -328,3 +328,12 @@ def _open_closures(description):
         if gap > CLOSURE_TOLERANCE_M:
             yield (f"closures[{closure.name}]: its points are {gap:.3g} m apart at rest, "
                    f"at most {CLOSURE_TOLERANCE_M:g} m is allowed")
+
+
+def _empty_segments(description):
+    for muscle in description.muscles:
+        at = [description.link(point.link).in_model(point.point_m) for point in muscle.path]
+        for i, (a, b) in enumerate(zip(at, at[1:])):
+            if np.linalg.norm(b - a) == 0.0:
+                yield (f"muscles[{muscle.name}].path[{i + 1}].point_m = {list(muscle.path[i + 1].point_m)}: "
+                       "lies on the point before it, a muscle needs a direction between two points")

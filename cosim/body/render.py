@@ -19,7 +19,7 @@ SCENE_SIZE = 2.0
 # A narrow view keeps proportions true; the margin leaves room to move around the rest pose.
 FIELD_OF_VIEW_DEG = 20.0
 MARGIN = 1.15
-MUSCLE_RADIUS = 0.016
+MUSCLE_RADIUS = 0.016  # in the scene's units
 # Width and height in pixels of one moment among several.
 MOMENT_SIZE = (440, 640)
 # How finely round things are cut.
