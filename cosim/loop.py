@@ -4,7 +4,8 @@
 Over [t, t + step) brain and body advance in parallel on what was agreed at t. At t + step one reduction brings the
 readout to the body rank; transfer functions run there on readout and body state of exactly that interval; one
 broadcast brings the stimulus back, which acts from t + step on. This is the order of the Neurorobotics Platform's
-closed-loop engine, made deterministic. While the body rank runs the transfer functions, brain ranks store spikes.
+closed-loop engine, made deterministic. While the body rank runs the transfer functions, brain ranks take over the spikes of the step; while
+brain ranks are already in the next step, the body rank writes to disk.
 """
 
 from __future__ import annotations
@@ -73,5 +74,7 @@ def loop(parts: Parts, steps: int, step_ms: float) -> int:
         lap("transfer")
         exchange.share()
         lap("share")
+        parts.recorder.flush_if_due()
+        lap("flush")
         parts.progress.update(step + 1)
     return steps

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 # In the order of the loop; `brain` is the call of NEST's Run and nothing else.
-STEP_PHASES = ("stimulate", "brain", "body", "read", "gather", "record", "transfer", "share")
+STEP_PHASES = ("stimulate", "brain", "body", "read", "gather", "record", "transfer", "share", "flush")
 
 
 class Stopwatch:

@@ -36,6 +36,9 @@ class Recorder(Protocol):
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""
 
+    def flush_if_due(self) -> None:
+        """Write to disk if the last time is long ago or much has come together."""
+
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""
 
@@ -71,11 +74,14 @@ class BrainRecorder:
             self._count += len(events.senders)
         self._brain.forget_spikes()
         self._file.append(SPIKES_DONE, np.array([self._count]))
-        self._file.flush_if_due()
 
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""
         self._file.append(PROFILE, row)
+
+    def flush_if_due(self) -> None:
+        """Write to disk if the last time is long ago or much has come together."""
+        self._file.flush_if_due()
 
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""
@@ -126,11 +132,14 @@ class BodyRecorder:
         for names, values in ((self._readout, self._exchange.readout), (self._stimulus, self._exchange.stimulus)):
             for index, name in enumerate(names):
                 self._file.append(name, values[index : index + 1])
-        self._file.flush_if_due()
 
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""
         self._shard.append(PROFILE, row)
+
+    def flush_if_due(self) -> None:
+        """Write to disk if the last time is long ago or much has come together."""
+        self._file.flush_if_due()
         self._shard.flush_if_due()
 
     def close(self) -> None:

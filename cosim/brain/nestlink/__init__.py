@@ -2,8 +2,8 @@
 """nestlink: our C++ library inside the NEST kernel, called through ctypes.
 
 It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10), adds the recording backend
-``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls, and reads state variables of a few
-nodes. See ``nestlink.cpp`` for the why of each. Everything here is called on brain ranks, after ``import nest``.
+``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls, and reads state variables and sets generators
+of a few nodes. See ``nestlink.cpp`` for the why of each. Everything here is called on brain ranks, after ``import nest``.
 """
 
 from __future__ import annotations
@@ -152,6 +152,17 @@ class Nestlink:
         """Forget the events of a recorder on this rank."""
         self._lib.nestlink_clear(recorder)
 
+    def set_generators(self, node_ids: np.ndarray, name: str, values: np.ndarray) -> None:
+        """Set a parameter (such as ``"rate"``) of generators, to act from the next ``Run`` on; on all brain ranks alike.
+
+        ``node_ids`` is (n,) int64, ``values`` (n,) float64. Setting it through PyNEST between two ``Run`` calls of one
+        ``Prepare`` has no effect on a Poisson generator in NEST 3.10.
+        """
+        code = self._lib.nestlink_set_generators(
+            node_ids.ctypes.data, len(node_ids), name.encode(), values.ctypes.data
+        )
+        self._check(code, f"could not set {name!r}")
+
     def read_state(self, node_ids: np.ndarray, name: str, values: np.ndarray) -> None:
         """Write the state variable ``name`` (such as ``"V_m"``) of the nodes that live on this rank into ``values``.
 
@@ -172,6 +183,7 @@ def _view(address: ctypes.c_void_p, count: int, kind: type) -> np.ndarray:
 def _declare(lib: ctypes.CDLL) -> None:
     pointer = ctypes.POINTER(ctypes.c_void_p)
     size = ctypes.c_size_t
+    nodes_and_values = [ctypes.c_void_p, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p]
     signatures: dict[str, tuple[type | None, Sequence[type]]] = {
         "nestlink_error": (ctypes.c_char_p, []),
         "nestlink_set_communicator": (ctypes.c_int, [ctypes.c_int]),
@@ -181,7 +193,8 @@ def _declare(lib: ctypes.CDLL) -> None:
         "nestlink_num_values": (ctypes.c_long, [size]),
         "nestlink_value_name": (ctypes.c_char_p, [size, size]),
         "nestlink_clear": (None, [size]),
-        "nestlink_read_state": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p]),
+        "nestlink_set_generators": (ctypes.c_int, nodes_and_values),
+        "nestlink_read_state": (ctypes.c_int, nodes_and_values),
     }
     for name, (result, arguments) in signatures.items():
         function = getattr(lib, name)
