@@ -87,6 +87,16 @@ start() {
     echo "export SLURM_CONF=$SLURM_CONF"
 }
 
+# End a daemon and wait for it; it is no child of this shell, so `wait` does not know it.
+end() {
+    kill "$1"
+    for _ in $(seq 300); do
+        if ! [ -e "/proc/$1" ]; then return 0; fi
+        sleep 0.1
+    done
+    kill -KILL "$1"
+}
+
 stop() {
     local file pid
     for file in "$folder"/slurmd.*.pid "$folder/slurmctld.pid" "$folder/munged.pid"; do
@@ -94,9 +104,7 @@ stop() {
         pid=$(cat "$file")
         # A daemon that died left its file; its number may be another process's now.
         if ! grep -qsE '^(slurmd|slurmctld|munged)' "/proc/$pid/comm"; then continue; fi
-        kill "$pid"
-        # These are no children of this shell, so `wait` does not know them.
-        timeout 30 tail --pid="$pid" -f /dev/null || kill -KILL "$pid"
+        end "$pid"
     done
     rm -rf "$folder"
 }
