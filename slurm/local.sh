@@ -87,24 +87,27 @@ start() {
     echo "export SLURM_CONF=$SLURM_CONF"
 }
 
-# End a daemon and wait for it; it is no child of this shell, so `wait` does not know it.
-end() {
-    kill "$1"
-    for _ in $(seq 300); do
-        if ! [ -e "/proc/$1" ]; then return 0; fi
-        sleep 0.1
-    done
-    kill -KILL "$1"
+# Whether process $1 is a Slurm daemon that has not ended; one that nobody waited for yet (state Z) has ended.
+is_daemon() {
+    grep -qsE '^Name:\s*(slurmd|slurmctld|munged)' "/proc/$1/status" &&
+        ! grep -qsE '^State:\s*Z' "/proc/$1/status"
 }
 
 stop() {
-    local file pid
+    local file pid pids=()
     for file in "$folder"/slurmd.*.pid "$folder/slurmctld.pid" "$folder/munged.pid"; do
         if ! [ -s "$file" ]; then continue; fi
         pid=$(cat "$file")
         # A daemon that died left its file; its number may be another process's now.
-        if ! grep -qsE '^(slurmd|slurmctld|munged)' "/proc/$pid/comm"; then continue; fi
-        end "$pid"
+        if is_daemon "$pid"; then kill "$pid" && pids+=("$pid"); fi
+    done
+    for pid in "${pids[@]}"; do
+        # They are no children of this shell, so `wait` does not know them.
+        for _ in $(seq 100); do
+            if ! is_daemon "$pid"; then continue 2; fi
+            sleep 0.1
+        done
+        kill -KILL "$pid"
     done
     rm -rf "$folder"
 }
