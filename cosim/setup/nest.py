@@ -46,15 +46,13 @@ def installed_folder() -> Path | None:
 
 
 def install_mpi_build() -> None:
-    """Replace the installed NEST by the build with MPI, from the cache or built now."""
+    """Replace the installed NEST by the build with MPI, from the cache or built now, and see that it works."""
     folder = installed_folder()
-    if folder and is_mpi_build(folder):
-        print(f"NEST with MPI is already in {folder}")
-        return
-    packages.ensure(packages.FOR_NEST_MPI)
-    wheel = cached_wheel() or build()
-    print(f"installing NEST with MPI from {wheel}", flush=True)
-    subprocess.run([*PIP, "install", "-q", "--no-deps", "--force-reinstall", str(wheel)], check=True)
+    if folder is None or not is_mpi_build(folder):
+        packages.ensure(packages.FOR_NEST_MPI)
+        wheel = cached_wheel() or build()
+        print(f"installing NEST with MPI from {wheel}", flush=True)
+        subprocess.run([*PIP, "install", "-q", "--no-deps", "--force-reinstall", str(wheel)], check=True)
     check()
 
 
