@@ -91,7 +91,7 @@ def compile_wheel(folder: Path, log: Path) -> None:
     """Let pip build the wheel into ``folder``; all that the compilers say goes to ``log``."""
     jobs = parallel_jobs()
     print(f"building NEST with MPI from source, once per machine: about {CPU_MINUTES / jobs:.0f} minutes "
-          f"with {jobs} compilers at a time; log in {log}", flush=True)
+          f"(compilers at a time: {jobs}); log in {log}", flush=True)
     # pip's cache does not tell wheels by their settings: without --no-cache-dir one without MPI may come out.
     command = [*PIP, "wheel", "-v", "--no-deps", "--no-cache-dir", "--no-binary", "nest-simulator",
                "--config-settings=cmake.define.with-mpi=ON", "--wheel-dir", str(folder), requirement()]
