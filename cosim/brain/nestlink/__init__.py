@@ -111,9 +111,9 @@ class Nestlink:
     def __init__(self, library: Path) -> None:
         try:
             self._lib = ctypes.CDLL(str(library), mode=os.RTLD_NOW)
-        except OSError as error:
+            _declare(self._lib)
+        except (OSError, AttributeError) as error:
             raise NestlinkError(f"{library} does not fit the NEST that is loaded: {error}") from None
-        _declare(self._lib)
 
     def _check(self, code: int, what: str) -> None:
         if code:

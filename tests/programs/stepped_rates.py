@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Change the rate of a Poisson generator between Run calls through nestlink and count what arrives: ``... THREADS``."""
+
+import sys
+
+import numpy as np
+from mpi4py import MPI
+
+from cosim.brain import kernel
+
+nest, link = kernel.start(MPI.COMM_SELF, int(sys.argv[1]), 3, 0.1)
+relays = nest.Create("parrot_neuron", 100)
+generator = nest.Create("poisson_generator", params={"rate": 0.0})
+nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})
+recorder = nest.Create("spike_recorder", params={"record_to": "cosim"})
+nest.Connect(relays, recorder)
+nest.Prepare()
+for rate_hz in (0.0, 1000.0, 100.0, 0.0):
+    link.set_generators(np.array([generator.global_id]), "rate", np.array([rate_hz]))
+    nest.Run(5.0)  # delays: what is on its way arrives
+    link.clear(recorder.global_id)
+    nest.Run(100.0)
+    print(rate_hz, sum(len(events.senders) for events in link.events(recorder.global_id)))
+    link.clear(recorder.global_id)
+nest.Cleanup()

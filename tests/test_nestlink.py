@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""nestlink: NEST on parts of the world, the recording backend, rates between Run calls, and its build."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cosim.brain import nestlink
+from cosim.brain.nestlink import NestInstall, NestlinkError
+
+NEST_ON_PART = "tests/programs/nest_on_part.py"
+
+
+def run_part(launch, layout, network, virtual_processes, out):
+    """One thread a rank wherever possible: more would only fight for the cores."""
+    result = launch(len(layout), NEST_ON_PART, layout, network, virtual_processes, 11, out)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("brain_ranks", [1, 2, 3, 4])
+def test_nest_counts_exactly_the_brain_ranks(launch, tmp_path, brain_ranks):
+    run_part(launch, "." + "0" * brain_ranks, "balanced", brain_ranks, tmp_path / "part")
+    assert np.load(tmp_path / "part-0.npz")["processes"] == brain_ranks
+
+
+def assert_same(left: Path, right: Path):
+    left, right = np.load(left), np.load(right)
+    assert len(left["ids"]) > 100, "too few events to say anything"
+    for name in set(left.files) - {"processes"}:
+        np.testing.assert_array_equal(left[name], right[name])
+
+
+@pytest.mark.parametrize("layout", [".00", ".000", "0.00.", "..0000"])
+def test_gap_junctions_on_a_part_of_the_world_equal_a_plain_run(launch, alone, tmp_path, layout):
+    virtual_processes = layout.count("0")
+    run_part(launch, layout, "gap_junctions", virtual_processes, tmp_path / "part")
+    result = alone(NEST_ON_PART, "plain", "gap_junctions", virtual_processes, 11, tmp_path / "plain")
+    assert result.returncode == 0, result.stderr
+    assert_same(tmp_path / "part-0.npz", tmp_path / "plain-0.npz")
+
+
+def test_two_nests_side_by_side_in_one_world(launch, alone, tmp_path):
+    run_part(launch, ".0101", "balanced", 2, tmp_path / "part")
+    for group in (0, 1):
+        out = tmp_path / f"plain{group}"
+        result = alone(NEST_ON_PART, "plain", "balanced", 2, 11 + group, out)
+        assert result.returncode == 0, result.stderr
+        assert_same(tmp_path / f"part-{group}.npz", Path(f"{out}-0.npz"))
+    first, second = (np.load(tmp_path / f"part-{group}.npz")["times"] for group in (0, 1))
+    assert len(first) != len(second) or (first != second).any(), "both groups ran the same network"
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_backend_records_what_the_memory_backend_records(alone, threads):
+    result = alone("tests/programs/compare_recorders.py", threads)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("equal")
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize("threads", [1, 3])
+def test_rates_set_between_runs_act(alone, threads):
+    result = alone("tests/programs/stepped_rates.py", threads)
+    assert result.returncode == 0, result.stderr
+    for line in result.stdout.splitlines():
+        rate_hz, count = map(float, line.split())
+        expected = rate_hz * 0.1 * 100  # 100 relays for 100 ms
+        assert abs(count - expected) <= 5 * np.sqrt(expected), line
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COSIM_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_missing_build_is_named_with_the_cure(empty_cache):
+    with pytest.raises(NestlinkError, match="nestlink is not built, .*cosim.brain.nestlink.build"):
+        nestlink.find()
+
+
+def test_build_for_another_nest_is_named(empty_cache):
+    other = empty_cache / "nestlink" / "0123456789abcdef"
+    other.mkdir(parents=True)
+    (other / "build.json").write_text('{"nest": "NEST 3.9.0 without MPI in /elsewhere"}')
+    with pytest.raises(NestlinkError, match="only against another NEST .NEST 3.9.0 without MPI in /elsewhere"):
+        nestlink.find()
+
+
+def test_library_of_another_nest_is_refused(alone, tmp_path):
+    """What does not fit the kernel in memory is refused when it is loaded, not met as a crash later."""
+    stranger = tmp_path / "nestlink.so"
+    shutil.copy(np._core._multiarray_umath.__file__, stranger)
+    with pytest.raises(NestlinkError, match="does not fit the NEST that is loaded"):
+        nestlink.Nestlink(stranger)
+
+
+def test_found_nest_says_what_it_is():
+    nest = nestlink.find_nest()
+    assert nest.version == "3.10.0"
+    assert str(nest.folder) in str(nest)
+
+
+def test_no_compiler_is_one_clear_message(monkeypatch, tmp_path):
+    from cosim.brain.nestlink import build
+
+    monkeypatch.setattr(build.shutil, "which", lambda name, path: None)
+    with pytest.raises(NestlinkError, match="no C\\+\\+ compiler found .*looked for"):
+        build.compiler(NestInstall(nestlink.find_nest().folder))
