@@ -47,8 +47,7 @@ LTDL = Package("libltdl-dev", lambda: has_header("ltdl.h"))
 GSL = Package("libgsl-dev", lambda: has_header("gsl/gsl_version.h"))
 PYTHON_DEV = Package(f"{PYTHON}-dev", has_python_headers)
 
-# nestlink is compiled against NEST's headers, and those include Boost's and libltdl's.
-FOR_SETUP = (VENV, COMPILER, BOOST, LTDL)
+FOR_SETUP = (VENV, COMPILER)
 FOR_NEST_MPI = (COMPILER, BOOST, LTDL, GSL, PYTHON_DEV)
 
 

@@ -40,7 +40,7 @@ def compile_library(nest: NestInstall, string_abi: int, output: Path) -> None:
         *[compiler(nest), "-std=c++20", "-O2", "-fPIC", "-shared"],
         # For the layout of NEST's classes only: linking no second OpenMP library is on purpose.
         *["-fopenmp", f"-D_GLIBCXX_USE_CXX11_ABI={string_abi}"],
-        *[f"-I{nest.headers}", str(SOURCE), "-o", str(output)],
+        *[f"-I{SOURCE.parent / 'include'}", f"-I{nest.headers}", str(SOURCE), "-o", str(output)],
     ]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
