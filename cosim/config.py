@@ -206,18 +206,26 @@ def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[s
     """Set each ``key=value`` in ``tables``; return where each key came from, for messages."""
     origins = {}
     for override in overrides:
-        key, equals, text = override.partition("=")
-        *parents, last = key.strip().split(".")
-        if not equals or not last:
+        key, equals, text = (part.strip() for part in override.partition("="))
+        if not equals or not all(key.split(".")):
             raise ConfigurationError(f"--set {override}: must be key=value, such as brain.patch_mm=0.2")
-        table = tables
-        for parent in parents:
-            table = table.setdefault(parent, {}) if isinstance(table, dict) else None
-        if not isinstance(table, dict):
-            raise ConfigurationError(f"--set {override}: {'.'.join(parents)} is not a table")
-        table[last] = _toml_value(text.strip())
-        origins[key.strip()] = f"--set {key.strip()}"
+        *parents, last = key.split(".")
+        try:
+            _inner_table(tables, parents)[last] = _toml_value(text)
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise ConfigurationError(f"--set {override}: there is no table {'.'.join(parents)}") from None
+        origins[key] = f"--set {key}"
     return origins
+
+
+def _inner_table(tables: dict[str, Any], parents: Sequence[str]) -> dict[str, Any]:
+    """The table at ``parents``; a number picks an entry of an array of tables, such as sources.0."""
+    table = tables
+    for parent in parents:
+        table = table[int(parent)] if isinstance(table, list) else table.setdefault(parent, {})
+    if not isinstance(table, dict):
+        raise TypeError(parents)
+    return table
 
 
 def _toml_value(text: str) -> Any:

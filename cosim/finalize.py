@@ -40,7 +40,9 @@ def finalize(prepared: Prepared, reports: Sequence[RankReport], steps: int, stop
     shards = folder.shards(len(reports))
     built = [report.built for report in reports[1:]]
     counts = merge_spikes(shards[1:], built[0].populations, folder.spike_file)
-    profile = merge_profiles(folder.run_file, shards, steps, _by_rank(reports))
+    by_rank = {f"build/{name}_s": seconds for name, seconds in _wall_s(reports).items()}
+    by_rank["memory/peak_mb"] = np.array([report.peak_memory_mb for report in reports])
+    profile = merge_profiles(folder.run_file, shards, steps, by_rank)
     shutil.rmtree(folder.path / "shards")
     watch.lap("merge")
     summary = summarize(prepared, reports, steps, stop, profile, counts)
@@ -72,7 +74,7 @@ def summarize(
         "simulated_s": simulated_s,
         **(own(RunData(plan.folder.path)) if own else {}),
         **timing(profile, plan.clock.coupling_step_ms),
-        "wall_s": {name: float(seconds.max()) for name, seconds in _by_rank(reports).items()},
+        "wall_s": {name: float(seconds.max()) for name, seconds in _wall_s(reports).items()},
         "brain_ranks": len(built),
         "threads_per_brain_rank": built[0].threads,
         "peak_memory_mb": [report.peak_memory_mb for report in reports],
@@ -127,7 +129,7 @@ def _speed(summary: dict[str, Any]) -> tuple[float, float]:
     return summary["real_time_factor"], 100 * summary["coupling_fraction"]
 
 
-def _by_rank(reports: Sequence[RankReport]) -> dict[str, np.ndarray]:
+def _wall_s(reports: Sequence[RankReport]) -> dict[str, np.ndarray]:
     """Wall time in s of each phase outside the loop's steps, (ranks,); 0 where a rank does not have it."""
     names = dict.fromkeys(name for report in reports for name in report.wall_s)
     return {name: np.array([report.wall_s.get(name, 0.0) for report in reports]) for name in names}

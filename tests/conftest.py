@@ -17,27 +17,71 @@ PROGRAMS = REPOSITORY / "tests" / "programs"
 LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_", "MPIR_")
 
 
-def _under_mpi() -> bool:
-    return any(name in os.environ for name in ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"))
+RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
+"""This process's rank under an MPI launcher, else None; known without starting MPI."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """One report is enough: ranks other than 0 keep quiet."""
-    if _under_mpi() and os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) != "0":
-        config.pluginmanager.unregister(config.pluginmanager.getplugin("terminalreporter"))
+class OneReport:
+    """Takes the terminal reporter's place on ranks other than 0: only a time-out still writes, where it hangs."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._tw = config.get_terminal_writer()
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item):
-    """A test that fails on one rank leaves the others in a collective: print why and end the job."""
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed and _under_mpi() and item.get_closest_marker("mpi"):
+class Failed:
+    """Ends the job when something failed on this rank, as the others would wait for it in a collective."""
+
+    def _end_job(self, report: pytest.CollectReport | pytest.TestReport) -> None:
         from mpi4py import MPI
 
-        sys.__stderr__.write(f"rank {MPI.COMM_WORLD.rank}: {item.nodeid} failed\n{report.longreprtext}\n")
-        sys.__stderr__.flush()
+        sys.stdout.flush()
+        sys.stderr.write(f"\nrank {RANK}: {report.nodeid} failed\n{report.longreprtext}\n")
+        sys.stderr.flush()
         MPI.COMM_WORLD.Abort(1)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item):
+        report = yield
+        if report.failed and item.get_closest_marker("mpi"):
+            self._end_job(report)
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self):
+        report = yield
+        if report.failed:
+            self._end_job(report)
+        return report
+
+
+class NothingRan:
+    """A session whose tests were all skipped has shown nothing: it ends as one without tests does."""
+
+    def __init__(self) -> None:
+        self._ran = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._ran |= not report.skipped and report.when == "call"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if session.exitstatus == pytest.ExitCode.OK and not self._ran and not session.config.option.collectonly:
+            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Under MPI one rank reports, no rank waits for one that failed, and each has temporary files of its own."""
+    config.pluginmanager.register(NothingRan())
+    if RANK is None:
+        return
+    config.pluginmanager.register(Failed())
+    if config.option.basetemp:
+        config.option.basetemp += f"-rank-{RANK}"
+    if RANK != "0":
+        silent = OneReport(config)
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(silent, "terminalreporter")
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

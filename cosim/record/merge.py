@@ -75,19 +75,19 @@ def _merge_window(
     return np.diff(edges)
 
 
-def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, build: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Add ``/profile/<phase>``, (ranks, steps) in s, to ``run.h5``, and ``/profile/build/<name>``, (ranks,).
+def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, by_rank: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Add ``/profile/<phase>``, (ranks, steps) in s, to ``run.h5``, and ``/profile/<name>``, (ranks,), from ``by_rank``.
 
     ``shards`` are those of all ranks. Returns the whole step profile, (ranks, steps, phases); row 0 is the body rank.
     """
     profile = np.stack([_read_profile(path)[:steps] for path in shards])
+    phases = {name: profile[:, :, index] for index, name in enumerate(STEP_PHASES)}
     with h5py.File(run_file, "r+") as run:
-        for index, phase in enumerate(STEP_PHASES):
-            run[f"{PROFILE}/{phase}"] = profile[:, :, index]
-            run[f"{PROFILE}/{phase}"].attrs.update({"units": "s", "axes": ["rank", "step"]})
-        for name, values in build.items():
-            run[f"{PROFILE}/build/{name}"] = values
-            run[f"{PROFILE}/build/{name}"].attrs["axes"] = ["rank"]
+        for name, values in {**phases, **by_rank}.items():
+            dataset = run.create_dataset(f"{PROFILE}/{name}", data=values)
+            dataset.attrs["axes"] = ["rank", "step"][: values.ndim]
+        for name in phases:
+            run[PROFILE][name].attrs["units"] = "s"
     return profile
 
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""run.py with a fault built in: ``mpiexec -n N python break_a_rank.py WHERE RANK STEP <arguments of run.py>``.
+
+WHERE is "build" (the network is being connected), "loop" (inside the brain's step number STEP), "nan" (a command to a
+muscle that is not a number after STEP steps) or "signal" (RANK sends itself SIGTERM in step STEP).
+"""
+
+import os
+import pathlib
+import signal
+import sys
+
+from mpi4py import MPI
+
+from cosim.run import main
+
+where, rank, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+
+
+def break_build() -> None:
+    from cosim.brain import build
+
+    def broken(*_):
+        raise RuntimeError("broken on purpose while connecting")
+
+    build.connect = broken
+
+
+def in_step(act) -> None:
+    """Call ``act`` at the start of step number ``step`` on this rank, brain or body."""
+    from cosim.body.body import Body
+    from cosim.brain.brain import Brain
+
+    for side, name in ((Brain, "run"), (Body, "advance")):
+        setattr(side, name, _count(getattr(side, name), act))
+
+
+def _count(method, act):
+    calls = 0
+
+    def counted(self, *arguments):
+        nonlocal calls
+        if calls == step:
+            act(self)
+        calls += 1
+        return method(self, *arguments)
+
+    return counted
+
+
+def fail(_part) -> None:
+    pathlib.Path(os.environ["COSIM_TEST_MARKER"]).touch()
+    raise RuntimeError("broken on purpose in the loop")
+
+
+def not_a_number(body) -> None:
+    body.muscles.excitation[3] = float("nan")
+
+
+if MPI.COMM_WORLD.rank == rank:
+    actions = {
+        "build": break_build,
+        "loop": lambda: in_step(fail),
+        "nan": lambda: in_step(not_a_number),
+        "signal": lambda: in_step(lambda _: os.kill(os.getpid(), signal.SIGTERM)),
+    }
+    actions[where]()
+
+sys.exit(main(sys.argv[4:]))

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What goes wrong: one clear message, an exit code that is not 0, no hang, and what was recorded stays readable."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from cosim.analysis.results import RunData
+
+BREAK = "tests/programs/break_a_rank.py"
+SMALL = ("--set", "brain.patch_mm=0.1", "--steps", 12)
+EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 1, 2, 3
+
+pytestmark = pytest.mark.timeout(200)
+
+
+@pytest.fixture
+def experiment(tmp_path) -> Path:
+    """A copy of mouse_m1 to be spoilt."""
+    return Path(shutil.copytree(REPOSITORY / "models/mouse_m1", tmp_path / "spoilt"))
+
+
+def assert_refused(result, *fragments: str) -> None:
+    """Refused before anything was started: the message and nothing else, once."""
+    assert result.returncode == EXIT_CONFIGURATION, result.stderr
+    assert "Traceback" not in result.stderr
+    for fragment in fragments:
+        assert result.stderr.count(fragment) == 1, result.stderr
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize(
+    ("setting", "fragments"),
+    [
+        ("brain.patch_mm=0", ["brain.patch_mm = 0", "0.1"]),
+        ("brain.patch_mm=2", ["brain.patch_mm = 2", "less than or equal to 1"]),
+        ("clock.steps=-3", ["clock.steps = -3", "greater than 0"]),
+        ("clock.coupling_step_ms=-20", ["clock.coupling_step_ms = -20", "greater than 0"]),
+        ("clock.coupling_step_ms=20.5", ["clock.coupling_step_ms = 20.5", "clock.physics_step_ms = 1.0"]),
+        ("clock.resolution_ms=0.3", ["clock.coupling_step_ms = 20.0", "clock.resolution_ms = 0.3"]),
+        ("brain.pach_mm=0.2", ["unknown key", "did you mean patch_mm?"]),
+        ("brain.model=rodnt", ["brain.model = 'rodnt'", "did you mean rodent?"]),
+        ("brain.variant=dirty", ["brain.variant = 'dirty'", "'as_run' or 'clean'"]),
+        ("body.model=forlimb", ["body.model = 'forlimb'"]),
+        ("sources.0.population=M1_L1_ENGS", ["'M1_L1_ENGS': no such population", "did you mean M1_L1_ENGC?"]),
+        ("protocol.stimulus_rate_hz=-1", ["protocol.stimulus_rate_hz = -1", "greater than or equal to 0"]),
+    ],
+)
+def test_a_bad_setting_is_refused_with_value_and_what_is_allowed(launch, setting, fragments):
+    assert_refused(launch(2, "run.py", "mouse_m1", "--set", setting), *fragments)
+
+
+@pytest.mark.wheel
+def test_virtual_processes_that_brain_ranks_do_not_divide_are_refused(launch):
+    result = launch(4, "run.py", "mouse_m1")
+    assert_refused(result, "brain.virtual_processes = 4: 3 brain ranks do not divide it", "1, 2, 4")
+
+
+@pytest.mark.wheel
+def test_one_rank_is_refused(launch):
+    assert_refused(launch(1, "run.py", "mouse_m1"), "at least 2 MPI ranks (1 body, 1 brain), got 1")
+
+
+@pytest.mark.wheel
+def test_an_unknown_experiment_is_refused_with_those_there_are(launch):
+    assert_refused(launch(2, "run.py", "mouse_m2"), "'mouse_m2'", "did you mean mouse_m1?")
+
+
+def test_a_missing_transfer_file_is_refused(launch, experiment):
+    (experiment / "transfer.py").unlink()
+    assert_refused(launch(2, "run.py", experiment), f"{experiment / 'transfer.py'}: no such file")
+
+
+def test_all_problems_of_transfer_functions_are_reported_together(launch, experiment):
+    with (experiment / "transfer.py").open("a") as file:
+        file.write(
+            "\n@transfer_function\ndef listen(M1_L1_EMGC): pass\n"
+            "\n@transfer_function\ndef push(muscels): pass\n"
+        )
+    result = launch(2, "run.py", experiment)
+    assert_refused(result, "listen: unknown port 'M1_L1_EMGC'; did you mean M1_L1_ENGC?", "push: unknown port 'muscels'")
+
+
+def test_a_command_of_the_wrong_shape_is_refused_before_nest_starts(launch, experiment):
+    with (experiment / "transfer.py").open("a") as file:
+        file.write("\n@transfer_function\ndef push(muscles):\n    muscles.excitation = [0.5, 0.5]\n")
+    assert_refused(launch(2, "run.py", experiment), "push: ValueError", "(8,)")
+
+
+@pytest.mark.wheel
+def test_a_transfer_function_that_raises_ends_the_run_and_keeps_what_was_recorded(launch, experiment, tmp_path):
+    with (experiment / "transfer.py").open("a") as file:
+        file.write("\n@transfer_function\ndef stumble(step):\n    if step == 7:\n        raise KeyError('lost')\n")
+    result = launch(2, "run.py", experiment, *SMALL, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED
+    assert "transfer functions after step 7, at 140 ms: 'lost'" in result.stderr
+    assert "in stumble" in result.stderr
+    assert_complete_up_to(RunData(tmp_path / "run"), steps=7)
+
+
+def assert_complete_up_to(data: RunData, steps: int) -> None:
+    summary = json.loads(data.folder.summary_file.read_text())
+    assert (summary["steps"], summary["complete"]) == (steps, False)
+    assert data.body["joint_angle_rad"].shape[0] == steps * 20
+    assert all(len(values) == steps for values in data.readout.values())
+    assert all(values.shape[1] == steps for values in data.profile.values())
+    last_ms = max(spikes.timestamps_ms.max(initial=0) for spikes in data.spikes.values())
+    assert (steps - 1) * 20 < last_ms <= steps * 20
+
+
+def test_a_command_that_is_not_a_number_ends_the_run_with_the_muscle_named(launch, tmp_path):
+    result = launch(2, BREAK, "nan", 0, 5, "mouse_m1", *SMALL, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED
+    assert "Radius2 is nan" in result.stderr
+    assert json.loads((tmp_path / "run/summary.json").read_text())["steps"] == 6
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_a_signal_to_any_rank_ends_the_run_after_the_step_on_all_ranks(launch, tmp_path, rank):
+    result = launch(3, BREAK, "signal", rank, 4, "mouse_m1", *SMALL, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_STOPPED, result.stderr
+    assert_complete_up_to(RunData(tmp_path / "run"), steps=5)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_rank_that_raises_in_build_ends_the_job(launch, tmp_path, rank):
+    result = launch(3, BREAK, "build", rank, 0, "mouse_m1", *SMALL, "--out", tmp_path / "run", timeout_s=60)
+    assert result.returncode != 0
+    assert f"rank {rank} failed" in result.stderr
+    assert "broken on purpose while connecting" in result.stderr
+
+
+def test_a_brain_rank_that_raises_in_the_loop_ends_the_job_within_5_s_and_files_stay_readable(launch, tmp_path):
+    marker = tmp_path / "failed_at"
+    result = launch(
+        3, BREAK, "loop", 2, 7, "mouse_m1", *SMALL, "--out", tmp_path / "run", timeout_s=60,
+        environment={"COSIM_TEST_MARKER": str(marker)},
+    )  # fmt: skip
+    ended = time.time()
+    assert result.returncode != 0
+    assert "rank 2 failed" in result.stderr and "broken on purpose in the loop" in result.stderr
+    assert ended - marker.stat().st_mtime < 5
+    shards = sorted((tmp_path / "run/shards").glob("*.h5"))
+    assert len(shards) == 3
+    for path in (tmp_path / "run/run.h5", *shards):
+        with h5py.File(path, "r", swmr=True) as file:
+            assert len(file) > 0
+    with h5py.File(shards[2], "r", swmr=True) as file:  # the failing rank wrote all that it had
+        assert len(file["spikes/done"]) == 7
+        assert file["spikes/done"][-1] == len(file["spikes/timestamps"])
+        assert np.all(file["spikes/timestamps"][:] <= 7 * 20)
+
+
+@pytest.mark.wheel
+def test_a_folder_that_holds_a_run_is_refused(launch, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/run.h5").touch()
+    assert_refused(launch(2, "run.py", "mouse_m1", "--out", tmp_path / "run"), "not empty")
+
+
+@pytest.mark.wheel
+def test_help_is_printed_once(launch):
+    result = launch(2, "run.py", "--help")
+    assert result.returncode == 0
+    assert result.stdout.count("usage: run.py") == 1
