@@ -30,7 +30,8 @@ class RunData:
 
     def _read(self, group: str) -> dict[str, np.ndarray]:
         with h5py.File(self.folder.run_file, "r") as file:
-            return {name: item[:] for name, item in file[group].items() if isinstance(item, h5py.Dataset)}
+            items = file[group].items() if group in file else ()  # an experiment without sinks has no readout
+            return {name: item[:] for name, item in items if isinstance(item, h5py.Dataset)}
 
     @cached_property
     def body(self) -> dict[str, np.ndarray]:

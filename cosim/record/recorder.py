@@ -105,20 +105,21 @@ class BodyRecorder:
     ) -> None:
         self._body, self._exchange, self._steps = body, exchange, 0
         self._clock = clock
-        self._readout = [f"exchange/readout/{sink.name}" for sink in devices.sinks]
-        self._stimulus = [f"exchange/stimulus/{source.name}" for source in devices.sources]
-        self._file = SeriesFile(folder.run_file, self._series(), attributes)
+        self._file = SeriesFile(folder.run_file, self._series(devices), attributes)
         self._shard = SeriesFile(folder.shard(BODY_RANK), {PROFILE: PROFILE_SERIES})
 
-    def _series(self) -> dict[str, Series]:
+    def _series(self, devices: Devices) -> dict[str, Series]:
         body = {
             f"body/{name}": Series(rows.shape[1:], attributes={"columns": _columns(self._body, name)})
             for name, rows in self._body.series.items()
         }
         ms = Series(attributes={"units": "ms"})
-        readout = dict.fromkeys(self._readout, Series(attributes={"units": "mV"}))
-        stimulus = dict.fromkeys(self._stimulus, Series(attributes={"units": "Hz"}))
-        return {"body/time_ms": ms, **body, "exchange/time_ms": ms, **readout, **stimulus}
+        sinks, sources = (tuple(each.name for each in kind) for kind in (devices.sinks, devices.sources))
+        exchange = {
+            "exchange/readout": Series(attributes={"units": "mV"}, columns=sinks),
+            "exchange/stimulus": Series(attributes={"units": "Hz"}, columns=sources),
+        }
+        return {"body/time_ms": ms, **body, "exchange/time_ms": ms, **exchange}
 
     def record(self) -> None:
         """Store the samples of the body and the values exchanged in this step."""
@@ -129,9 +130,8 @@ class BodyRecorder:
         substeps = np.arange(1, len(rows) + 1)
         self._file.append("body/time_ms", start_ms + substeps * self._clock.physics_step_ms)
         self._file.append("exchange/time_ms", np.array([self._steps * self._clock.coupling_step_ms]))
-        for names, values in ((self._readout, self._exchange.readout), (self._stimulus, self._exchange.stimulus)):
-            for index, name in enumerate(names):
-                self._file.append(name, values[index : index + 1])
+        self._file.append("exchange/readout", self._exchange.readout[np.newaxis])
+        self._file.append("exchange/stimulus", self._exchange.stimulus[np.newaxis])
 
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""

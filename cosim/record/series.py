@@ -24,11 +24,20 @@ CHUNK_BYTES = 64 * 2**10
 
 @dataclass(frozen=True)
 class Series:
-    """A dataset to be: the shape of one row (empty for a scalar), its type and attributes such as units."""
+    """A dataset to be: the shape of one row (empty for a scalar), its type and attributes such as units.
+
+    With ``columns``, rows have one value for each of these names, and each is stored as a dataset of its own below the
+    name of the series.
+    """
 
     shape: tuple[int, ...] = ()
     dtype: str = "f8"
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[str, ...] | None = None
+
+    def paths(self, name: str) -> list[str]:
+        """Where the datasets of a series of this name lie in the file."""
+        return [name] if self.columns is None else [f"{name}/{column}" for column in self.columns]
 
 
 class SeriesFile:
@@ -37,14 +46,17 @@ class SeriesFile:
     def __init__(self, path: Path, series: Mapping[str, Series], attributes: Mapping[str, Any] | None = None) -> None:
         self._file = h5py.File(path, "w-", libver=("v110", "latest"))
         self._file.attrs.update(attributes or {})
-        self._datasets = {name: _create(self._file, name, each) for name, each in series.items()}
+        self._series = series
+        for name, each in series.items():
+            for path_in_file in each.paths(name):
+                _create(self._file, path_in_file, each)
         self._pending: dict[str, list[np.ndarray]] = {name: [] for name in series}
         self._pending_bytes = 0
         self._file.swmr_mode = True
         self._flushed = time.monotonic()
 
     def append(self, name: str, rows: np.ndarray) -> None:
-        """Append ``rows``, (n, *shape of a row), to the dataset ``name``; they are copied."""
+        """Append ``rows``, (n, *shape of a row) or (n, number of columns), to the series ``name``; they are copied."""
         self._pending[name].append(np.array(rows))
         self._pending_bytes += self._pending[name][-1].nbytes
 
@@ -57,13 +69,18 @@ class SeriesFile:
         """Write everything to disk."""
         for name, blocks in self._pending.items():
             if blocks:
-                dataset = self._datasets[name]
-                rows = np.concatenate(blocks)
-                dataset.resize(len(dataset) + len(rows), axis=0)
-                dataset[len(dataset) - len(rows) :] = rows
+                self._write(name, np.concatenate(blocks))
                 blocks.clear()
         self._file.flush()
         self._pending_bytes, self._flushed = 0, time.monotonic()
+
+    def _write(self, name: str, rows: np.ndarray) -> None:
+        series = self._series[name]
+        parts = [rows] if series.columns is None else rows.T
+        for path, part in zip(series.paths(name), parts, strict=True):
+            dataset = self._file[path]
+            dataset.resize(len(dataset) + len(part), axis=0)
+            dataset[len(dataset) - len(part) :] = part
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
