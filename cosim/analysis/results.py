@@ -55,7 +55,7 @@ class RunData:
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Wall time in s of each phase, (ranks, steps); rank 0 is the body."""
+        """Wall time in s of each phase of a step, (ranks, steps); rank 0 is the body."""
         return self._read("profile")
 
     @cached_property
