@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import math
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from cosim.errors import ConfigurationError
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+def is_multiple(whole: float, part: float) -> bool:
+    """Whether ``whole`` is a positive multiple of ``part``, up to the rounding of decimal fractions."""
+    ratio = whole / part
+    return math.isfinite(ratio) and round(ratio) >= 1 and abs(ratio - round(ratio)) <= 1e-9 * ratio
 
 
 class Table(BaseModel):
@@ -44,11 +51,10 @@ class Clock(Table):
         """A coupling step must hold whole physics steps and whole NEST steps."""
         for name in ("physics_step_ms", "resolution_ms"):
             part_ms = getattr(self, name)
-            ratio = self.coupling_step_ms / part_ms
-            if ratio < 0.5 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+            if not is_multiple(self.coupling_step_ms, part_ms):
                 yield (
                     f"clock.coupling_step_ms = {self.coupling_step_ms}: must be a multiple of "
-                    f"clock.{name} = {part_ms}, but is {ratio:.6g} times that"
+                    f"clock.{name} = {part_ms}, but is {self.coupling_step_ms / part_ms:.6g} times that"
                 )
 
 

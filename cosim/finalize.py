@@ -30,22 +30,25 @@ class RankReport:
 
     wall_s: dict[str, float]
     peak_memory_mb: float
-    built: BuiltBrain | None
 
 
-def finalize(prepared: Prepared, reports: Sequence[RankReport], steps: int, stop: StopSign) -> None:
-    """Turn the shards of ``steps`` steps into results; ``reports`` are those of all ranks, body rank first."""
+def finalize(
+    prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport], steps: int, stop: StopSign
+) -> None:
+    """Turn the shards of ``steps`` steps into results.
+
+    ``built`` is of all brain ranks, ``reports`` of all ranks, the body rank first.
+    """
     watch = Stopwatch()
     folder = prepared.plan.folder
     shards = folder.shards(len(reports))
-    built = [report.built for report in reports[1:]]
     counts = merge_spikes(shards[1:], built[0].populations, folder.spike_file)
     by_rank = {f"build/{name}_s": seconds for name, seconds in _wall_s(reports).items()}
     by_rank["memory/peak_mb"] = np.array([report.peak_memory_mb for report in reports])
     profile = merge_profiles(folder.run_file, shards, steps, by_rank)
     shutil.rmtree(folder.path / "shards")
     watch.lap("merge")
-    summary = summarize(prepared, reports, steps, stop, profile, counts)
+    summary = summarize(prepared, built, reports, steps, stop, profile, counts)
     _write_summary(folder.summary_file, summary)
     draw(prepared, built[0])
     watch.lap("draw")
@@ -56,6 +59,7 @@ def finalize(prepared: Prepared, reports: Sequence[RankReport], steps: int, stop
 
 def summarize(
     prepared: Prepared,
+    built: Sequence[BuiltBrain],
     reports: Sequence[RankReport],
     steps: int,
     stop: StopSign,
@@ -63,7 +67,7 @@ def summarize(
     spike_counts: dict[str, int],
 ) -> dict[str, Any]:
     """The content of ``summary.json``; an experiment adds its own by ``summarize`` in its ``transfer.py``."""
-    plan, built = prepared.plan, [report.built for report in reports[1:]]
+    plan = prepared.plan
     simulated_s = steps * plan.clock.coupling_step_ms / 1000
     own = getattr(prepared.experiment.transfer_module, "summarize", None)
     return {

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
 from mpi4py import MPI
 
+from cosim.brain.brain import BuiltBrain
+from cosim.config import is_multiple
 from cosim.errors import ConfigurationError
 from cosim.exchange import Exchange
 from cosim.finalize import RankReport, finalize
@@ -19,6 +22,7 @@ from cosim.progress import Progress
 from cosim.record.folder import start_logging
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder
+from cosim.summary import built_regions
 from cosim.transfer import TransferFunctions
 from cosim.world import (
     EXIT_COMPLETE,
@@ -30,6 +34,8 @@ from cosim.world import (
     fatal_errors_end_the_job,
     split,
 )
+
+log = logging.getLogger("cosim")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,18 +66,34 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
     else:
         parts = build_brain(world, plan, stop, watch)
     rescues.append(parts.recorder.close)
-    world.synchronise()
+    built = world.to_body(None if world.is_body else parts.brain.built)
     watch.lap("wait for others")
+    if world.is_body:
+        announce(plan, built[1:])
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
     for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
     watch.lap("loop")
-    built = None if world.is_body else parts.brain.built
-    reports = world.to_body(RankReport(watch.seconds, peak_memory_mb(), built))
+    reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     if world.is_body:
-        finalize(prepared, reports, steps, stop)
+        finalize(prepared, built[1:], reports, steps, stop)
     world.synchronise()
     return exit_code(parts.exchange, complete=steps == plan.clock.steps)
+
+
+def announce(plan: Plan, built: Sequence[BuiltBrain]) -> None:
+    """Log what was built; ``built`` is of all brain ranks. Body rank."""
+    for region, counts in built_regions(built).items():
+        log.info("%s: %d neurons, %d synapses", region, counts["neurons"], counts["synapses"])
+    log.info("%d brain ranks with %d threads each", len(built), built[0].threads)
+    step_ms, min_delay_ms = plan.clock.coupling_step_ms, built[0].min_delay_ms
+    if not is_multiple(step_ms, min_delay_ms):
+        log.warning(
+            "clock.coupling_step_ms = %g is no multiple of the network's smallest delay, %g ms: "
+            "another coupling step will give other random numbers",
+            step_ms,
+            min_delay_ms,
+        )
 
 
 def exit_code(exchange: Exchange, complete: bool) -> int:

@@ -9,6 +9,7 @@ from cosim.body.description import Description
 from cosim.body.kinematics import Kinematics
 from cosim.body.muscle import RigidTendonMuscles
 from cosim.body.ports import BodyState, ports
+from cosim.config import is_multiple
 
 # Bullet cuts joint speeds off at 100 rad/s (btMultiBody's maximum coordinate velocity), so a body that
 # diverges arrives there; nothing that moves as it should comes near.
@@ -161,12 +162,10 @@ def count_substeps(coupling_step_ms: float, physics_step_ms: float) -> int:
     if not (physics_step_ms > 0.0 and coupling_step_ms > 0.0):
         raise ValueError(f"physics_step_ms = {physics_step_ms:g}, coupling_step_ms = {coupling_step_ms:g}: "
                          "both must be positive")
-    ratio = coupling_step_ms / physics_step_ms
-    # Steps such as 0.1 ms are not exact in binary; 1e-9 is far below any difference that is meant.
-    if round(ratio) < 1 or abs(ratio - round(ratio)) > 1e-9 * ratio:
+    if not is_multiple(coupling_step_ms, physics_step_ms):
         raise ValueError(f"coupling_step_ms = {coupling_step_ms:g} is no multiple of "
                          f"physics_step_ms = {physics_step_ms:g}")
-    return round(ratio)
+    return round(coupling_step_ms / physics_step_ms)
 
 
 def _efforts(description: Description) -> np.ndarray:

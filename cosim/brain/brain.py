@@ -71,6 +71,7 @@ class Brain:
         recorded = {name for name in nodes if fnmatchcase(name, record_spikes)}
         self._recorder = _create_recorder(nest, [nodes[name] for name in nodes if name in recorded])
         lap("devices")
+        nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
         nest.Prepare()
         lap("prepare")
         self.built = _describe(nest, built, recorded)

@@ -14,6 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+from cosim.config import is_multiple
+
 
 class NetworkError(ValueError):
     """A network whose tables do not fit together; ``problems`` is the list of all messages."""
@@ -287,7 +289,7 @@ def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:
         yield from _name_problems(network, f"{where}: population", drive.population)
         if not 0 <= drive.rate_hz < math.inf:
             yield f"{where}: rate_hz is {drive.rate_hz}, must be 0 or more"
-        if not (drive.start_ms >= 0 and _is_multiple(drive.start_ms, resolution_ms)):
+        if drive.start_ms and not is_multiple(drive.start_ms, resolution_ms):
             allowed = f"must be 0 or a positive multiple of the resolution {resolution_ms} ms"
             yield f"{where}: start_ms is {drive.start_ms}, {allowed}"
         yield from _delay_problems(where, drive.delay_ms, resolution_ms)
@@ -299,11 +301,6 @@ def _name_problems(network: Network, where: str, name: str) -> Iterator[str]:
 
 
 def _delay_problems(where: str, delay_ms: float, resolution_ms: float) -> Iterator[str]:
-    if not (delay_ms > 0 and _is_multiple(delay_ms, resolution_ms)):
+    if not is_multiple(delay_ms, resolution_ms):
         allowed = f"must be a positive multiple of the resolution {resolution_ms} ms"
         yield f"{where}: delay_ms is {delay_ms}, {allowed}"
-
-
-def _is_multiple(value: float, unit: float) -> bool:
-    """Whether ``value`` is a whole number of ``unit``, up to the rounding of decimal fractions."""
-    return math.isfinite(value) and math.isclose(value / unit, round(value / unit), rel_tol=1e-9)
