@@ -24,9 +24,9 @@ MAX_LEGEND = 8
 
 def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) -> None:
     """Raster by population, sink voltages, muscle activations, tip position and step times, one above the other."""
-    panels = [draw_raster, draw_voltages, draw_activations, draw_tip, draw_step_times]
+    panels = [draw_voltages, draw_activations, draw_tip, draw_step_times]
     figure, axes = plt.subplots(
-        len(panels),
+        1 + len(panels),
         1,
         figsize=(11, 15),
         height_ratios=[3, 1, 1, 1, 1.2],
@@ -34,7 +34,7 @@ def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) 
         layout="constrained",
     )
     draw_raster(axes[0], data, populations)
-    for panel, axis in zip(panels[1:], axes[1:], strict=True):
+    for panel, axis in zip(panels, axes[1:], strict=True):
         panel(axis, data)
     axes[-1].set_xlabel("time (ms)")
     figure.savefig(path, dpi=110)
@@ -42,24 +42,16 @@ def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) 
 
 
 def draw_raster(axis: Axes, data: RunData, populations: Sequence[BuiltPopulation]) -> None:
-    """Spikes of all recorded populations, thinned to what a page can show."""
+    """Spikes of all recorded populations, a lane of equal height for each, thinned to what a page can show."""
     recorded = [each for each in populations if each.name in data.spikes]
     total = sum(len(data.spikes[each.name].node_ids) for each in recorded)
     every = max(1, total // MAX_RASTER_SPIKES)
-    ticks, offset = [], 0
-    for index, each in enumerate(recorded):
+    for lane, each in enumerate(recorded):
         spikes = data.spikes[each.name]
-        axis.plot(
-            spikes.timestamps_ms[::every],
-            offset + spikes.node_ids[::every],
-            linestyle="none",
-            marker=",",
-            color=f"C{index % 10}",
-        )
-        ticks.append(offset + each.size / 2)
-        offset += each.size
-    axis.set_yticks(ticks, [each.name for each in recorded], fontsize=7)
-    axis.set_ylim(offset, 0)
+        height = lane + 0.05 + 0.9 * spikes.node_ids[::every] / each.size
+        axis.plot(spikes.timestamps_ms[::every], height, linestyle="none", marker=".", markersize=1.5)
+    axis.set_yticks(np.arange(len(recorded)) + 0.5, [each.name for each in recorded], fontsize=7)
+    axis.set_ylim(len(recorded), 0)
     axis.set_title(f"spikes, 1 of {every} drawn" if every > 1 else "spikes", loc="left", fontsize=9)
 
 
@@ -102,4 +94,4 @@ def draw_step_times(axis: Axes, data: RunData) -> None:
 
 def _legend(axis: Axes) -> None:
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=6, ncols=4, loc="upper left")
+        axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
