@@ -16,41 +16,30 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAMS = REPOSITORY / "tests" / "programs"
 LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_", "MPIR_")
 
-
 RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
 """This process's rank under an MPI launcher, else None; known without starting MPI."""
 
 
-class OneReport:
-    """Takes the terminal reporter's place on ranks other than 0: only a time-out still writes, where it hangs."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._tw = config.get_terminal_writer()
-
-
-class Failed:
-    """Ends the job when something failed on this rank, as the others would wait for it in a collective."""
-
-    def _end_job(self, report: pytest.CollectReport | pytest.TestReport) -> None:
-        from mpi4py import MPI
-
-        sys.stdout.flush()
-        sys.stderr.write(f"\nrank {RANK}: {report.nodeid} failed\n{report.longreprtext}\n")
-        sys.stderr.flush()
-        MPI.COMM_WORLD.Abort(1)
+class EndsTheJob:
+    """Under MPI, what fails on one rank ends all: the others would wait for it in a collective for ever."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item):
         report = yield
-        if report.failed and item.get_closest_marker("mpi"):
-            self._end_job(report)
-        return report
+        return self._look(report)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(self):
         report = yield
+        return self._look(report)
+
+    def _look(self, report):
         if report.failed:
-            self._end_job(report)
+            from mpi4py import MPI
+
+            sys.__stderr__.write(f"\nrank {RANK}: {report.nodeid} failed\n{report.longreprtext}\n")
+            sys.__stderr__.flush()
+            MPI.COMM_WORLD.Abort(1)
         return report
 
 
@@ -69,19 +58,17 @@ class NothingRan:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Under MPI one rank reports, no rank waits for one that failed, and each has temporary files of its own."""
+    """Under MPI only rank 0 reports, no rank waits for one that failed, and each has temporary files of its own."""
     config.pluginmanager.register(NothingRan())
     if RANK is None:
         return
-    config.pluginmanager.register(Failed())
+    config.pluginmanager.register(EndsTheJob())
     if config.option.basetemp:
         config.option.basetemp += f"-rank-{RANK}"
     if RANK != "0":
-        silent = OneReport(config)
-        config.pluginmanager.unregister(name="terminalreporter")
-        config.pluginmanager.register(silent, "terminalreporter")
+        config.get_terminal_writer()._file = open(os.devnull, "w")  # pytest has no public way to keep quiet
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

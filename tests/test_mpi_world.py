@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The world under MPI, on several numbers of ranks: who is who, and that all ranks agree."""
+
+from __future__ import annotations
+
+import pytest
+from mpi4py import MPI
+
+from cosim.errors import ConfigurationError
+from cosim.world import split
+
+pytestmark = pytest.mark.mpi(min_size=2)
+
+
+@pytest.fixture
+def world():
+    return split()
+
+
+def test_rank_0_is_the_body_and_all_others_are_the_brain(world):
+    rank, size = MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size
+    assert (world.rank, world.comm.size, world.brain_ranks) == (rank, size, size - 1)
+    assert world.is_body == (rank == 0)
+    if rank > 0:
+        assert (world.brain.rank, world.brain.size) == (rank - 1, size - 1)
+
+
+def test_the_coupling_has_a_communicator_of_its_own(world):
+    assert MPI.Comm.Compare(world.comm, MPI.COMM_WORLD) == MPI.CONGRUENT
+
+
+def test_what_the_body_rank_makes_stays_there(world):
+    made = world.on_body(lambda: MPI.COMM_WORLD.rank)
+    assert made == (0 if world.is_body else None)
+
+
+def test_an_error_of_the_body_rank_is_raised_on_all_ranks(world):
+    def refuse():
+        raise ConfigurationError("patch_mm = 7: too large")
+
+    with pytest.raises(ConfigurationError, match="patch_mm = 7: too large"):
+        world.on_body(refuse)
+
+
+def test_what_the_body_rank_shares_arrives_everywhere(world):
+    assert world.share({"seed": 3} if world.is_body else None) == {"seed": 3}
+
+
+def test_one_item_of_each_rank_reaches_the_body_rank_in_order(world):
+    items = world.to_body(world.rank**2)
+    assert items == ([rank**2 for rank in range(world.comm.size)] if world.is_body else None)
