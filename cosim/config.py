@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 import pydantic
+import pydantic_core
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +38,14 @@ class Table(BaseModel):
     """A table of a configuration file: unknown keys are errors, values stay as they were read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @pydantic.field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_values(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
+        """True is no 1: pydantic would take it as a number."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
+            raise pydantic_core.PydanticCustomError("truth_value", "must not be true or false")
+        return value
 
 
 class Clock(Table):

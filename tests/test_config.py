@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Configuration: what is wrong is named with file, key, value and what is allowed, all together."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosim.config import is_multiple, load
+from cosim.errors import ConfigurationError
+from cosim.options import parse
+
+
+def problems(*overrides: str, experiment: str = "mouse_m1") -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        load(experiment, overrides)
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A copy of mouse_m1 to be changed."""
+    return Path(shutil.copytree(REPOSITORY / "models/mouse_m1", tmp_path / "mouse"))
+
+
+def change(folder: Path, pattern: str, replacement: str) -> None:
+    """Change the experiment's file; a pattern that is not there is an error of the test."""
+    text, count = re.subn(pattern, replacement, (folder / "experiment.toml").read_text(), count=1, flags=re.MULTILINE)
+    assert count == 1, pattern
+    (folder / "experiment.toml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("sede=3", "seed"),
+        ("clock.step=3", "steps"),
+        ("brain.pach_mm=0.2", "patch_mm"),
+        ("brain.virtual_proceses=2", "virtual_processes"),
+        ("protocol.stimulus_rate=0", "stimulus_rate_hz"),
+        ("sinks.0.weigth_pa=1", "weight_pa"),
+        ("sources.1.delay=1", "delay_ms"),
+        ("record.spike='*'", "spikes"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(key, nearest):
+    message = problems(key)
+    assert "unknown key" in message
+    assert f"did you mean {nearest}?" in message
+
+
+@pytest.mark.parametrize(
+    ("override", "allowed"),
+    [
+        ("brain.patch_mm=0", "greater than or equal to 0.1"),
+        ("brain.patch_mm=1.01", "less than or equal to 1"),
+        ("brain.patch_mm=nan", "finite"),
+        ("brain.patch_mm=wide", "valid number"),
+        ("brain.regions=[]", "at least 1 item"),
+        ("brain.variant=old", "'as_run' or 'clean'"),
+        ("brain.virtual_processes=0", "greater than 0"),
+        ("brain.virtual_processes=2.5", "valid integer"),
+        ("clock.steps=0", "greater than 0"),
+        ("clock.physics_step_ms=-1", "greater than 0"),
+        ("seed=0", "greater than or equal to 1"),
+        ("seed=2147483648", "less than 2147483648"),
+        ("body.driven=force", "'excitation' or 'activation'"),
+        ("sources.0.delay_ms=0", "greater than 0"),
+        ("clock=3", "valid dictionary"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(override, allowed):
+    key, value = override.split("=")
+    message = problems(override)
+    assert f"--set {key}: {key} = " in message
+    assert value.strip("'") in message
+    assert allowed in message
+
+
+def test_all_problems_come_together():
+    message = problems("brain.patch_mm=7", "clock.steps=-1", "seed=x", "protocol.colour=red")
+    assert len(message.splitlines()) == 4
+
+
+def test_a_problem_in_the_file_names_the_file(folder):
+    change(folder, r"^steps = 50", "steps = -50")
+    assert f"{folder / 'experiment.toml'}: clock.steps = -50" in problems(experiment=str(folder))
+
+
+def test_a_missing_key_is_named(folder):
+    change(folder, r"^steps = 50", "")
+    assert "clock.steps: missing" in problems(experiment=str(folder))
+
+
+def test_a_file_that_is_no_toml_is_named_with_the_line(folder):
+    change(folder, r"^steps = 50", "steps = = 50")
+    message = problems(experiment=str(folder))
+    assert f"{folder / 'experiment.toml'}: not valid TOML" in message
+    assert "line" in message
+
+
+def test_a_transfer_file_that_cannot_be_run_is_named(folder):
+    (folder / "transfer.py").write_text("import no_such_library\n")
+    assert f"{folder / 'transfer.py'}: ModuleNotFoundError" in problems(experiment=str(folder))
+    (folder / "transfer.py").write_text("def broken(:\n")
+    assert f"{folder / 'transfer.py'}: SyntaxError" in problems(experiment=str(folder))
+
+
+@pytest.mark.parametrize("override", ["brain.patch_mm", "=3", "brain.=3", ".patch_mm=3"])
+def test_a_setting_that_is_no_key_and_value_is_refused(override):
+    assert f"--set {override}: must be key=value" in problems(override)
+
+
+@pytest.mark.parametrize("override", ["seed.value=3", "sources.7.weight_ns=1", "sources.first.weight_ns=1"])
+def test_a_setting_below_what_is_no_table_is_refused(override):
+    assert f"--set {override}: there is no table" in problems(override)
+
+
+def test_settings_change_the_configuration():
+    changes = ["brain.patch_mm=0.2", "sources.1.weight_ns=0.3", "brain.variant=clean", "brain.patch_mm=0.3"]
+    config = load("mouse_m1", changes).config
+    assert (config.brain.patch_mm, config.brain.variant) == (0.3, "clean")
+    assert [source.weight_ns for source in config.sources] == [0.15, 0.3, 0.15]
+
+
+@pytest.mark.parametrize("part", ["physics_step_ms", "resolution_ms"])
+def test_a_coupling_step_that_is_no_multiple_is_refused_with_both_numbers(part):
+    message = problems("clock.coupling_step_ms=20.05", f"clock.{part}=0.1")
+    assert f"clock.coupling_step_ms = 20.05: must be a multiple of clock.{part} = 0.1" in message
+
+
+def test_multiples_are_told_in_spite_of_binary_fractions():
+    assert is_multiple(0.3, 0.1) and is_multiple(20.0, 0.1) and is_multiple(1.1, 0.1)
+    assert not any(is_multiple(whole, 0.1) for whole in (0.0, 0.05, 0.25, -0.1, float("inf"), float("nan")))
+
+
+def test_the_effective_configuration_loads_again_as_it_was(folder):
+    config = load("mouse_m1", ["brain.patch_mm=0.2", "seed=5", "brain.regions=['M1']"]).config
+    (folder / "experiment.toml").write_text(config.to_toml())
+    assert load(str(folder)).config.model_dump() == config.model_dump()
+
+
+KEYS = [
+    "seed", "clock.steps", "clock.coupling_step_ms", "clock.physics_step_ms", "brain.patch_mm", "brain.variant",
+    "brain.virtual_processes", "body.driven", "protocol.stimulus_rate_hz", "sinks.0.weight_pa", "sources.2.name",
+]  # fmt: skip
+BAD = st.one_of(
+    st.floats(max_value=-1e-3).map(str),
+    st.lists(st.integers(), max_size=3).map(str),
+    st.just("{ a = 1 }"),
+    st.booleans().map(lambda value: str(value).lower()),
+    st.dates().map(str),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(key=st.sampled_from(KEYS), value=BAD)
+def test_no_bad_value_gets_through_or_gives_another_error(key, value):
+    with pytest.raises(ConfigurationError) as caught:
+        load("mouse_m1", [f"{key}={value}"])
+    assert key in str(caught.value)
+
+
+def test_short_options_are_settings():
+    options = parse(["mouse_m1", "--steps", "5", "--seed", "7", "--out", "there", "--set", "a=1"], quiet=False)
+    assert (options.experiment, options.out) == ("mouse_m1", "there")
+    assert options.overrides == ("a=1", "clock.steps=5", "seed=7")
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"], ["mouse_m1", "--sed", "3"], ["mouse_m1", "--steps"]])
+def test_a_command_line_that_makes_no_sense_is_refused_with_the_usage(arguments):
+    with pytest.raises(ConfigurationError, match="usage: run.py"):
+        parse(arguments, quiet=False)
