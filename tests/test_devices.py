@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Spike sources and sinks: which populations they find, how a patch scales them, what their ports let through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cosim.config import load
+from cosim.devices import make_ports, resolve
+
+SIZES = {"M1_L1_ENGC": 32, "M1_L1_SBC": 75, "M1_L23_CC": 800, "M1_L5A_CC": 100, "S1_L4_CC": 50}
+FULL = {"M1_L1_ENGC": 512, "M1_L1_SBC": 1200, "M1_L23_CC": 14256, "M1_L5A_CC": 1600, "S1_L4_CC": 50}
+
+
+def devices(*overrides: str):
+    return resolve(load("mouse_m1", overrides).config, SIZES, FULL)
+
+
+def problems(*overrides: str) -> str:
+    with pytest.raises(ValueError) as caught:
+        devices(*overrides)
+    return str(caught.value)
+
+
+def test_every_population_that_a_pattern_matches_gets_a_sink_of_its_name():
+    assert [sink.name for sink in devices().sinks] == ["M1_L1_ENGC", "M1_L1_SBC", "M1_L23_CC", "M1_L5A_CC"]
+    assert [sink.name for sink in devices("sinks.0.populations=*_CC").sinks] == ["M1_L23_CC", "M1_L5A_CC", "S1_L4_CC"]
+
+
+def test_a_sink_on_a_patch_weighs_as_much_as_the_full_population_would():
+    weights_pa = {sink.name: sink.weight_pa for sink in devices("sinks.0.populations=*").sinks}
+    assert weights_pa["M1_L1_ENGC"] == 10.0 * 512 / 32
+    assert weights_pa["S1_L4_CC"] == 10.0
+
+
+def test_a_population_that_does_not_exist_is_named_with_the_nearest():
+    message = problems("sources.1.population=M1_L23_CE", "sinks.0.populations=M2_*")
+    assert "sources.1.population = 'M1_L23_CE': no such population; did you mean M1_L23_CC?" in message
+    assert "sinks.0.populations = 'M2_*': matches no population" in message
+
+
+def test_a_source_needs_a_name_that_python_can_use():
+    assert "sources.0.name = 'engc source': must be a Python name" in problems("sources.0.name=engc source")
+
+
+def test_two_ports_of_one_name_are_refused():
+    assert "port 'M1_L1_SBC' is there 2 times" in problems("sources.0.name=M1_L1_SBC")
+
+
+@pytest.fixture
+def buffers():
+    return np.zeros(4), np.zeros(3)
+
+
+@pytest.fixture
+def ports(buffers):
+    return make_ports(devices(), *buffers)
+
+
+def test_ports_show_and_change_the_buffers_of_the_exchange(buffers, ports):
+    readout, stimulus = buffers
+    readout[:] = [1.0, 2.0, 3.0, 4.0]
+    ports["l23_cc_source"].rate_hz = 800
+    assert ports["M1_L23_CC"].voltage_mv == 3.0
+    assert stimulus.tolist() == [0.0, 800.0, 0.0]
+    assert ports["l23_cc_source"].rate_hz == 800.0
+
+
+@pytest.mark.parametrize("rate_hz", [-1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused_and_the_old_one_stays(buffers, ports, rate_hz):
+    ports["engc_source"].rate_hz = 5.0
+    with pytest.raises(ValueError, match=f"engc_source.rate_hz = {rate_hz}"):
+        ports["engc_source"].rate_hz = rate_hz
+    assert buffers[1][0] == 5.0
+
+
+def test_a_voltage_cannot_be_set(ports):
+    with pytest.raises(AttributeError):
+        ports["M1_L23_CC"].voltage_mv = 1.0

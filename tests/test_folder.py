@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The folder of a run: what it is called, and that nothing is ever written over."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from cosim.errors import ConfigurationError
+from cosim.record.folder import make_folder
+
+
+@pytest.fixture(autouse=True)
+def outside_of_slurm(monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+
+def test_a_folder_is_named_after_experiment_and_time(tmp_path):
+    folder = make_folder("mouse_m1", None, tmp_path)
+    assert folder.path.parent == tmp_path / "mouse_m1"
+    assert abs(time.mktime(time.strptime(folder.path.name, "%Y-%m-%d_%H-%M-%S")) - time.time()) < 5
+
+
+def test_under_slurm_it_is_named_after_the_job(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    assert make_folder("mouse_m1", None, tmp_path).path == tmp_path / "mouse_m1/4711"
+
+
+def test_a_second_run_of_the_same_name_gets_a_number(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    names = [make_folder("mouse_m1", None, tmp_path).path.name for _ in range(3)]
+    assert names == ["4711", "4711_2", "4711_3"]
+
+
+def test_an_empty_folder_may_be_given(tmp_path):
+    (tmp_path / "run").mkdir()
+    assert make_folder("mouse_m1", str(tmp_path / "run"), tmp_path).path == tmp_path / "run"
+
+
+def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "run.h5").write_text("precious")
+    with pytest.raises(ConfigurationError, match=f"--out {tmp_path}: already there and not empty"):
+        make_folder("mouse_m1", str(tmp_path), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.h5"]
+
+
+def test_a_file_is_refused(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(ConfigurationError, match="already there"):
+        make_folder("mouse_m1", str(tmp_path / "run"), tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"results folder .*file/run: Not a directory"):
+        make_folder("mouse_m1", str(tmp_path / "file/run"), tmp_path)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The numbers of summary.json, on profiles small enough to be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cosim.brain.brain import BuiltBrain, BuiltPopulation
+from cosim.profile import STEP_PHASES
+from cosim.summary import built_regions, coupling_fraction, mean_rates_hz, timing
+
+
+def profile(*ranks: list[dict[str, float]]) -> np.ndarray:
+    """(ranks, steps, phases) from a list of steps for each rank, body rank first."""
+    return np.array([[[step.get(name, 0.0) for name in STEP_PHASES] for step in rank] for rank in ranks])
+
+
+TWO_STEPS = profile(
+    [{"body": 1.0, "gather": 11.0}, {"body": 1.0, "gather": 21.0}],
+    [{"brain": 8.0, "gather": 1.0, "share": 3.0}, {"brain": 20.0, "share": 2.0}],
+    [{"brain": 10.0, "record": 0.5, "share": 1.5}, {"brain": 15.0, "share": 7.0}],
+)
+
+
+def test_coupling_is_what_is_neither_run_nor_waiting_for_the_longest_run():
+    # The longest Runs take 10 and 20 s, the longest steps 12 and 22 s.
+    assert coupling_fraction(TWO_STEPS) == pytest.approx(1 - 30 / 34)
+
+
+def test_a_rank_that_waits_for_anothers_run_adds_no_coupling():
+    waiting = profile([{}], [{"brain": 10.0}], [{"brain": 4.0, "gather": 6.0}])
+    assert coupling_fraction(waiting) == 0.0
+
+
+def test_real_time_factor_is_simulated_over_wall_time_of_the_loop():
+    result = timing(TWO_STEPS, step_ms=20.0)
+    assert result["loop_s"] == pytest.approx(34.0)
+    assert result["real_time_factor"] == pytest.approx(0.04 / 34.0)
+    assert result["loop_phases_s"]["brain"] == pytest.approx(28.0)
+
+
+def test_a_run_without_steps_has_no_factors():
+    empty = np.zeros((3, 0, len(STEP_PHASES)))
+    assert timing(empty, 20.0)["real_time_factor"] is None
+    assert coupling_fraction(empty) is None
+
+
+POPULATIONS = (BuiltPopulation("A", "M1", 1, 10, True), BuiltPopulation("B", "S1", 11, 5, False))
+
+
+def test_synapses_are_summed_over_ranks_and_neurons_are_not():
+    ranks = [BuiltBrain(POPULATIONS, {"M1": 100, "S1": 7}, 1.0, 2), BuiltBrain(POPULATIONS, {"M1": 50, "S1": 0}, 1.0, 2)]
+    assert built_regions(ranks) == {"M1": {"neurons": 10, "synapses": 150}, "S1": {"neurons": 5, "synapses": 7}}
+
+
+def test_mean_rates_are_spikes_by_neuron_and_second():
+    assert mean_rates_hz({"A": 30}, BuiltBrain(POPULATIONS, {}, 1.0, 1), 2.0) == {"A": 1.5}
