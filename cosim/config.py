@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pydantic
 import pydantic_core
@@ -43,7 +43,8 @@ class Table(BaseModel):
     @classmethod
     def _refuse_truth_values(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         """True is no 1: pydantic would take it as a number."""
-        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation is not bool:
+        annotation = cls.model_fields[info.field_name].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
             raise pydantic_core.PydanticCustomError("truth_value", "must not be true or false")
         return value
 
@@ -127,7 +128,7 @@ class Configuration(Table):
 
     def to_toml(self) -> str:
         """The effective configuration; as an ``experiment.toml`` it gives the same run."""
-        return tomli_w.dumps(self.model_dump(mode="json"))
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))  # TOML has no None
 
 
 class Experiment:
@@ -159,15 +160,17 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
     """
     file = _experiment_folder(experiment, models) / "experiment.toml"
     tables = _read_toml(file)
-    sources = _apply_overrides(tables, overrides)
+    overridden = _apply_overrides(tables, overrides)
+    tables.setdefault("protocol", {})
     brain_module = _model_module(tables, "brain", "network.py", file.parent, models)
     transfer_module = load_module(file.parent / "transfer.py")
     schema = _schema(brain_module, transfer_module)
+    problems = [f"{file}: {problem}" for problem in _clock_problems(tables.get("clock"))]
     try:
         config = schema.model_validate(tables)
     except pydantic.ValidationError as error:
-        raise ConfigurationError("\n".join(_explain(error, schema, file, sources))) from None
-    if problems := [f"{file}: {problem}" for problem in config.clock.problems()]:
+        problems += _explain(error, schema, file, overridden)
+    if problems:
         raise ConfigurationError("\n".join(problems))
     return Experiment(file.parent, config, brain_module, transfer_module)
 
@@ -189,7 +192,7 @@ def load_module(file: Path) -> ModuleType:
     """Run a Python file as a module of its own, fresh at every call.
 
     Raises:
-        ConfigurationError: it is missing, or raises.
+        ConfigurationError: it is missing, raises, or exits.
     """
     if not file.is_file():
         raise ConfigurationError(f"{file}: no such file")
@@ -197,7 +200,7 @@ def load_module(file: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
     return module
 
@@ -217,9 +220,9 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
 
 
-def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[str, str]:
-    """Set each ``key=value`` in ``tables``; return where each key came from, for messages."""
-    origins = {}
+def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Set each ``key=value`` in ``tables``; return the keys."""
+    keys = []
     for override in overrides:
         key, equals, text = (part.strip() for part in override.partition("="))
         if not equals or not all(key.split(".")):
@@ -227,10 +230,10 @@ def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> dict[s
         *parents, last = key.split(".")
         try:
             _inner_table(tables, parents)[last] = _toml_value(text)
-        except (KeyError, IndexError, ValueError, TypeError):
+        except (AttributeError, IndexError, ValueError, TypeError):
             raise ConfigurationError(f"--set {override}: there is no table {'.'.join(parents)}") from None
-        origins[key] = f"--set {key}"
-    return origins
+        keys.append(key)
+    return keys
 
 
 def _inner_table(tables: dict[str, Any], parents: Sequence[str]) -> dict[str, Any]:
@@ -272,17 +275,25 @@ def _schema(brain_module: ModuleType, transfer_module: ModuleType) -> type[Confi
         "Configuration",
         __base__=Configuration,
         brain=(brain, ...),
-        protocol=(protocol, Field(default_factory=protocol)),
+        protocol=(protocol, ...),
     )
 
 
+def _clock_problems(table: Any) -> list[str]:
+    """Problems of clocks that do not fit together, where each of them is right."""
+    try:
+        return list(Clock.model_validate(table).problems())
+    except pydantic.ValidationError:
+        return []  # explained with all the rest
+
+
 def _explain(
-    error: pydantic.ValidationError, schema: type[BaseModel], file: Path, origins: dict[str, str]
+    error: pydantic.ValidationError, schema: type[BaseModel], file: Path, overridden: Sequence[str]
 ) -> Iterator[str]:
     for problem in error.errors():
         location = [part for part in problem["loc"] if part != "[key]"]
         key = ".".join(str(part) for part in location)
-        where = f"{origins.get(key, str(file))}: {key}"
+        where = f"{_origin(key, file, overridden)}: {key}"
         if problem["type"] == "extra_forbidden":
             *parents, last = location
             prefix = "".join(f"{parent}." for parent in parents)
@@ -292,6 +303,12 @@ def _explain(
             yield f"{where}: missing; it must be given"
         else:
             yield f"{where} = {problem['input']!r}: {problem['msg'].replace('Input should', 'must')}"
+
+
+def _origin(key: str, file: Path, overridden: Sequence[str]) -> str:
+    """Where the value of ``key`` came from: a --set of it, of a table around it or of a key in it, else the file."""
+    related = (each for each in overridden if f"{key}.".startswith(f"{each}.") or each.startswith(f"{key}."))
+    return next((f"--set {each}" for each in related), str(file))
 
 
 def _fields(schema: type[BaseModel], parents: Sequence[str | int]) -> list[str]:

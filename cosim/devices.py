@@ -21,10 +21,15 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from keyword import iskeyword
 
 import numpy as np
 
 from cosim.config import Configuration, SpikeSink, SpikeSource, nearest
+
+
+# What else transfer functions find by name: no sink or source may be called so.
+OTHER_PORTS = ("muscles", "joints", "tip", "protocol", "t_ms", "step")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Devices:
 class SinkPort:
     """What a transfer function sees of a spike sink."""
 
+    __slots__ = ("name", "_slot")  # a mistyped attribute is an error
+
     def __init__(self, name: str, slot: np.ndarray) -> None:
         self.name, self._slot = name, slot
 
@@ -59,6 +66,8 @@ class SinkPort:
 
 class SourcePort:
     """What a transfer function sees of a spike source; a rate holds until it is set again."""
+
+    __slots__ = ("name", "_slot")  # a mistyped attribute is an error
 
     def __init__(self, name: str, slot: np.ndarray) -> None:
         self.name, self._slot = name, slot
@@ -111,7 +120,7 @@ def _sinks(tables: Sequence[SpikeSink], sizes: Mapping[str, int], full_sizes: Ma
 
 def _source_problems(tables: Sequence[SpikeSource], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        if not table.name.isidentifier():
+        if not table.name.isidentifier() or iskeyword(table.name):
             yield f"sources.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
         if table.population not in sizes:
             yield f"sources.{index}.population = {table.population!r}: no such population; " + nearest(
@@ -130,3 +139,5 @@ def _sink_problems(tables: Sequence[SpikeSink], sizes: Mapping[str, int]) -> Ite
 def _name_problems(names: Sequence[str]) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"
+    for name in sorted({*names} & {*OTHER_PORTS}):
+        yield f"port {name!r} of a source or sink: must not be one of {', '.join(OTHER_PORTS)}"

@@ -83,6 +83,12 @@ def _rehearse(module: ModuleType, ports: Mapping[str, object]) -> Iterator[str]:
         bound, wanted = _arguments(function, ports)
         try:
             function(**bound, **dict.fromkeys(wanted, 0))
-        except Exception as error:
-            line = traceback.extract_tb(error.__traceback__)[-1].lineno
+        except (Exception, SystemExit) as error:
+            line = _line_in(module.__file__, error) or function.__code__.co_firstlineno
             yield f"{function.__name__}: {type(error).__name__} in line {line}: {error}"
+
+
+def _line_in(file: str, error: BaseException) -> int | None:
+    """The last line of ``file`` on the way to ``error``, which may lie deeper, in a port or a library."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None

@@ -155,7 +155,7 @@ class StopSign:
         """
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.request(f"{what}: {error}", traceback.format_exc())
 
     def listen(self) -> None:

@@ -58,17 +58,30 @@ class NothingRan:
             session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
+class SilentReporter:
+    """Takes the terminal reporter's place on ranks other than 0: where a test takes too long it still is told."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._tw = config.get_terminal_writer()
+
+
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Under MPI each rank has temporary files of its own: ranks would delete each other's."""
+    if RANK is not None and config.option.basetemp:
+        config.option.basetemp += f"-rank-{RANK}"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Under MPI only rank 0 reports, no rank waits for one that failed, and each has temporary files of its own."""
+    """Under MPI only rank 0 reports, and no rank waits for one that failed."""
     config.pluginmanager.register(NothingRan())
     if RANK is None:
         return
     config.pluginmanager.register(EndsTheJob())
-    if config.option.basetemp:
-        config.option.basetemp += f"-rank-{RANK}"
     if RANK != "0":
-        config.get_terminal_writer()._file = open(os.devnull, "w")  # pytest has no public way to keep quiet
+        silent = SilentReporter(config)
+        config.pluginmanager.unregister(name="terminalreporter")
+        config.pluginmanager.register(silent, "terminalreporter")
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

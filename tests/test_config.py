@@ -88,6 +88,17 @@ def test_all_problems_come_together():
     assert len(message.splitlines()) == 4
 
 
+def test_clocks_that_do_not_fit_are_told_together_with_the_rest():
+    message = problems("clock.physics_step_ms=0.3", "clock.resolution_ms=0.07", "brain.patch_mm=7")
+    assert len(message.splitlines()) == 3
+    assert "clock.physics_step_ms = 0.3" in message and "clock.resolution_ms = 0.07" in message
+
+
+def test_a_problem_names_the_setting_around_it_or_below_it():
+    assert "--set clock: clock.steps = -3" in problems("clock={steps=-3}")
+    assert "--set colours.red: colours: unknown key" in problems("colours.red=1")
+
+
 def test_a_problem_in_the_file_names_the_file(folder):
     change(folder, r"^steps = 50", "steps = -50")
     assert f"{folder / 'experiment.toml'}: clock.steps = -50" in problems(experiment=str(folder))
@@ -96,6 +107,28 @@ def test_a_problem_in_the_file_names_the_file(folder):
 def test_a_missing_key_is_named(folder):
     change(folder, r"^steps = 50", "")
     assert "clock.steps: missing" in problems(experiment=str(folder))
+
+
+def test_missing_keys_of_a_missing_table_are_named(folder):
+    text = (folder / "experiment.toml").read_text()
+    (folder / "experiment.toml").write_text(text[: text.index("[protocol]")])
+    message = problems("brain.patch_mm=7", experiment=str(folder))
+    assert "protocol.base_until_ms: missing" in message
+    assert "protocol.stimulus_rate_hz: missing" in message
+    assert "brain.patch_mm = 7" in message
+
+
+@pytest.mark.parametrize("table", ["brain", "body", "clock"])
+def test_a_missing_table_is_named(folder, table):
+    change(folder, rf"^\[{table}\]", "[record]")
+    change(folder, r"^\[record\]\nspikes.*", "")
+    assert re.search(rf": {table}(: missing|\.model = None)", problems(experiment=str(folder)))
+
+
+def test_an_unknown_experiment_or_model_names_the_nearest():
+    assert "did you mean mouse_m1?" in problems(experiment="mouse_m2")
+    assert "brain.model = 'rodnet'" in problems("brain.model=rodnet")
+    assert "did you mean rodent?" in problems("brain.model=rodnet")
 
 
 def test_a_file_that_is_no_toml_is_named_with_the_line(folder):
@@ -110,6 +143,8 @@ def test_a_transfer_file_that_cannot_be_run_is_named(folder):
     assert f"{folder / 'transfer.py'}: ModuleNotFoundError" in problems(experiment=str(folder))
     (folder / "transfer.py").write_text("def broken(:\n")
     assert f"{folder / 'transfer.py'}: SyntaxError" in problems(experiment=str(folder))
+    (folder / "transfer.py").write_text("import sys\nsys.exit(3)\n")
+    assert f"{folder / 'transfer.py'}: SystemExit: 3" in problems(experiment=str(folder))
 
 
 @pytest.mark.parametrize("override", ["brain.patch_mm", "=3", "brain.=3", ".patch_mm=3"])
@@ -117,7 +152,7 @@ def test_a_setting_that_is_no_key_and_value_is_refused(override):
     assert f"--set {override}: must be key=value" in problems(override)
 
 
-@pytest.mark.parametrize("override", ["seed.value=3", "sources.7.weight_ns=1", "sources.first.weight_ns=1"])
+@pytest.mark.parametrize("override", ["seed.value=3", "seed.a.b=3", "sources.7.weight_ns=1", "sources.first.weight_ns=1"])
 def test_a_setting_below_what_is_no_table_is_refused(override):
     assert f"--set {override}: there is no table" in problems(override)
 
@@ -144,6 +179,24 @@ def test_the_effective_configuration_loads_again_as_it_was(folder):
     config = load("mouse_m1", ["brain.patch_mm=0.2", "seed=5", "brain.regions=['M1']"]).config
     (folder / "experiment.toml").write_text(config.to_toml())
     assert load(str(folder)).config.model_dump() == config.model_dump()
+
+
+OPTIONAL = """
+class Protocol(Table):
+    until_ms: float | None = None
+    loud: bool | None = None
+    colour: str = "red"
+"""
+
+
+def test_optional_keys_of_a_protocol_may_be_left_out_or_given(folder):
+    change(folder, r"^\[protocol\]\n.*\n.*\n.*", "")
+    (folder / "transfer.py").write_text("from cosim.config import Table\n" + OPTIONAL)
+    left_out = load(str(folder)).config
+    (folder / "experiment.toml").write_text(left_out.to_toml())
+    assert load(str(folder)).config.model_dump() == left_out.model_dump()
+    given = load(str(folder), ["protocol.until_ms=3", "protocol.loud=true"]).config.protocol
+    assert (given.until_ms, given.loud) == (3.0, True)
 
 
 KEYS = [

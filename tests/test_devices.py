@@ -6,8 +6,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conftest import REPOSITORY
+
+from cosim.body import description
+from cosim.body.ports import ports as body_ports
 from cosim.config import load
-from cosim.devices import make_ports, resolve
+from cosim.devices import OTHER_PORTS, make_ports, resolve
+from cosim.plan import ports as ports_of_a_run
+from cosim.transfer import CLOCK_PORTS
 
 SIZES = {"M1_L1_ENGC": 32, "M1_L1_SBC": 75, "M1_L23_CC": 800, "M1_L5A_CC": 100, "S1_L4_CC": 50}
 FULL = {"M1_L1_ENGC": 512, "M1_L1_SBC": 1200, "M1_L23_CC": 14256, "M1_L5A_CC": 1600, "S1_L4_CC": 50}
@@ -40,8 +46,23 @@ def test_a_population_that_does_not_exist_is_named_with_the_nearest():
     assert "sinks.0.populations = 'M2_*': matches no population" in message
 
 
-def test_a_source_needs_a_name_that_python_can_use():
-    assert "sources.0.name = 'engc source': must be a Python name" in problems("sources.0.name=engc source")
+@pytest.mark.parametrize("name", ["engc source", "class", ""])
+def test_a_source_needs_a_name_that_python_can_use(name):
+    assert f"sources.0.name = {name!r}: must be a Python name" in problems(f"sources.0.name={name}")
+
+
+@pytest.mark.parametrize("name", OTHER_PORTS)
+def test_a_source_cannot_take_the_name_of_another_port(name):
+    assert f"port {name!r} of a source or sink: must not be one of muscles, joints, tip" in problems(
+        f"sources.0.name={name}"
+    )
+
+
+def test_the_other_ports_are_those_that_a_run_has():
+    body = description.load(REPOSITORY / "models/forelimb/body.toml")
+    none = resolve(load("mouse_m1", ["sinks=[]", "sources=[]"]).config, SIZES, FULL)
+    known = ports_of_a_run(load("mouse_m1"), none, body_ports(body), np.zeros(0), np.zeros(0))
+    assert {*known, *CLOCK_PORTS} == {*OTHER_PORTS}
 
 
 def test_two_ports_of_one_name_are_refused():
@@ -78,3 +99,8 @@ def test_a_rate_that_is_none_is_refused_and_the_old_one_stays(buffers, ports, ra
 def test_a_voltage_cannot_be_set(ports):
     with pytest.raises(AttributeError):
         ports["M1_L23_CC"].voltage_mv = 1.0
+
+
+def test_a_misspelt_rate_is_no_new_attribute(ports):
+    with pytest.raises(AttributeError):
+        ports["engc_source"].rate = 800

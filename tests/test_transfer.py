@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cosim.config import load_module
+from cosim.devices import SourcePort
 from cosim.transfer import TransferFunctions, check
 
 HEAD = "from cosim.transfer import transfer_function\n"
@@ -88,6 +89,22 @@ def test_the_rehearsal_meets_wrong_shapes_and_misspelt_attributes_of_all_functio
     assert len(problems) == 2
     assert f"{file}: one: ValueError in line 4: could not broadcast" in problems[0]
     assert "two: AttributeError in line 7" in problems[1]
+
+
+def test_the_rehearsal_names_the_line_of_the_file_for_errors_inside_of_ports(write, ports):
+    ports["drive"] = SourcePort("drive", np.zeros(1))
+    file = write(
+        "@transfer_function\ndef negative(drive):\n    drive.rate_hz = -3\n"
+        "@transfer_function\ndef misspelt(drive):\n    drive.rate = 3\n"
+    )
+    negative, misspelt = check(file, ports)
+    assert "negative: ValueError in line 4: drive.rate_hz = -3" in negative
+    assert "misspelt: AttributeError in line 7" in misspelt
+
+
+def test_a_function_that_exits_is_a_problem(write, ports):
+    file = write("import sys\n@transfer_function\ndef leave():\n    sys.exit(3)\n")
+    assert check(file, ports) == [f"{file}: leave: SystemExit in line 5: 3"]
 
 
 def test_the_rehearsal_leaves_no_trace_in_the_module(write, ports):

@@ -39,10 +39,11 @@ def test_the_first_reason_to_stop_stays():
     assert (stop.reason, stop.failure) == ("signal SIGTERM", "")
 
 
-def test_a_failure_is_kept_with_its_traceback_and_raised_no_further():
+@pytest.mark.parametrize("kind", [FloatingPointError, SystemExit])
+def test_a_failure_is_kept_with_its_traceback_and_raised_no_further(kind):
     stop = StopSign()
     with stop.on_failure("body in the step from 40 ms"):
-        raise FloatingPointError("diverged")
+        raise kind("diverged")
     assert stop.reason == "body in the step from 40 ms: diverged"
-    assert "FloatingPointError: diverged" in stop.failure
+    assert f"{kind.__name__}: diverged" in stop.failure
     assert "test_world.py" in stop.failure
