@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class EndsTheJob:
 
             sys.__stderr__.write(f"\nrank {RANK}: {report.nodeid} failed\n{report.longreprtext}\n")
             sys.__stderr__.flush()
+            time.sleep(0.2)  # mpiexec drops what it has not yet passed on
             MPI.COMM_WORLD.Abort(1)
         return report
 

@@ -22,6 +22,7 @@ LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "OMPI_", "MPI_LOCALNRANKS", "MPI_LOCALRAN
 
 BUILD = """
 import json, sys, zlib
+import mpi4py.MPI  # a NEST with MPI takes the MPI library that this loads
 import nest
 import numpy as np
 from cosim.brain import build

@@ -83,7 +83,7 @@ class TestPackages:
         done = subprocess.run([sys.executable, "-m", "cosim.setup", "packages"], cwd=ROOT,
                               env={"PATH": "/nowhere"}, capture_output=True, text=True)
         assert done.returncode == 1
-        assert done.stderr.startswith("cosim needs system packages that are missing: g++, libboost-dev")
+        assert done.stderr.startswith("cosim needs system packages that are missing: g++. On Debian")
         assert done.stdout == ""
 
 

@@ -5,10 +5,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 # How long two ranks may take to start and say hello.
 HELLO_S = 60
+# Each rank prints into a file of its own: the launcher may mix what two ranks print within a line.
+TO_A_FILE = "import os, sys; sys.stdout = open(os.path.join({folder!r}, str(os.getpid())), 'w')\n"
 HELLO = "from mpi4py import MPI; print(MPI.COMM_WORLD.size)"
 # Asked without MPI_Init, which a lone process under Slurm may not be allowed.
 LIBRARY_VERSION = """
@@ -52,7 +55,9 @@ def launcher_version() -> str:
 
 def lines_of_two_ranks(code: str) -> list[str]:
     """What two ranks started by the launcher print when they run the Python ``code``, sorted."""
-    return sorted(output([str(launcher()), "-n", "2", sys.executable, "-c", code]).split("\n"))
+    with tempfile.TemporaryDirectory() as folder:
+        output([str(launcher()), "-n", "2", sys.executable, "-c", TO_A_FILE.format(folder=folder) + code])
+        return sorted(line for file in Path(folder).iterdir() for line in file.read_text().splitlines())
 
 
 def output(command: list[str]) -> str:
