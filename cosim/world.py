@@ -23,6 +23,8 @@ BODY_RANK = 0
 
 SPIN_S = 100e-6
 PAUSE_S = 50e-6
+# On Abort the launcher drops what it has not yet passed on: without this time one traceback in twenty is lost.
+LAST_WORDS_S = 0.2
 
 # What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm sets the
 # first one for its ranks while Slurm's own variables count mpiexec's helpers.
@@ -186,4 +188,5 @@ def fatal_errors_end_the_job(rescues: list[Callable[[], None]]) -> Iterator[None
             for rescue in rescues:
                 rescue()
         finally:
+            time.sleep(LAST_WORDS_S)
             MPI.COMM_WORLD.Abort(EXIT_FAILED)
