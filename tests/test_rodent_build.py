@@ -39,7 +39,9 @@ before_drives = nest.num_connections
 build.drive(built, nest)
 
 def synapses(source, target):
-    return nest.GetConnections(built.nodes[source], built.nodes[target]).get(["source", "target", "weight"])
+    found = nest.GetConnections(built.nodes[source], built.nodes[target]).get(["source", "target", "weight"])
+    order = np.lexsort((found["weight"], found["target"], found["source"]))  # threads report in any order
+    return {name: np.array(values)[order] for name, values in found.items()}
 
 sample = synapses("M1_L5A_CS", "M1_L5B_CC")
 own = synapses("M1_L1_ENGC", "M1_L1_ENGC")
@@ -51,7 +53,7 @@ print(json.dumps({
     "drive_links": nest.num_connections - before_drives,
     "sample": zlib.crc32(np.array([sample["source"], sample["target"]]).tobytes()),
     "log_weights": np.log(sample["weight"]).tolist(),
-    "autapses": sum(s == t for s, t in zip(own["source"], own["target"])),
+    "autapses": int(sum(own["source"] == own["target"])),
     "v_m": {name: sorted(set(nodes.get("V_m"))) for name, nodes in built.nodes.items()},
     "g_l": {name: sorted(set(nodes.get("g_L"))) for name, nodes in built.nodes.items()},
     "first_position": list(nest.GetPosition(built.nodes["M1_L1_ENGC"][0])),
