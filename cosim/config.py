@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import math
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -110,7 +111,9 @@ class SpikeSink(Table):
 class Record(Table):
     """What goes to disk besides exchange, body and profile."""
 
-    spikes: str = Field("*", description="name or shell pattern of the populations whose spikes are recorded")
+    spikes: str = Field(
+        "*", description="name or shell pattern of the populations whose spikes are recorded; empty for none"
+    )
 
 
 class Configuration(Table):
@@ -198,6 +201,7 @@ def load_module(file: Path) -> ModuleType:
         raise ConfigurationError(f"{file}: no such file")
     spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -216,7 +220,7 @@ def _experiment_folder(experiment: str, models: Path) -> Path:
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also of text that is no UTF-8, and of endless integers
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
 
 
@@ -249,7 +253,7 @@ def _inner_table(tables: dict[str, Any], parents: Sequence[str]) -> dict[str, An
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return text
 
 

@@ -31,9 +31,10 @@ def folder(tmp_path) -> Path:
 
 def change(folder: Path, pattern: str, replacement: str) -> None:
     """Change the experiment's file; a pattern that is not there is an error of the test."""
-    text, count = re.subn(pattern, replacement, (folder / "experiment.toml").read_text(), count=1, flags=re.MULTILINE)
+    file = folder / "experiment.toml"
+    text, count = re.subn(pattern, replacement, file.read_text(), count=1, flags=re.MULTILINE)
     assert count == 1, pattern
-    (folder / "experiment.toml").write_text(text)
+    file.write_text(text)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,43 @@ def test_a_file_that_is_no_toml_is_named_with_the_line(folder):
     assert "line" in message
 
 
+def test_a_file_that_is_no_text_is_named(folder):
+    (folder / "experiment.toml").write_bytes(b"title = '\xff'")
+    assert f"{folder / 'experiment.toml'}: not valid TOML" in problems(experiment=str(folder))
+
+
+def test_an_integer_too_long_to_be_read_is_refused(folder):
+    assert "--set seed: seed = '1111" in problems(f"seed={'1' * 5000}")
+    change(folder, r"^seed = .*", f"seed = {'1' * 5000}")
+    assert f"{folder / 'experiment.toml'}: not valid TOML" in problems(experiment=str(folder))
+
+
+POSTPONED = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cosim.config import Table
+
+
+@dataclass
+class Filter:
+    gain: float
+
+
+class Protocol(Table):
+    hand: Literal["left", "right"] = "left"
+"""
+
+
+def test_a_transfer_file_may_postpone_its_annotations(folder):
+    change(folder, r"^\[protocol\]\n.*\n.*\n.*", "")
+    (folder / "transfer.py").write_text(POSTPONED)
+    assert load(str(folder)).config.protocol.hand == "left"
+    assert "'left' or 'right'" in problems("protocol.hand=both", experiment=str(folder))
+
+
 def test_a_transfer_file_that_cannot_be_run_is_named(folder):
     (folder / "transfer.py").write_text("import no_such_library\n")
     assert f"{folder / 'transfer.py'}: ModuleNotFoundError" in problems(experiment=str(folder))
@@ -152,7 +190,9 @@ def test_a_setting_that_is_no_key_and_value_is_refused(override):
     assert f"--set {override}: must be key=value" in problems(override)
 
 
-@pytest.mark.parametrize("override", ["seed.value=3", "seed.a.b=3", "sources.7.weight_ns=1", "sources.first.weight_ns=1"])
+@pytest.mark.parametrize(
+    "override", ["seed.value=3", "seed.a.b=3", "sources.7.weight_ns=1", "sources.first.weight_ns=1"]
+)
 def test_a_setting_below_what_is_no_table_is_refused(override):
     assert f"--set {override}: there is no table" in problems(override)
 
@@ -200,8 +240,9 @@ def test_optional_keys_of_a_protocol_may_be_left_out_or_given(folder):
 
 
 KEYS = [
-    "seed", "clock.steps", "clock.coupling_step_ms", "clock.physics_step_ms", "brain.patch_mm", "brain.variant",
-    "brain.virtual_processes", "body.driven", "protocol.stimulus_rate_hz", "sinks.0.weight_pa", "sources.2.name",
+    "seed", "clock.steps", "clock.coupling_step_ms", "clock.physics_step_ms",
+    "brain.patch_mm", "brain.variant", "brain.virtual_processes", "body.driven",
+    "protocol.stimulus_rate_hz", "sinks.0.weight_pa", "sources.2.name",
 ]  # fmt: skip
 BAD = st.one_of(
     st.floats(max_value=-1e-3).map(str),
@@ -221,7 +262,8 @@ def test_no_bad_value_gets_through_or_gives_another_error(key, value):
 
 
 def test_short_options_are_settings():
-    options = parse(["mouse_m1", "--steps", "5", "--seed", "7", "--out", "there", "--set", "a=1"], quiet=False)
+    typed = "mouse_m1 --steps 5 --seed 7 --out there --set a=1"
+    options = parse(typed.split(), quiet=False)
     assert (options.experiment, options.out) == ("mouse_m1", "there")
     assert options.overrides == ("a=1", "clock.steps=5", "seed=7")
 

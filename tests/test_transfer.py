@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Transfer functions: found by their mark, bound to ports by name, checked before NEST starts, called in order."""
+"""Transfer functions: found by their mark, bound to ports by name, rehearsed, called in order."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def test_what_a_function_writes_is_seen_by_the_next(write, ports):
 
 
 def test_parameters_with_a_default_are_left_alone(write, ports):
-    file = write("@transfer_function\ndef scale(calls, gain=2.5, muscels=None): calls.append((gain, muscels))\n")
+    file = write(
+        "@transfer_function\ndef scale(calls, gain=2.5, muscels=None):\n    calls.append((gain, muscels))\n"
+    )
     assert check(file, ports) == []
     ports["calls"].clear()
     TransferFunctions(load_module(file), ports, 20.0).apply(0)
@@ -109,7 +111,8 @@ def test_a_function_that_exits_is_a_problem(write, ports):
 
 def test_the_rehearsal_leaves_no_trace_in_the_module(write, ports):
     file = write(
-        "count = 0\n@transfer_function\ndef counting(calls):\n    global count\n    count += 1\n    calls.append(count)\n"
+        "count = 0\n@transfer_function\ndef counting(calls):\n"
+        "    global count\n    count += 1\n    calls.append(count)\n"
     )
     assert check(file, ports) == []
     ports["calls"].clear()
