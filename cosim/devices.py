@@ -25,8 +25,7 @@ from keyword import iskeyword
 
 import numpy as np
 
-from cosim.config import Configuration, SpikeSink, SpikeSource, nearest
-
+from cosim.config import Configuration, SpikeSink, SpikeSource, is_multiple, nearest
 
 # What else transfer functions find by name: no sink or source may be called so.
 OTHER_PORTS = ("muscles", "joints", "tip", "protocol", "t_ms", "step")
@@ -85,14 +84,19 @@ class SourcePort:
 
 
 def resolve(config: Configuration, sizes: Mapping[str, int], full_sizes: Mapping[str, int]) -> Devices:
-    """Find the populations that the sources and sinks of a configuration name.
+    """Find the populations that the sources and sinks of a configuration name; check delays and what is recorded.
 
     ``sizes`` are the neurons of each population as built, ``full_sizes`` those of the full sheet.
 
     Raises:
         ValueError: all problems together, one a line.
     """
-    problems = [*_source_problems(config.sources, sizes), *_sink_problems(config.sinks, sizes)]
+    problems = [
+        *_source_problems(config.sources, sizes),
+        *_sink_problems(config.sinks, sizes),
+        *_delay_problems(config),
+        *_record_problems(config.record.spikes, sizes),
+    ]
     if not problems:
         sinks = tuple(_sinks(config.sinks, sizes, full_sizes))
         problems = list(_name_problems([each.name for each in (*config.sources, *sinks)]))
@@ -134,6 +138,23 @@ def _sink_problems(tables: Sequence[SpikeSink], sizes: Mapping[str, int]) -> Ite
             yield f"sinks.{index}.populations = {table.populations!r}: matches no population; " + nearest(
                 table.populations, sizes
             )
+
+
+def _delay_problems(config: Configuration) -> Iterator[str]:
+    """NEST would round delays to its time grid, or refuse them while it connects."""
+    for kind in ("sources", "sinks"):
+        for index, table in enumerate(getattr(config, kind)):
+            if not is_multiple(table.delay_ms, config.clock.resolution_ms):
+                yield (
+                    f"{kind}.{index}.delay_ms = {table.delay_ms}: must be a multiple of "
+                    f"clock.resolution_ms = {config.clock.resolution_ms}"
+                )
+
+
+def _record_problems(pattern: str, sizes: Mapping[str, int]) -> Iterator[str]:
+    """A pattern without a match would lose all spikes of a run; an empty one says that none are wanted."""
+    if pattern and not _matches(pattern, sizes):
+        yield f"record.spikes = {pattern!r}: matches no population; empty for none; {nearest(pattern, sizes)}"
 
 
 def _name_problems(names: Sequence[str]) -> Iterator[str]:

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Spike sources and sinks: which populations they find, how a patch scales them, what their ports let through."""
+"""Spike sources and sinks: which populations they find, how a patch scales them, what ports let through."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from conftest import REPOSITORY
 
 from cosim.body import description
@@ -31,7 +30,8 @@ def problems(*overrides: str) -> str:
 
 def test_every_population_that_a_pattern_matches_gets_a_sink_of_its_name():
     assert [sink.name for sink in devices().sinks] == ["M1_L1_ENGC", "M1_L1_SBC", "M1_L23_CC", "M1_L5A_CC"]
-    assert [sink.name for sink in devices("sinks.0.populations=*_CC").sinks] == ["M1_L23_CC", "M1_L5A_CC", "S1_L4_CC"]
+    pyramidal = devices("sinks.0.populations=*_CC").sinks
+    assert [sink.name for sink in pyramidal] == ["M1_L23_CC", "M1_L5A_CC", "S1_L4_CC"]
 
 
 def test_a_sink_on_a_patch_weighs_as_much_as_the_full_population_would():
@@ -63,6 +63,20 @@ def test_the_other_ports_are_those_that_a_run_has():
     none = resolve(load("mouse_m1", ["sinks=[]", "sources=[]"]).config, SIZES, FULL)
     known = ports_of_a_run(load("mouse_m1"), none, body_ports(body), np.zeros(0), np.zeros(0))
     assert {*known, *CLOCK_PORTS} == {*OTHER_PORTS}
+
+
+def test_delays_off_the_time_grid_are_refused_all_together():
+    message = problems("sources.1.delay_ms=1.55", "sinks.0.delay_ms=0.05")
+    assert "sources.1.delay_ms = 1.55: must be a multiple of clock.resolution_ms = 0.1" in message
+    assert "sinks.0.delay_ms = 0.05: must be a multiple of clock.resolution_ms = 0.1" in message
+    assert len(message.splitlines()) == 2
+
+
+def test_a_recording_that_would_hold_nothing_is_refused_unless_asked_for():
+    message = problems("record.spikes=M1_L23_CV")
+    assert "record.spikes = 'M1_L23_CV': matches no population; empty for none" in message
+    assert "did you mean M1_L23_CC?" in message
+    assert devices("record.spikes=").sinks == devices().sinks
 
 
 def test_two_ports_of_one_name_are_refused():
