@@ -55,3 +55,14 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_reason(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"results folder .*file/run: Not a directory"):
         make_folder("mouse_m1", str(tmp_path / "file/run"), tmp_path)
+
+
+def test_a_name_that_the_file_system_refuses_is_named_with_the_reason(tmp_path):
+    with pytest.raises(ConfigurationError, match="results folder .*: File name too long"):
+        make_folder("mouse_m1", str(tmp_path / ("x" * 300)), tmp_path)
+
+
+def test_two_runs_in_the_same_second_get_different_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda _: "2026-01-31_12-00-00")
+    names = [make_folder("mouse_m1", None, tmp_path).path.name for _ in range(2)]
+    assert names == ["2026-01-31_12-00-00", "2026-01-31_12-00-00_2"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recording: files that can be read while they grow and after a kill, and shards that merge into one sorted file."""
+"""Recording: files that can be read while they grow and after a kill, shards that merge into one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -68,6 +69,7 @@ def test_another_run_is_never_written_over(tmp_path):
 
 def test_much_at_once_is_written_without_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr(series, "FLUSH_BYTES", 1000)
+    monkeypatch.setattr(series, "FLUSH_INTERVAL_S", 1000)
     file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
     for _ in range(3):
         file.append("x", np.zeros(60))
@@ -79,6 +81,43 @@ def test_much_at_once_is_written_without_waiting(tmp_path, monkeypatch):
     with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
         assert len(stored["x"]) == 180
     file.close()
+
+
+def test_little_is_written_when_its_time_has_come(tmp_path, monkeypatch):
+    file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
+    file.append("x", np.zeros(1))
+    monkeypatch.setattr(series, "FLUSH_INTERVAL_S", 0.0)
+    file.flush_if_due()
+    with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
+        assert len(stored["x"]) == 1
+    file.close()
+
+
+def test_little_is_written_after_a_while(tmp_path, monkeypatch):
+    file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
+    file.append("x", np.zeros(1))
+    file.flush_if_due()
+    with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
+        assert len(stored["x"]) == 0
+    monkeypatch.setattr(series, "FLUSH_INTERVAL_S", -1.0)
+    file.flush_if_due()
+    with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
+        assert len(stored["x"]) == 1
+    file.close()
+
+
+def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
+    """Memory stays flat however long the run: traced at its peak over 64 MB that are written in parts of 1 MB."""
+    monkeypatch.setattr(series, "FLUSH_BYTES", 10**6)
+    file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
+    tracemalloc.start()
+    for _ in range(800):
+        file.append("x", np.zeros(10_000))
+        file.flush_if_due()
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    file.close()
+    assert peak_bytes < 5 * 10**6
 
 
 WRITER = """
@@ -119,7 +158,7 @@ def assert_counts_up(path: Path, at_least: int) -> None:
 
 
 def random_spikes(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Times in ms on the grid of 0.1 ms, with many equal ones, and ids of recorded neurons that are not silent."""
+    """Times in ms on a grid of 0.1 ms, many of them equal, and ids of recorded neurons that are not silent."""
     draw = np.random.default_rng(seed)
     times = np.round(draw.integers(1, int(STEPS * STEP_MS * 10) + 1, 3000) * 0.1, 1)
     ids = draw.choice(np.concatenate([np.arange(1, 41), np.arange(71, 101)]), 3000)
@@ -169,7 +208,7 @@ def assert_holds(data: RunData, times: np.ndarray, ids: np.ndarray) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("window", [1, 300, 10**6])
-def test_merging_equals_sorting_everything_whatever_the_shards_and_windows(tmp_path, monkeypatch, ranks, window):
+def test_merging_equals_sorting_whatever_the_shards_and_windows(tmp_path, monkeypatch, ranks, window):
     monkeypatch.setattr(merge, "WINDOW_SPIKES", window)
     times, ids = random_spikes(seed=ranks)
     data = RunData(tmp_path)
@@ -185,6 +224,45 @@ def test_steps_that_one_shard_does_not_hold_are_left_out(tmp_path):
     merge_spikes(write_shards(tmp_path, times, ids, 3, lost=2), POPULATIONS, data.folder.spike_file)
     whole = times <= (STEPS - 2) * STEP_MS
     assert_holds(data, times[whole], ids[whole])
+
+
+def test_a_run_that_recorded_no_spikes_can_be_read(tmp_path):
+    data = RunData(tmp_path)
+    nothing = np.zeros(0), np.zeros(0, dtype=int)
+    assert merge_spikes(write_shards(tmp_path, *nothing, 2), POPULATIONS[2:3], data.folder.spike_file) == {}
+    assert data.spikes == {}
+
+
+def test_single_spikes_and_steps_without_any_are_merged(tmp_path, monkeypatch):
+    monkeypatch.setattr(merge, "WINDOW_SPIKES", 1)
+    times, ids = np.array([20.0, 20.1, 160.0, 160.0]), np.array([71, 1, 100, 40])
+    data = RunData(tmp_path)
+    merge_spikes(write_shards(tmp_path, times, ids, 2), POPULATIONS, data.folder.spike_file)
+    assert_holds(data, times, ids)
+
+
+def test_a_run_without_spikes_or_steps_has_a_spike_file(tmp_path):
+    times, ids = np.empty(0), np.empty(0, dtype=int)
+    data = RunData(tmp_path)
+    write_shard(tmp_path / "rank-1.h5", times, ids, steps=0)
+    assert merge_spikes([tmp_path / "rank-1.h5"], POPULATIONS, data.folder.spike_file) == {"A": 0, "silent": 0, "B": 0}
+    assert_holds(data, times, ids)
+
+
+def test_nothing_recorded_is_a_file_without_populations(tmp_path):
+    data = RunData(tmp_path)
+    write_shard(tmp_path / "rank-1.h5", np.empty(0), np.empty(0, dtype=int), STEPS)
+    assert merge_spikes([tmp_path / "rank-1.h5"], POPULATIONS[2:3], data.folder.spike_file) == {}
+    assert data.spikes == {}
+
+
+def test_windows_give_the_identical_file(tmp_path, monkeypatch):
+    times, ids = random_spikes(seed=6)
+    shards = write_shards(tmp_path, times, ids, 3)
+    merge_spikes(shards, POPULATIONS, tmp_path / "one.h5")
+    monkeypatch.setattr(merge, "WINDOW_SPIKES", 200)
+    merge_spikes(shards, POPULATIONS, tmp_path / "many.h5")
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "many.h5").read_bytes()
 
 
 def test_the_spike_file_is_sonata(tmp_path):

@@ -50,8 +50,9 @@ POPULATIONS = (BuiltPopulation("A", "M1", 1, 10, True), BuiltPopulation("B", "S1
 
 
 def test_synapses_are_summed_over_ranks_and_neurons_are_not():
-    ranks = [BuiltBrain(POPULATIONS, {"M1": 100, "S1": 7}, 1.0, 2), BuiltBrain(POPULATIONS, {"M1": 50, "S1": 0}, 1.0, 2)]
-    assert built_regions(ranks) == {"M1": {"neurons": 10, "synapses": 150}, "S1": {"neurons": 5, "synapses": 7}}
+    synapses = {"M1": 100, "S1": 7}, {"M1": 50, "S1": 0}
+    built = built_regions([BuiltBrain(POPULATIONS, each, 1.0, 2) for each in synapses])
+    assert built == {"M1": {"neurons": 10, "synapses": 150}, "S1": {"neurons": 5, "synapses": 7}}
 
 
 def test_mean_rates_are_spikes_by_neuron_and_second():

@@ -52,9 +52,11 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
         ConfigurationError: it cannot be made or written, or ``out`` already holds something.
     """
     path = Path(out).resolve() if out else _free_name(results.resolve() / experiment)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ConfigurationError(f"--out {path}: already there and not empty; must be a new or an empty folder")
     try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise ConfigurationError(
+                f"--out {path}: already there and not empty; must be a new or an empty folder"
+            )
         (path / "shards").mkdir(parents=True)
     except OSError as error:
         raise ConfigurationError(f"results folder {path}: {error.strerror}; must be a folder that can be written") from None

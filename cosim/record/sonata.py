@@ -27,6 +27,7 @@ class SpikeFileWriter:
         self._file = h5py.File(path, "w")
         self._file.attrs["magic"] = np.uint32(MAGIC)
         self._file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
+        self._file.create_group("spikes")  # there also when nothing was recorded
         self._groups = [_create_population(self._file, name) for name in populations]
 
     def append(self, population: int, timestamps_ms: np.ndarray, node_ids: np.ndarray) -> None:
