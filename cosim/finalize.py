@@ -50,7 +50,8 @@ def finalize(
     watch.lap("merge")
     summary = summarize(prepared, built, reports, steps, stop, profile, counts)
     _write_summary(folder.summary_file, summary)
-    draw(prepared, built[0])
+    if steps:
+        draw(prepared, built[0])
     watch.lap("draw")
     summary["wall_s"] |= watch.seconds
     _write_summary(folder.summary_file, summary)
@@ -102,8 +103,6 @@ def _draw_body(prepared: Prepared, data: RunData) -> None:
     from cosim.body.render import draw_moments
 
     times_ms = data.body["time_ms"]
-    if not len(times_ms):
-        return
     rows = [0, len(times_ms) // 2, len(times_ms) - 1]
     draw_moments(
         data.folder.path / "body.png",
@@ -122,8 +121,9 @@ def tell(prepared: Prepared, summary: dict[str, Any], stop: StopSign) -> None:
     if not summary["complete"]:
         log.warning("stopped after %d of %d steps: %s", summary["steps"], prepared.plan.clock.steps, stop.reason)
     log.info("results: %s", folder)
-    if summary["steps"]:
-        log.info("real-time factor %.3g, coupling %.2f %% of the loop", *_speed(summary))
+    if not summary["steps"]:
+        return
+    log.info("real-time factor %.3g, coupling %.2f %% of the loop", *_speed(summary))
     for line in getattr(prepared.experiment.transfer_module, "tell", lambda _: [])(summary):
         log.info("%s", line)
     log.info("figure: %s", folder / "figure.png")

@@ -130,6 +130,18 @@ def test_a_signal_to_any_rank_ends_the_run_after_the_step_on_all_ranks(launch, t
     assert_complete_up_to(RunData(tmp_path / "run"), steps=5)
 
 
+@pytest.mark.parametrize(("rank", "steps"), [(0, 0), (1, 1)])
+def test_a_signal_while_building_ends_the_run_at_the_first_exchange(launch, tmp_path, rank, steps):
+    """The body rank tells the others before the first step, a brain rank is first heard at its end."""
+    result = launch(2, BREAK, "signal-build", rank, 0, "mouse_m1", *SMALL, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_STOPPED, result.stderr
+    assert f"stopped after {steps} of 12 steps" in result.stderr
+    data = RunData(tmp_path / "run")
+    assert json.loads(data.folder.summary_file.read_text())["steps"] == steps
+    assert len(data.body["time_ms"]) == steps * 20
+    assert all(spikes.timestamps_ms.max(initial=0) <= steps * 20 for spikes in data.spikes.values())
+
+
 @pytest.mark.parametrize("rank", [1, 2])
 def test_a_rank_that_raises_in_build_ends_the_job(launch, tmp_path, rank):
     result = launch(3, BREAK, "build", rank, 0, "mouse_m1", *SMALL, "--out", tmp_path / "run", timeout_s=60)

@@ -62,6 +62,30 @@ def test_a_stop_that_any_rank_wants_is_agreed_in_that_step():
             assert not exchange.failed
 
 
+def test_a_stop_wanted_while_transfer_functions_run_is_agreed_in_that_step():
+    world = split()
+    stop = StopSign()
+    exchange = Exchange(world, 1, 1, stop)
+    exchange.gather()
+    if world.is_body:
+        stop.request("signal SIGTERM")
+    exchange.share()
+    assert exchange.stop_agreed and not exchange.failed
+
+
+def test_readouts_of_several_ranks_are_added():
+    world = split()
+    exchange = Exchange(world, 3, 1, StopSign())
+    for step in range(STEPS):
+        if not world.is_body:
+            exchange.readout[:] = (world.rank + step) * np.array([1.0, -2.0, 0.25])
+        exchange.gather()
+        if world.is_body:
+            total = sum(rank + step for rank in range(1, world.comm.size))
+            assert exchange.readout.tolist() == [total, -2.0 * total, 0.25 * total]
+        exchange.share()
+
+
 def test_a_failure_on_the_body_rank_is_known_to_all():
     world = split()
     stop = StopSign()

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """run.py with a fault built in: ``mpiexec -n N python break_a_rank.py WHERE RANK STEP <arguments of run.py>``.
 
-WHERE is "build" (the network is being connected), "loop" (inside the brain's step number STEP), "nan" (a command to a
-muscle that is not a number after STEP steps) or "signal" (RANK sends itself SIGTERM in step STEP).
+WHERE is "build" (the network is being connected), "signal-build" (RANK sends itself SIGTERM while it builds), "loop"
+(inside the brain's step number STEP), "nan" (a command to a muscle that is not a number after STEP steps) or "signal"
+(RANK sends itself SIGTERM in step STEP).
 """
 
 import os
@@ -24,6 +25,22 @@ def break_build() -> None:
         raise RuntimeError("broken on purpose while connecting")
 
     build.connect = broken
+
+
+def signal_while_building() -> None:
+    from cosim.body.body import Body
+    from cosim.brain import build
+
+    for part, name in ((build, "connect"), (Body, "reset")):
+        setattr(part, name, _signal_first(getattr(part, name)))
+
+
+def _signal_first(function):
+    def signalled(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return function(*arguments)
+
+    return signalled
 
 
 def in_step(act) -> None:
@@ -60,6 +77,7 @@ def not_a_number(body) -> None:
 if MPI.COMM_WORLD.rank == rank:
     actions = {
         "build": break_build,
+        "signal-build": signal_while_building,
         "loop": lambda: in_step(fail),
         "nan": lambda: in_step(not_a_number),
         "signal": lambda: in_step(lambda _: os.kill(os.getpid(), signal.SIGTERM)),
