@@ -41,14 +41,14 @@ log = logging.getLogger("cosim")
 def main(arguments: Sequence[str]) -> int:
     """``run.py``: called on all ranks with the same arguments; returns the exit code."""
     rescues: list[Callable[[], None]] = []
-    with fatal_errors_end_the_job(rescues):
-        try:
-            options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
+    try:
+        options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
+        with fatal_errors_end_the_job(rescues):
             return run(split(), options, rescues)
-        except ConfigurationError as error:
-            if MPI.COMM_WORLD.rank == 0:
-                print(f"cosim: {error}", file=sys.stderr)
-            return EXIT_CONFIGURATION
+    except ConfigurationError as error:
+        if MPI.COMM_WORLD.rank == 0:
+            print(f"cosim: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
 
 
 def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> int:

@@ -174,14 +174,16 @@ class StopSign:
 
 @contextmanager
 def fatal_errors_end_the_job(rescues: list[Callable[[], None]]) -> Iterator[None]:
-    """Any exception on this rank ends all ranks: print its traceback, call ``rescues``, abort.
+    """Any exception on this rank alone ends all ranks: print its traceback, call ``rescues``, abort.
 
-    Without it the failing rank would wait in MPI_Finalize (NEST registers an atexit handler that calls it) while
+    Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait in MPI_Finalize (NEST registers an atexit handler that calls it) while
     the others wait for it in a collective, for ever.
     """
     try:
         yield
-    except Exception:
+    except ConfigurationError:
+        raise
+    except BaseException:
         sys.stderr.write(f"cosim: rank {MPI.COMM_WORLD.rank} failed:\n{traceback.format_exc()}")
         sys.stderr.flush()
         try:

@@ -106,6 +106,20 @@ def test_a_transfer_function_that_raises_ends_the_run_and_keeps_what_was_recorde
     assert_complete_up_to(RunData(tmp_path / "run"), steps=7)
 
 
+@pytest.mark.wheel
+def test_a_transfer_function_that_leaves_python_does_not_leave_the_others_waiting(launch, experiment, tmp_path):
+    with (experiment / "transfer.py").open("a") as file:
+        file.write("\n@transfer_function\ndef leave(step):\n    if step == 7:\n        raise SystemExit(0)\n")
+    result = launch(2, "run.py", experiment, *SMALL, "--out", tmp_path / "run", timeout_s=60)
+    assert result.returncode == EXIT_FAILED
+    assert_complete_up_to(RunData(tmp_path / "run"), steps=7)
+
+
+def test_a_transfer_file_that_leaves_python_is_refused(launch, experiment):
+    (experiment / "transfer.py").write_text("raise SystemExit(0)\n")
+    assert_refused(launch(2, "run.py", experiment, timeout_s=60), f"{experiment / 'transfer.py'}: SystemExit")
+
+
 def assert_complete_up_to(data: RunData, steps: int) -> None:
     summary = json.loads(data.folder.summary_file.read_text())
     assert (summary["steps"], summary["complete"]) == (steps, False)
