@@ -176,8 +176,9 @@ class StopSign:
 def fatal_errors_end_the_job(rescues: list[Callable[[], None]]) -> Iterator[None]:
     """Any exception on this rank alone ends all ranks: print its traceback, call ``rescues``, abort.
 
-    Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait in MPI_Finalize (NEST registers an atexit handler that calls it) while
-    the others wait for it in a collective, for ever.
+    Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait in
+    MPI_Finalize (NEST registers an atexit handler that calls it) while the others wait for it in a collective, for
+    ever.
     """
     try:
         yield
