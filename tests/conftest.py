@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Shared by all tests: how programs are launched under MPI, and tests under MPI that fail instead of hanging."""
+"""Shared by all tests: how programs are launched under MPI; tests under MPI fail instead of hanging."""
 
 from __future__ import annotations
 
@@ -21,69 +21,45 @@ RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
 """This process's rank under an MPI launcher, else None; known without starting MPI."""
 
 
-class EndsTheJob:
-    """Under MPI, what fails on one rank ends all: the others would wait for it in a collective for ever."""
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item):
-        report = yield
-        return self._look(report)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_make_collect_report(self):
-        report = yield
-        return self._look(report)
-
-    def _look(self, report):
-        if report.failed:
-            from mpi4py import MPI
-
-            sys.__stderr__.write(f"\nrank {RANK}: {report.nodeid} failed\n{report.longreprtext}\n")
-            sys.__stderr__.flush()
-            time.sleep(0.2)  # mpiexec drops what it has not yet passed on
-            MPI.COMM_WORLD.Abort(1)
-        return report
-
-
-class NothingRan:
-    """A session whose tests were all skipped has shown nothing: it ends as one without tests does."""
-
-    def __init__(self) -> None:
-        self._ran = False
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._ran |= not report.skipped and report.when == "call"
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if session.exitstatus == pytest.ExitCode.OK and not self._ran and not session.config.option.collectonly:
-            session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-
-
 class SilentReporter:
-    """Takes the terminal reporter's place on ranks other than 0: where a test takes too long it still is told."""
+    """Takes the terminal reporter's place on ranks other than 0: only a test that takes too long is told."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._tw = config.get_terminal_writer()
 
 
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Under MPI each rank has temporary files of its own: ranks would delete each other's."""
-    if RANK is not None and config.option.basetemp:
-        config.option.basetemp += f"-rank-{RANK}"
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Under MPI only rank 0 reports, and no rank waits for one that failed."""
-    config.pluginmanager.register(NothingRan())
-    if RANK is None:
-        return
-    config.pluginmanager.register(EndsTheJob())
-    if RANK != "0":
+    """Under MPI only rank 0 reports."""
+    if RANK not in (None, "0"):
         silent = SilentReporter(config)
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(silent, "terminalreporter")
+
+
+def pytest_exception_interact(report: pytest.CollectReport | pytest.TestReport) -> None:
+    """Under MPI, what fails on one rank ends all: the others would wait for it in a collective for ever."""
+    if RANK is not None:
+        from mpi4py import MPI
+
+        sys.stderr.write(f"\nrank {RANK}: {report.nodeid} failed\n{report.longreprtext}\n")
+        sys.stderr.flush()
+        time.sleep(0.2)  # mpiexec drops what it has not yet passed on
+        MPI.COMM_WORLD.Abort(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Report success only after all ranks had it, and only if a test ran: skipped tests show nothing."""
+    if session.exitstatus != pytest.ExitCode.OK or session.config.option.collectonly:
+        return
+    if RANK is not None:
+        from mpi4py import MPI
+
+        MPI.COMM_WORLD.Barrier()
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if RANK in (None, "0") and "passed" not in reporter.stats:
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def clean_environment(**extra: str) -> dict[str, str]:

@@ -18,7 +18,8 @@ cd "$repository"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM
-options=(--timeout=300 --timeout-method=thread --strict-markers -p no:cacheprovider -ra --durations=5)
+export PYTEST_DEBUG_TEMPROOT=$scratch
+options=(--timeout=300 --strict-markers -p no:cacheprovider -ra --durations=5)
 # A job that hangs outside of its tests, where no per-test time-out sees it, is ended after this time.
 job_limit_s=1200
 summary=()
@@ -35,12 +36,12 @@ pass() {  # name of the pass, then the command and its arguments
 outcome() { if (($1 == 0)); then echo passed; else echo FAILED; fi; }
 
 plain() {  # which tests
-    "$python" -m pytest "${options[@]}" --basetemp="$scratch/plain" -m "$1"
+    "$python" -m pytest "${options[@]}" -m "$1"
 }
 
 under_mpi() {  # number of ranks
-    timeout --kill-after=10 $job_limit_s \
-        "$mpiexec" -n "$1" "$python" -m pytest "${options[@]}" --basetemp="$scratch/mpi" --only-mpi -m mpi
+    timeout --foreground --kill-after=10 $job_limit_s \
+        "$mpiexec" -n "$1" "$python" -m pytest "${options[@]}" --timeout-method=thread --only-mpi -m mpi
 }
 
 with_wheel() {  # a pass, in which `import nest` takes the wheel
