@@ -10,61 +10,85 @@ import pytest
 from mpi4py import MPI
 
 from cosim.exchange import Exchange
-from cosim.world import StopSign, split
+from cosim.world import StopSign, World, split
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
 STEPS = 20
 
 
-def contribution(rank: int, step: int, size: int) -> np.ndarray:
-    """What a rank contributes in a step: it owns every size-th sink and leaves the rest at 0."""
-    values = np.sin(1.0 + np.arange(7) + 10 * step)
-    return np.where(np.arange(7) % size == rank, values, 0.0)
+@pytest.fixture
+def world() -> World:
+    return split()
 
 
-def test_the_body_rank_gets_exactly_what_each_owner_wrote():
-    world = split()
-    exchange = Exchange(world, 7, 2, StopSign())
-    for step in range(STEPS):
+@pytest.fixture
+def stop() -> StopSign:
+    return StopSign()
+
+
+def step(exchange: Exchange) -> None:
+    exchange.gather()
+    exchange.share()
+
+
+def test_the_body_rank_gets_exactly_what_the_owner_of_each_sink_wrote(world, stop):
+    exchange = Exchange(world, 7, 2, stop)
+    readout, sinks = exchange.readout, np.arange(7)
+    for number in range(STEPS):
+        values = np.sin(1.0 + sinks + 10 * number)
         if not world.is_body:
-            exchange.readout[:] = contribution(world.rank - 1, step, world.brain_ranks)
+            readout[:] = np.where(sinks % world.brain_ranks == world.brain.rank, values, 0.0)
         exchange.gather()
         if world.is_body:
-            np.testing.assert_array_equal(exchange.readout, np.sin(1.0 + np.arange(7) + 10 * step))
+            np.testing.assert_array_equal(readout, values)
         exchange.share()
 
 
-def test_all_ranks_get_the_same_bits_of_the_stimulus():
-    world = split()
-    exchange = Exchange(world, 1, 3, StopSign())
-    for step in range(STEPS):
-        expected = np.array([1 / 3, np.nextafter(0, 1), 1e300]) * (step + 1)
-        if world.is_body:
-            exchange.stimulus[:] = expected
+def test_readouts_of_several_ranks_are_added(world, stop):
+    exchange = Exchange(world, 3, 1, stop)
+    for number in range(STEPS):
+        if not world.is_body:
+            exchange.readout[:] = (world.rank + number) * np.array([1.0, -2.0, 0.25])
         exchange.gather()
+        if world.is_body:
+            total = sum(rank + number for rank in range(1, world.comm.size))
+            assert exchange.readout.tolist() == [total, -2.0 * total, 0.25 * total]
         exchange.share()
-        assert exchange.stimulus.tobytes() == expected.tobytes()
+
+
+def test_all_ranks_get_the_same_bits_of_the_stimulus(world, stop):
+    exchange = Exchange(world, 1, 4, stop)
+    stimulus = exchange.stimulus
+    for number in range(STEPS):
+        expected = np.array([1 / 3, np.nextafter(0, 1), 1e300, -0.0]) * (number + 1)
+        if world.is_body:
+            stimulus[:] = expected
+        step(exchange)
+        assert stimulus.tobytes() == expected.tobytes()
         assert not exchange.stop_agreed
 
 
-def test_a_stop_that_any_rank_wants_is_agreed_in_that_step():
-    world = split()
+def test_a_stop_that_any_rank_wants_is_agreed_in_that_step(world):
     for asking in range(world.comm.size):
         stop = StopSign()
         exchange = Exchange(world, 2, 2, stop)
-        for step in range(4):
-            if step == 2 and world.rank == asking:
+        for number in range(4):
+            if number == 2 and world.rank == asking:
                 stop.request("enough")
-            exchange.gather()
-            exchange.share()
-            assert exchange.stop_agreed == (step >= 2)
+            step(exchange)
+            assert exchange.stop_agreed == (number >= 2)
             assert not exchange.failed
 
 
-def test_a_stop_wanted_while_transfer_functions_run_is_agreed_in_that_step():
-    world = split()
-    stop = StopSign()
+def test_a_stop_that_all_ranks_want_at_once_is_agreed(world, stop):
+    exchange = Exchange(world, 2, 2, stop)
+    stop.request("signal SIGTERM")
+    step(exchange)
+    assert exchange.stop_agreed and not exchange.failed
+
+
+def test_a_stop_wanted_while_transfer_functions_run_is_agreed_in_that_step(world, stop):
     exchange = Exchange(world, 1, 1, stop)
     exchange.gather()
     if world.is_body:
@@ -73,53 +97,59 @@ def test_a_stop_wanted_while_transfer_functions_run_is_agreed_in_that_step():
     assert exchange.stop_agreed and not exchange.failed
 
 
-def test_readouts_of_several_ranks_are_added():
-    world = split()
-    exchange = Exchange(world, 3, 1, StopSign())
-    for step in range(STEPS):
-        if not world.is_body:
-            exchange.readout[:] = (world.rank + step) * np.array([1.0, -2.0, 0.25])
-        exchange.gather()
-        if world.is_body:
-            total = sum(rank + step for rank in range(1, world.comm.size))
-            assert exchange.readout.tolist() == [total, -2.0 * total, 0.25 * total]
-        exchange.share()
-
-
-def test_a_failure_on_the_body_rank_is_known_to_all():
-    world = split()
-    stop = StopSign()
+def test_a_failure_on_the_body_rank_is_known_to_all_also_when_others_want_to_stop(world, stop):
     exchange = Exchange(world, 2, 2, stop)
     with stop.on_failure("transfer functions"):
         if world.is_body:
             raise ValueError("no such muscle")
-    exchange.gather()
-    exchange.share()
+    if not world.is_body:
+        stop.request("enough")
+    step(exchange)
     assert exchange.stop_agreed and exchange.failed
 
 
-def test_an_experiment_without_ports_can_still_stop():
-    world = split()
-    stop = StopSign()
-    exchange = Exchange(world, 0, 0, stop)
+@pytest.mark.parametrize(("sinks", "sources"), [(0, 0), (0, 3), (3, 0)])
+def test_an_experiment_without_sinks_or_sources_runs_and_stops(world, stop, sinks, sources):
+    exchange = Exchange(world, sinks, sources, stop)
+    if not world.is_body:
+        exchange.readout[:] = 1.5
+    else:
+        exchange.stimulus[:] = 2.5
+    step(exchange)
+    assert exchange.stimulus.tolist() == [2.5] * sources
+    if world.is_body:
+        assert exchange.readout.tolist() == [1.5 * world.brain_ranks] * sinks
+    assert not exchange.stop_agreed
     if world.rank == 1:
         stop.request("enough")
-    exchange.gather()
-    exchange.share()
+    step(exchange)
     assert exchange.stop_agreed
-    assert exchange.readout.size == exchange.stimulus.size == 0
 
 
-def test_waiting_leaves_the_core_to_others():
-    world = split()
-    exchange = Exchange(world, 1, 1, StopSign())
+def share_of_a_core(collective, waits: bool) -> float:
+    """Processor time over wall time of a rank that waits half a second for the others in ``collective``."""
     MPI.COMM_WORLD.Barrier()
-    if world.rank == 1:
-        time.sleep(1.0)
+    if not waits:
+        time.sleep(0.5)
     wall_s, busy_s = time.perf_counter(), time.process_time()
-    exchange.gather()
-    if world.is_body:
-        wall_s, busy_s = time.perf_counter() - wall_s, time.process_time() - busy_s
-        assert wall_s > 0.5
-        assert busy_s < 0.5 * wall_s
-    exchange.share()
+    collective()
+    wall_s, busy_s = time.perf_counter() - wall_s, time.process_time() - busy_s
+    assert not waits or wall_s > 0.4
+    return busy_s / wall_s
+
+
+def test_the_body_rank_leaves_its_core_to_others_while_the_brain_runs(world, stop):
+    exchange = Exchange(world, 1, 1, stop)
+    used = share_of_a_core(exchange.gather, waits=world.is_body)
+    assert not world.is_body or used < 0.3
+
+
+def test_brain_ranks_leave_their_cores_to_others_while_transfer_functions_run(world, stop):
+    exchange = Exchange(world, 1, 1, stop)
+    used = share_of_a_core(exchange.share, waits=not world.is_body)
+    assert world.is_body or used < 0.3
+
+
+def test_brain_ranks_leave_their_cores_to_others_while_the_body_rank_finalizes(world):
+    used = share_of_a_core(world.synchronise, waits=not world.is_body)
+    assert world.is_body or used < 0.3

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from mpi4py import MPI
 
 from cosim.errors import ConfigurationError
-from cosim.world import split
+from cosim.world import World, split
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
 
 @pytest.fixture
-def world():
+def world() -> World:
     return split()
 
 
@@ -29,17 +31,26 @@ def test_the_coupling_has_a_communicator_of_its_own(world):
     assert MPI.Comm.Compare(world.comm, MPI.COMM_WORLD) == MPI.CONGRUENT
 
 
-def test_what_the_body_rank_makes_stays_there(world):
-    made = world.on_body(lambda: MPI.COMM_WORLD.rank)
-    assert made == (0 if world.is_body else None)
+def test_ranks_that_see_no_others_refuse_to_start():
+    """A PMI that does not fit the MPI library gives every rank a world of its own."""
+    size = MPI.COMM_WORLD.size
+    with pytest.raises(ConfigurationError, match=f"started {size} ranks .* but MPI sees a world of 1"):
+        split(MPI.COMM_SELF)
 
 
-def test_an_error_of_the_body_rank_is_raised_on_all_ranks(world):
+def test_what_the_body_rank_makes_is_made_once_and_stays_there(world):
+    calls = []
+    made = world.on_body(lambda: calls.append(world.rank) or "body")
+    assert (made, calls) == (("body", [0]) if world.is_body else (None, []))
+
+
+def test_an_error_of_the_body_rank_is_raised_on_all_ranks_with_the_same_text(world):
     def refuse():
         raise ConfigurationError("patch_mm = 7: too large")
 
-    with pytest.raises(ConfigurationError, match="patch_mm = 7: too large"):
+    with pytest.raises(ConfigurationError) as caught:
         world.on_body(refuse)
+    assert str(caught.value) == "patch_mm = 7: too large"
 
 
 def test_what_the_body_rank_shares_arrives_everywhere(world):
@@ -49,3 +60,11 @@ def test_what_the_body_rank_shares_arrives_everywhere(world):
 def test_one_item_of_each_rank_reaches_the_body_rank_in_order(world):
     items = world.to_body(world.rank**2)
     assert items == ([rank**2 for rank in range(world.comm.size)] if world.is_body else None)
+
+
+def test_no_rank_passes_synchronise_before_all_have_reached_it(world):
+    time.sleep(0.05 * world.rank)
+    reached = time.monotonic()
+    world.synchronise()
+    passed = time.monotonic()
+    assert min(MPI.COMM_WORLD.allgather(passed)) >= max(MPI.COMM_WORLD.allgather(reached))
