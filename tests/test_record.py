@@ -83,17 +83,18 @@ def test_much_at_once_is_written_without_waiting(tmp_path, monkeypatch):
     file.close()
 
 
-def test_little_is_written_after_a_while(tmp_path, monkeypatch):
+def test_little_is_written_once_in_an_interval(tmp_path, monkeypatch):
+    now_s = 100.0
+    monkeypatch.setattr(series.time, "monotonic", lambda: now_s)
     file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
-    file.append("x", np.zeros(1))
-    file.flush_if_due()
-    with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
-        assert len(stored["x"]) == 0
-    monkeypatch.setattr(series, "FLUSH_INTERVAL_S", -1.0)
-    file.flush_if_due()
-    with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
-        assert len(stored["x"]) == 1
+    written = []
+    for now_s in (100.5, 101.5, 102.0, 103.0):
+        file.append("x", np.zeros(1))
+        file.flush_if_due()
+        with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
+            written.append(len(stored["x"]))
     file.close()
+    assert written == [0, 2, 2, 4]
 
 
 def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
@@ -238,6 +239,13 @@ def test_nothing_recorded_is_a_file_without_populations(tmp_path):
     write_shard(tmp_path / "rank-1.h5", np.empty(0), np.empty(0, dtype=int), STEPS)
     assert merge_spikes([tmp_path / "rank-1.h5"], POPULATIONS[2:3], data.folder.spike_file) == {}
     assert data.spikes == {}
+
+
+def test_windows_hold_whole_steps_and_no_more_spikes_than_allowed(monkeypatch):
+    monkeypatch.setattr(merge, "WINDOW_SPIKES", 10)
+    done = np.array([4, 4, 9, 30, 31]), np.array([1, 5, 5, 6, 6])  # both: 5, 9, 14, 36, 37
+    windows = [(starts.tolist(), ends.tolist()) for starts, ends in merge._windows(done)]
+    assert windows == [([0, 0], [4, 5]), ([4, 5], [9, 5]), ([9, 5], [30, 6]), ([30, 6], [31, 6])]
 
 
 def test_windows_give_the_identical_file(tmp_path, monkeypatch):
