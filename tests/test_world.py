@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from cosim.errors import ConfigurationError
-from cosim.world import StopSign, check_size
+from cosim.world import STOP_SIGNALS, StopSign, check_size
 
 
 @pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
@@ -21,8 +23,9 @@ def test_the_launcher_of_the_ranks_is_believed_before_slurm():
     check_size(4, {"PMI_SIZE": "4", "SLURM_STEP_NUM_TASKS": "2"})
 
 
-def test_a_world_without_any_launcher_variable_passes():
-    check_size(2, {})
+@pytest.mark.parametrize("environment", [{}, {"PMI_SIZE": ""}])
+def test_a_world_of_which_no_launcher_tells_the_size_passes(environment):
+    check_size(2, environment)
 
 
 def test_one_rank_is_too_few():
@@ -47,3 +50,20 @@ def test_a_failure_is_kept_with_its_traceback_and_raised_no_further(kind):
     assert stop.reason == "body in the step from 40 ms: diverged"
     assert f"{kind.__name__}: diverged" in stop.failure
     assert "test_world.py" in stop.failure
+
+
+@pytest.fixture
+def handlers():
+    """What handled the signals before the test handles them again after it."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_asks_for_a_stop_that_is_no_failure(handlers, name):
+    stop = StopSign()
+    stop.listen()
+    signal.raise_signal(signal.Signals[name])
+    assert (stop.reason, stop.failure) == (f"signal {name}", "")
