@@ -51,7 +51,7 @@ def draw_raster(axis: Axes, data: RunData, populations: Sequence[BuiltPopulation
         height = lane + 0.05 + 0.9 * spikes.node_ids[::every] / each.size
         axis.plot(spikes.timestamps_ms[::every], height, linestyle="none", marker=".", markersize=1.5)
     axis.set_yticks(np.arange(len(recorded)) + 0.5, [each.name for each in recorded], fontsize=7)
-    axis.set_ylim(len(recorded), 0)
+    axis.set_ylim(max(1, len(recorded)), 0)
     axis.set_title(f"spikes, 1 of {every} drawn" if every > 1 else "spikes", loc="left", fontsize=9)
 
 
