@@ -9,8 +9,9 @@ set -euo pipefail
 shopt -s inherit_errexit
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-python=${PYTHON:-$repository/.venv/bin/python}
-python=$(realpath --no-symlinks "$(command -v "$python")") || { echo "no Python at $python: run make setup" >&2; exit 1; }
+chosen=${PYTHON:-$repository/.venv/bin/python}
+found=$(command -v "$chosen") || { echo "no Python at $chosen: run make setup" >&2; exit 1; }
+python=$(realpath --no-symlinks "$found")
 mpiexec=$(dirname "$python")/mpiexec
 wheel=$(realpath --canonicalize-missing "${NEST_WHEEL:-$repository/.nest-wheel}")
 
