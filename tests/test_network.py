@@ -7,20 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cosim.brain.network import (
-    Axis,
-    Box,
-    Constant,
-    Drive,
-    GaussianBernoulli,
-    Grid,
-    Network,
-    NetworkError,
-    Population,
-    Projection,
-    UniformOnce,
-    expected_synapses,
-)
+from cosim.brain.layout import Axis, Grid
+from cosim.brain.network import Drive, Network, NetworkError, Population, Projection, expected_synapses
+from cosim.brain.rules import Bernoulli, Box
+from cosim.brain.values import Constant, Lognormal, UniformOnce
 
 RESOLUTION_MS = 0.1
 
@@ -29,7 +19,7 @@ def population(name, counts=(3, 2, 2), wrapped=False):
     axes = tuple(Axis(count, -0.1 * number, 0.2) for number, count in enumerate(counts, start=1))
     extent_mm = tuple(axis.span_mm + 0.2 for axis in axes)
     grid = Grid(axes, extent_mm, wrapped)
-    return Population(name, "R", "L", "E", "iaf_cond_alpha", {"C_m": 250.0}, grid, UniformOnce(-70.0, -50.0))
+    return Population(name, "R", "iaf_cond_alpha", {"C_m": 250.0}, grid, UniformOnce(-70.0, -50.0))
 
 
 def network(rule, wrapped=False):
@@ -53,11 +43,11 @@ def test_single_plane_lies_at_the_low_end():
 
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_expectation_without_mask_is_the_sum_over_pairs(wrapped):
-    rule = GaussianBernoulli(0.8, 0.15)
+    rule = Bernoulli(0.8, 0.15)
     tables = network(rule, wrapped)
     by_hand = []
     for projection in tables.projections:
-        source, target = tables.by_name[projection.source].grid, tables.by_name[projection.target].grid
+        source, target = tables.by_name[projection.source].layout, tables.by_name[projection.target].layout
         d_mm = (target.positions_mm[:, None] - source.positions_mm)[..., :2]
         if wrapped:
             period_mm = np.array(target.extent_mm[:2])
@@ -68,22 +58,22 @@ def test_expectation_without_mask_is_the_sum_over_pairs(wrapped):
 
 
 def test_bounded_mask_cuts_displacements():
-    rule = GaussianBernoulli(1.0, 1e6, Box((0.0, -9.0, -9.0), (0.12, 9.0, 9.0)))
-    grid = population("A", (3, 1, 1)).grid
+    rule = Bernoulli(1.0, 1e6, Box((0.0, -9.0, -9.0), (0.12, 9.0, 9.0)))
+    grid = population("A", (3, 1, 1)).layout
     # Planes at -0.1, 0.05, 0.2: a target is joined with sources at most 0.12 mm to its left.
     np.testing.assert_array_equal(rule.offers(grid, grid, 0), np.eye(3))
 
 
 def test_oversized_mask_offers_once_or_twice_per_axis():
-    rule = GaussianBernoulli(1.0, 0.1, Box((-1.0, -1.0, -2.0), (1.0, 1.0, 2.0)))
-    grid = population("A", (5, 4, 3), wrapped=True).grid
+    rule = Bernoulli(1.0, 0.1, Box((-1.0, -1.0, -2.0), (1.0, 1.0, 2.0)))
+    grid = population("A", (5, 4, 3), wrapped=True).layout
     for number in range(3):
         offered = rule.offers(grid, grid, number)
         assert set(np.unique(offered)) == {1, 2}
 
 
 def test_mask_narrower_than_a_wrapped_grid_offers_at_most_once():
-    rule = GaussianBernoulli(1.0, 0.1, Box((-0.11, -1.0, -2.0), (0.11, 1.0, 2.0)))
+    rule = Bernoulli(1.0, 0.1, Box((-0.11, -1.0, -2.0), (0.11, 1.0, 2.0)))
     grid = Grid((Axis(5, -0.2, 0.2), Axis(1, 0.0, 0.0), Axis(1, 0.0, 0.0)), (0.5, 0.2, 0.2), wrapped=True)
     # A ring of five planes 0.1 mm apart: each sees itself and its two neighbours.
     ring = np.eye(5) + np.roll(np.eye(5), 1, axis=0) + np.roll(np.eye(5), -1, axis=0)
@@ -99,16 +89,16 @@ def test_initial_potential_depends_on_name_and_seed_only():
 
 
 def test_check_accepts_a_sound_network():
-    network(GaussianBernoulli(1.0, 0.1)).check(RESOLUTION_MS)
+    network(Bernoulli(1.0, 0.1)).check(RESOLUTION_MS)
 
 
 def test_check_names_all_problems_together():
-    sound = network(GaussianBernoulli(1.0, 0.1))
+    sound = network(Bernoulli(1.0, 0.1))
     tables = Network(
         (*sound.populations, population("empty", (0, 2, 2)), population("A")),
         (
-            Projection("nowhere", "A", GaussianBernoulli(1.5, 0.1), Constant(1.0), -1.5),
-            Projection("A", "B", GaussianBernoulli(0.5, 0.0), Constant(1.0), 1.55),
+            Projection("nowhere", "A", Bernoulli(1.5, 0.1), Constant(1.0), -1.5),
+            Projection("A", "B", Bernoulli(0.5, 0.0), Constant(1.0), 1.55),
         ),
         (Drive("elsewhere", -1.0, 4.5, 0.0, -5.0),),
     )
@@ -116,7 +106,7 @@ def test_check_names_all_problems_together():
         tables.check(RESOLUTION_MS)
     assert caught.value.problems == [
         "population A: listed 2 times, names must be unique",
-        "population empty: is empty (grid 0 x 2 x 2), must have at least 1 neuron",
+        "population empty of region R: is empty (grid 0 x 2 x 2), must have at least 1 neuron",
         "projection 0 (nowhere -> A): source 'nowhere' is no population; there are A, B, empty",
         "projection 0 (nowhere -> A): p_center is 1.5, must lie in [0, 1]",
         "projection 0 (nowhere -> A): delay_ms is -1.5, must be a positive multiple of the resolution 0.1 ms",
@@ -132,8 +122,8 @@ def test_check_names_all_problems_together():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_check_refuses_what_is_not_a_number(bad):
-    sound = network(GaussianBernoulli(1.0, 0.1))
-    first = replace(sound.projections[0], rule=GaussianBernoulli(bad, bad), delay_ms=bad)
+    sound = network(Bernoulli(1.0, 0.1))
+    first = replace(sound.projections[0], rule=Bernoulli(bad, bad), delay_ms=bad)
     drive = Drive("A", bad, 4.5, bad, bad)
     with pytest.raises(NetworkError) as caught:
         replace(sound, projections=(first,), drives=(drive,)).check(RESOLUTION_MS)
@@ -141,8 +131,8 @@ def test_check_refuses_what_is_not_a_number(bad):
 
 
 def test_check_refuses_an_extent_that_does_not_hold_the_grid():
-    sound = network(GaussianBernoulli(1.0, 0.1))
-    tight = replace(sound.populations[0].grid, extent_mm=(0.1, 0.6, 0.7))
-    tables = replace(sound, populations=(replace(sound.populations[0], grid=tight), sound.populations[1]))
+    sound = network(Bernoulli(1.0, 0.1))
+    tight = replace(sound.populations[0].layout, extent_mm=(0.1, 0.6, 0.7))
+    tables = replace(sound, populations=(replace(sound.populations[0], layout=tight), sound.populations[1]))
     with pytest.raises(NetworkError, match=r"A: extent_mm\[0\] is 0\.1, must be above the span 0\.3"):
         tables.check(RESOLUTION_MS)

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from cosim.brain.network import Constant, Lognormal, expected_synapses
+from cosim.brain.network import expected_synapses
+from cosim.brain.values import Constant, Lognormal
 from models.rodent.network import network
 
 # Neurons and exact expected synapses of M1 by patch side in mm, computed from the published tables of
@@ -73,8 +74,8 @@ def test_weights_are_constant_or_lognormal():
 
 def test_variants_differ_in_wrap_and_mask_only():
     as_run, clean = network(variant="as_run"), network(variant="clean")
-    assert all(population.grid.wrapped for population in as_run.populations)
-    assert not any(population.grid.wrapped for population in clean.populations)
+    assert all(population.layout.wrapped for population in as_run.populations)
+    assert not any(population.layout.wrapped for population in clean.populations)
     assert all(projection.rule.mask for projection in as_run.projections)
     assert not any(projection.rule.mask for projection in clean.projections)
     assert as_run.drives == clean.drives

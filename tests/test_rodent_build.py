@@ -25,7 +25,9 @@ import json, sys, zlib
 import mpi4py.MPI  # a NEST with MPI takes the MPI library that this loads
 import nest
 import numpy as np
-from cosim.brain import build
+from functools import partial
+from cosim.brain import build, nest_rules
+from cosim.brain.brain import local_synapses_by_region
 from models.rodent.network import network
 
 variant, patch_mm, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
@@ -34,7 +36,7 @@ nest.local_num_threads = 2
 nest.rng_seed = seed
 tables = network(variant=variant, patch_mm=patch_mm)
 built = build.create(tables, nest, seed)
-build.connect(built, nest)
+build.connect(built, partial(nest_rules.connect, tables, nodes=built.nodes, nest=nest), nest)
 before_drives = nest.num_connections
 build.drive(built, nest)
 
@@ -48,7 +50,7 @@ own = synapses("M1_L1_ENGC", "M1_L1_ENGC")
 print(json.dumps({
     "neurons": sum(len(nodes) for nodes in built.nodes.values()),
     "by_projection": built.local_synapses,
-    "by_region": built.local_synapses_by_region(),
+    "by_region": local_synapses_by_region(built),
     "before_drives": before_drives,
     "drive_links": nest.num_connections - before_drives,
     "sample": zlib.crc32(np.array([sample["source"], sample["target"]]).tobytes()),
@@ -57,7 +59,7 @@ print(json.dumps({
     "v_m": {name: sorted(set(nodes.get("V_m"))) for name, nodes in built.nodes.items()},
     "g_l": {name: sorted(set(nodes.get("g_L"))) for name, nodes in built.nodes.items()},
     "first_position": list(nest.GetPosition(built.nodes["M1_L1_ENGC"][0])),
-    "starts": {name: each.get("start") for name, (each,) in built.generators.items()},
+    "starts": list(nest.GetNodes({"model": "poisson_generator"}).get("start")),
 }))
 """
 
@@ -90,8 +92,8 @@ def test_parameters_positions_and_starts_arrive(small):
     for name, population in tables.by_name.items():
         assert small["v_m"][name] == [population.v_m.draw_mv(name, seed=1)]
         assert small["g_l"][name] == [population.parameters["g_L"]]
-    assert small["first_position"] == tables.by_name["M1_L1_ENGC"].grid.positions_mm[0].tolist()
-    assert small["starts"] == {drive.population: drive.start_ms for drive in tables.drives}
+    assert small["first_position"] == tables.by_name["M1_L1_ENGC"].layout.positions_mm[0].tolist()
+    assert small["starts"] == [drive.start_ms for drive in tables.drives]
 
 
 def test_lognormal_weights(small):

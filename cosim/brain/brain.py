@@ -7,12 +7,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from cosim.brain import build
+from cosim.brain import build, nest_rules
 from cosim.brain.nestlink import BACKEND, Events, Nestlink
 from cosim.brain.network import Network
 from cosim.config import SpikeSource
@@ -59,7 +60,7 @@ class Brain:
         self._nest, self._link = nest, link
         built = build.create(network, nest, seed)
         lap("create")
-        build.connect(built, nest)
+        build.connect(built, partial(nest_rules.connect, network, nodes=built.nodes, nest=nest), nest)
         lap("connect")
         build.drive(built, nest)
         lap("drive")
@@ -139,4 +140,12 @@ def _describe(nest: ModuleType, built: build.Built, recorded: set[str]) -> Built
         BuiltPopulation(each.name, each.region, nodes[0].global_id, len(nodes), each.name in recorded)
         for each, nodes in ((each, built.nodes[each.name]) for each in built.network.populations)
     )
-    return BuiltBrain(populations, built.local_synapses_by_region(), nest.min_delay, nest.local_num_threads)
+    return BuiltBrain(populations, local_synapses_by_region(built), nest.min_delay, nest.local_num_threads)
+
+
+def local_synapses_by_region(built: build.Built) -> dict[str, int]:
+    """Synapses of this rank by the region of their target; 0 for a region without any."""
+    counts = dict.fromkeys((population.region for population in built.network.populations), 0)
+    for projection, synapses in zip(built.network.projections, built.local_synapses, strict=True):
+        counts[built.network.by_name[projection.target].region] += synapses
+    return counts

@@ -7,14 +7,20 @@ attribute such as ``nest.num_connections`` is a collective call. ``nest`` is the
 communicator, resolution, virtual processes and ``rng_seed`` are set by the caller before ``create``.
 """
 
-from collections import Counter
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
-from cosim.brain.network import Constant, Drive, GaussianBernoulli, Lognormal, Network, Population, Projection
+from cosim.brain.layout import Grid, Layout, Scattered
+from cosim.brain.network import Drive, Network, Population, Projection
+from cosim.brain.values import Constant, Normal, Uniform, UniformOnce
 
 NodeCollection = Any  # NEST's type; this module does not import NEST
+# Draws the synapses of a projection as the given synapse model; returns how many of them are on this rank.
+Wire = Callable[[Projection, str], int]
 
 
 @dataclass
@@ -28,14 +34,6 @@ class Built:
     network: Network
     nodes: dict[str, NodeCollection]
     local_synapses: list[int] = field(default_factory=list)
-    generators: dict[str, list[NodeCollection]] = field(default_factory=dict)
-
-    def local_synapses_by_region(self) -> dict[str, int]:
-        """After ``connect``: synapses of this rank by the region of their target; 0 for one without any."""
-        counts = Counter({population.region: 0 for population in self.network.populations})
-        for projection, synapses in zip(self.network.projections, self.local_synapses, strict=True):
-            counts[self.network.by_name[projection.target].region] += synapses
-        return dict(counts)
 
 
 def create(network: Network, nest: ModuleType, seed: int) -> Built:
@@ -48,58 +46,64 @@ def create(network: Network, nest: ModuleType, seed: int) -> Built:
 
 
 def _create(population: Population, nest: ModuleType, seed: int) -> NodeCollection:
-    grid = population.grid
-    # Without an extent NEST takes the span rounded up to whole mm: 0 for a single plane, 1 for a patch.
-    positions = nest.spatial.free(
-        grid.positions_mm.tolist(), extent=list(grid.extent_mm), edge_wrap=grid.wrapped
-    )
-    parameters = {**population.parameters, "V_m": population.v_m.draw_mv(population.name, seed)}
-    return nest.Create(population.neuron_model, params=parameters, positions=positions)
+    parameters = {name: _drawn(value, nest) for name, value in population.parameters.items()}
+    if isinstance(population.v_m, UniformOnce):
+        parameters["V_m"] = population.v_m.draw_mv(population.name, seed)
+    elif population.v_m is not None:
+        parameters["V_m"] = _drawn(population.v_m, nest)
+    return nest.Create(population.neuron_model, params=parameters, **_places(population.layout, nest))
 
 
-def connect(built: Built, nest: ModuleType) -> None:
-    """Draw the synapses of all projections with NEST's random numbers and count those of this rank."""
-    for projection in built.network.projections:
-        before = nest.num_connections
-        _connect(projection, built.nodes, nest)
-        built.local_synapses.append(nest.num_connections - before)
+def _places(layout: Layout, nest: ModuleType) -> dict[str, Any]:
+    """Arguments of Create for positions, or for a mere number of nodes."""
+    if isinstance(layout, Grid):
+        # Without an extent NEST takes the span rounded up to whole mm: 0 for a single plane, 1 for a patch.
+        extent_mm, wrapped = list(layout.extent_mm), layout.wrapped
+        return {"positions": nest.spatial.free(layout.positions_mm.tolist(), extent=extent_mm, edge_wrap=wrapped)}
+    if isinstance(layout, Scattered):
+        # A box around all points; the half spacing keeps the outermost off its faces.
+        return {"positions": nest.spatial.free(layout.positions_mm.tolist(), extent=[4 * layout.side_mm] * 2)}
+    return {"n": layout.size}
 
 
-def _connect(projection: Projection, nodes: dict[str, NodeCollection], nest: ModuleType) -> None:
-    synapse = {
-        "synapse_model": projection.synapse_model,
-        "weight": _weight(projection.weight, nest),
-        "delay": projection.delay_ms,
-    }
-    nest.Connect(nodes[projection.source], nodes[projection.target], _rule(projection.rule, nest), synapse)
+def _drawn(value: Any, nest: ModuleType) -> Any:
+    """A value as NEST takes it: distributions are drawn by NEST for each neuron."""
+    if isinstance(value, Constant):
+        return value.value
+    if isinstance(value, Uniform):
+        return nest.random.uniform(value.low, value.high)
+    if isinstance(value, Normal):
+        return nest.random.normal(value.mean, value.standard_deviation)
+    return list(value) if isinstance(value, tuple) else value
 
 
-def _rule(rule: GaussianBernoulli, nest: ModuleType) -> dict[str, Any]:
-    """NEST's spatial Bernoulli rule; displacements are measured in the target's layer."""
-    distance, sigma_mm = nest.spatial.distance, rule.sigma_mm
-    kernel = nest.spatial_distributions.gaussian2D(distance.x, distance.y, std_x=sigma_mm, std_y=sigma_mm)
-    spec = {"rule": "pairwise_bernoulli", "p": rule.p_center * kernel, "allow_autapses": False}
-    if rule.mask is not None:
-        box = {"lower_left": list(rule.mask.lower_mm), "upper_right": list(rule.mask.upper_mm)}
-        spec |= {"mask": {"box": box}, "allow_oversized_mask": True}
-    return spec
+def connect(built: Built, wire: Wire, nest: ModuleType) -> None:
+    """Draw the synapses of all projections and count those of this rank.
+
+    ``wire`` draws one projection: ``cosim.brain.wiring`` or, as a reference, ``cosim.brain.nest_rules``.
+    """
+    for number, projection in enumerate(built.network.projections):
+        built.local_synapses.append(wire(projection, _synapse_model(projection, number, nest)))
 
 
-def _weight(weight: Constant | Lognormal, nest: ModuleType) -> Any:
-    """A number or a NEST parameter; NEST calls mu and sigma of the lognormal distribution mean and std."""
-    if isinstance(weight, Constant):
-        return weight.value
-    return nest.random.lognormal(mean=weight.mu, std=weight.sigma)
+def _synapse_model(projection: Projection, number: int, nest: ModuleType) -> str:
+    """The synapse model of a projection; one of its own where it sets parameters."""
+    if not projection.synapse_parameters:
+        return projection.synapse_model
+    own = f"{projection.synapse_model}_{number}"
+    nest.CopyModel(projection.synapse_model, own, dict(projection.synapse_parameters))
+    return own
 
 
 def drive(built: Built, nest: ModuleType) -> None:
     """Give every drive a Poisson generator; NEST sends each target of a generator a train of its own."""
     for each in built.network.drives:
-        generator = _drive(each, built.nodes[each.population], nest)
-        built.generators.setdefault(each.population, []).append(generator)
+        _drive(each, built.nodes[each.population], nest)
 
 
-def _drive(drive: Drive, targets: NodeCollection, nest: ModuleType) -> NodeCollection:
+def _drive(drive: Drive, nodes: NodeCollection, nest: ModuleType) -> None:
+    if drive.first >= len(nodes):
+        return
     generator = nest.Create("poisson_generator", params={"rate": drive.rate_hz, "start": drive.start_ms})
-    nest.Connect(generator, targets, "all_to_all", {"weight": drive.weight_ns, "delay": drive.delay_ms})
-    return generator
+    synapse = {"weight": drive.weight, "delay": drive.delay_ms, "receptor_type": drive.receptor}
+    nest.Connect(generator, nodes[drive.first :], "all_to_all", synapse)

@@ -3,18 +3,25 @@
 
 Pure data, the same on all ranks; nothing here imports NEST. ``cosim.brain.build`` turns a network into
 NEST nodes and connections. Lengths are in mm, times in ms, potentials in mV; weights are in the unit of the
-target's neuron model (nS for conductance-based cells) and a negative weight is inhibitory.
+target's neuron model (nS for conductance-based cells, pA for current-based ones); a negative weight is inhibitory.
 """
+
+from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from cosim.brain.layout import Grid, Layout, Unplaced
+from cosim.brain.rules import FixedIndegree, OneToOne, Rule
+from cosim.brain.values import Parameter, Start, Weight
 from cosim.config import is_multiple
+
+RELAY_MODEL = "parrot_neuron"
 
 
 class NetworkError(ValueError):
@@ -25,205 +32,61 @@ class NetworkError(ValueError):
         self.problems = problems
 
 
-# Where the neurons are
-
-
-@dataclass(frozen=True)
-class Axis:
-    """``count`` equally spaced planes from ``low_mm`` to ``high_mm``, both included.
-
-    A single plane lies at ``low_mm``.
-    """
-
-    count: int
-    low_mm: float
-    high_mm: float
-
-    @cached_property
-    def planes_mm(self) -> np.ndarray:
-        """Coordinates in ascending order, shape (count,)."""
-        return np.linspace(self.low_mm, self.high_mm, self.count)
-
-    @property
-    def span_mm(self) -> float:
-        """Distance of the outermost planes, 0 for a single one."""
-        return self.high_mm - self.low_mm if self.count > 1 else 0.0
-
-    @property
-    def centre_mm(self) -> float:
-        return (self.planes_mm[0] + self.planes_mm[-1]) / 2
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A regular grid in a box of ``extent_mm`` about its centre; ``wrapped`` joins opposite faces."""
-
-    axes: tuple[Axis, ...]
-    extent_mm: tuple[float, ...]
-    wrapped: bool
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return math.prod(axis.count for axis in self.axes)
-
-    @property
-    def positions_mm(self) -> np.ndarray:
-        """Shape (size, dimensions); node order: the last axis runs fastest, as in C arrays."""
-        planes = np.meshgrid(*(axis.planes_mm for axis in self.axes), indexing="ij")
-        return np.stack([plane.ravel() for plane in planes], axis=1)
-
-
-@dataclass(frozen=True)
-class UniformOnce:
-    """One potential for the whole population, uniform in [low_mv, high_mv)."""
-
-    low_mv: float
-    high_mv: float
-
-    def draw_mv(self, population: str, seed: int) -> float:
-        """Depends on nothing but the population's name and the experiment's seed: the same on every rank."""
-        sequence = np.random.SeedSequence([seed, *b"V_m ", *population.encode()])
-        return float(np.random.default_rng(sequence).uniform(self.low_mv, self.high_mv))
-
-
 @dataclass(frozen=True)
 class Population:
-    """Neurons of one kind; ``parameters`` have NEST's names and units, ``v_m`` is the rule for the start."""
+    """Neurons of one kind; ``parameters`` have NEST's names and units, ``v_m`` is the rule for the start in mV.
+
+    Without ``v_m`` neurons start where their model does.
+    """
 
     name: str
     region: str
-    layer: str
-    cell_type: str
     neuron_model: str
-    parameters: Mapping[str, float]
-    grid: Grid
-    v_m: UniformOnce
+    parameters: Mapping[str, Parameter]
+    layout: Layout
+    v_m: Start | None = None
+    layer: str = ""
+    cell_type: str = ""
 
     @property
     def size(self) -> int:
         """Number of neurons."""
-        return self.grid.size
+        return self.layout.size
 
-
-# How they are joined
-
-
-@dataclass(frozen=True)
-class Constant:
-    """The same weight for every synapse."""
-
-    value: float
-
-
-@dataclass(frozen=True)
-class Lognormal:
-    """Weights exp(mu + sigma * z) with z standard normal; their mean is exp(mu + sigma^2 / 2)."""
-
-    mu: float
-    sigma: float
-
-
-@dataclass(frozen=True)
-class Box:
-    """A mask: the displacements (target minus source) that are looked at, edges included."""
-
-    lower_mm: tuple[float, ...]
-    upper_mm: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class GaussianBernoulli:
-    """Each pair is joined with probability p_center * exp(-(dx^2 + dy^2) / (2 sigma_mm^2)); no autapses.
-
-    Without a mask every ordered pair is offered once. A mask wider than a wrapped target grid offers a pair
-    once or twice per axis, each time with the probability of its nearest image, as NEST does with
-    ``allow_oversized_mask`` (see ``offers``).
-    """
-
-    p_center: float
-    sigma_mm: float
-    mask: Box | None = None
-
-    def problems(self) -> Iterator[str]:
-        """What is wrong with the numbers, one message each."""
-        if not 0 <= self.p_center <= 1:
-            yield f"p_center is {self.p_center}, must lie in [0, 1]"
-        if not 0 < self.sigma_mm < math.inf:
-            yield f"sigma_mm is {self.sigma_mm}, must be above 0"
-
-    def expected_synapses(self, source: Population, target: Population) -> float:
-        """The exact mean number of synapses; the kernel is a product over axes, so its sum is too."""
-        pairs = selves = self.p_center
-        for number in range(len(target.grid.axes)):
-            offered = self.offers(source.grid, target.grid, number)
-            kernel = self._kernel(source.grid, target.grid, number)
-            pairs *= float(np.sum(offered * kernel))
-            selves *= float(np.trace(offered))
-        return pairs - selves if source.name == target.name else pairs
-
-    def _kernel(self, source: Grid, target: Grid, number: int) -> np.ndarray:
-        """The factor of one axis in the probability, shape (targets, sources); depth does not count."""
-        distance_mm = target.axes[number].planes_mm[:, None] - source.axes[number].planes_mm
-        if number > 1:
-            return np.ones_like(distance_mm)
-        if target.wrapped:
-            period_mm = target.extent_mm[number]
-            distance_mm -= period_mm * np.round(distance_mm / period_mm)
-        return np.exp(-(distance_mm**2) / (2 * self.sigma_mm**2))
-
-    def offers(self, source: Grid, target: Grid, number: int) -> np.ndarray:
-        """How often axis ``number`` offers each pair of planes: integers, shape (targets, sources).
-
-        Follows NEST 3.10 (ntree_impl.h, masked_iterator): sources are folded into one period of the target
-        that starts at the lower edge of the source's box; the mask around a target is laid down with its
-        lower edge in that period, and once more one period below if it sticks out at the top. Where planes
-        fall onto a mask's edge the last bit decides, so the order of operations is NEST's too. What cannot
-        be followed is that NEST's search tree rounds the edges of its own boxes and may miss such planes: up
-        to 1 % of a projection was measured (M1 at 1 mm, L5B_PT -> L5A_PV).
-        """
-        targets_mm, sources_mm = target.axes[number].planes_mm, source.axes[number].planes_mm
-        if self.mask is None:
-            return np.ones((targets_mm.size, sources_mm.size), dtype=int)
-        # Seen from the target the mask holds the displacements to its sources, so it is mirrored.
-        low_mm, high_mm = -self.mask.upper_mm[number], -self.mask.lower_mm[number]
-        if not target.wrapped:
-            return _inside(sources_mm, targets_mm, low_mm, high_mm)
-        period_mm = target.extent_mm[number]
-        origin_mm = source.axes[number].centre_mm - source.extent_mm[number] / 2
-        folded_mm = origin_mm + np.mod(sources_mm - origin_mm, period_mm)
-        anchors_mm = np.mod(targets_mm + low_mm - origin_mm, period_mm) - low_mm + origin_mm
-        sticks_out = anchors_mm + high_mm - origin_mm > period_mm
-        second = _inside(folded_mm, anchors_mm - period_mm, low_mm, high_mm)
-        return _inside(folded_mm, anchors_mm, low_mm, high_mm) + sticks_out[:, None] * second
-
-
-def _inside(sources_mm: np.ndarray, anchors_mm: np.ndarray, low_mm: float, high_mm: float) -> np.ndarray:
-    shift_mm = sources_mm - anchors_mm[:, None]
-    return ((low_mm <= shift_mm) & (shift_mm <= high_mm)).astype(int)
+    @property
+    def is_relay(self) -> bool:
+        """Whether it only passes spikes on; relays are not counted as neurons."""
+        return self.neuron_model == RELAY_MODEL
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Synapses from one population onto another, or onto itself."""
+    """Synapses from one population onto another, or onto itself.
+
+    ``synapse_parameters`` are those that all its synapses share; ``receptor`` is the port of a target that has several.
+    """
 
     source: str
     target: str
-    rule: GaussianBernoulli
-    weight: Constant | Lognormal
+    rule: Rule
+    weight: Weight
     delay_ms: float
+    receptor: int = 0
     synapse_model: str = "static_synapse"
+    synapse_parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Drive:
-    """Poisson spikes of ``rate_hz`` from ``start_ms`` on, an independent train for every neuron."""
+    """Poisson spikes of ``rate_hz`` from ``start_ms`` on, an independent train for every neuron from ``first`` on."""
 
     population: str
     rate_hz: float
-    weight_ns: float
+    weight: float
     delay_ms: float
-    start_ms: float
+    start_ms: float = 0.0
+    first: int = 0
+    receptor: int = 0
 
 
 @dataclass(frozen=True)
@@ -231,12 +94,16 @@ class Network:
     """Everything that is needed to build a brain; names of populations are unique."""
 
     populations: tuple[Population, ...]
-    projections: tuple[Projection, ...]
-    drives: tuple[Drive, ...]
+    projections: tuple[Projection, ...] = ()
+    drives: tuple[Drive, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, Population]:
         return {population.name: population for population in self.populations}
+
+    def ends(self, projection: Projection) -> tuple[Population, Population]:
+        """Source and target of a projection."""
+        return self.by_name[projection.source], self.by_name[projection.target]
 
     def check(self, resolution_ms: float) -> None:
         """Raise NetworkError with all problems of all tables; delays and starts must lie on the time grid."""
@@ -251,9 +118,22 @@ class Network:
 
 def expected_synapses(network: Network) -> np.ndarray:
     """Exact mean number of synapses of each projection, shape (projections,); drives are not counted."""
-    ends = [(network.by_name[each.source], network.by_name[each.target]) for each in network.projections]
-    rules = [each.rule for each in network.projections]
-    return np.array([rule.expected_synapses(*pair) for rule, pair in zip(rules, ends, strict=True)])
+    return np.array([_moment(network, each, "expected_synapses") for each in network.projections])
+
+
+def synapse_variance(network: Network) -> np.ndarray:
+    """Variance of the number of synapses of each projection over seeds, shape (projections,)."""
+    return np.array([_moment(network, each, "variance") for each in network.projections])
+
+
+def _moment(network: Network, projection: Projection, which: str) -> float:
+    source, target = network.ends(projection)
+    return getattr(projection.rule, which)(source.layout, target.layout, source is target)
+
+
+def drive_links(network: Network) -> int:
+    """Connections from Poisson generators to neurons, one for every neuron that is driven."""
+    return sum(network.by_name[each.population].size - each.first for each in network.drives)
 
 
 # What can be wrong with the tables
@@ -264,13 +144,21 @@ def _population_problems(network: Network) -> Iterator[str]:
         if times > 1:
             yield f"population {name}: listed {times} times, names must be unique"
     for population in network.populations:
-        where, grid = f"population {population.name}", population.grid
+        where, layout = f"population {population.name}", population.layout
         if population.size < 1:
-            counts = " x ".join(str(axis.count) for axis in grid.axes)
-            yield f"{where}: is empty (grid {counts}), must have at least 1 neuron"
-        for number, (axis, extent_mm) in enumerate(zip(grid.axes, grid.extent_mm, strict=True)):
-            if not extent_mm > axis.span_mm:
-                yield f"{where}: extent_mm[{number}] is {extent_mm}, must be above the span {axis.span_mm} mm"
+            yield f"{where} of region {population.region}: is empty{_counts(layout)}, must have at least 1 neuron"
+        if isinstance(layout, Grid):
+            yield from _extent_problems(where, layout)
+
+
+def _counts(layout: Layout) -> str:
+    return f" (grid {' x '.join(str(axis.count) for axis in layout.axes)})" if isinstance(layout, Grid) else ""
+
+
+def _extent_problems(where: str, grid: Grid) -> Iterator[str]:
+    for number, (axis, extent_mm) in enumerate(zip(grid.axes, grid.extent_mm, strict=True)):
+        if not extent_mm > axis.span_mm:
+            yield f"{where}: extent_mm[{number}] is {extent_mm}, must be above the span {axis.span_mm} mm"
 
 
 def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str]:
@@ -280,7 +168,21 @@ def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str
             yield from _name_problems(network, f"{where}: {end}", name)
         for problem in projection.rule.problems():
             yield f"{where}: {problem}"
+        if {projection.source, projection.target} <= network.by_name.keys():
+            yield from _fit_problems(where, projection.rule, *network.ends(projection))
         yield from _delay_problems(where, projection.delay_ms, resolution_ms)
+
+
+def _fit_problems(where: str, rule: Rule, source: Population, target: Population) -> Iterator[str]:
+    """A rule may ask for more than two populations have."""
+    if isinstance(rule, OneToOne):
+        for end, first, size in (("source", 0, source.size), ("target", rule.first_target, target.size)):
+            if rule.count > size - first:
+                yield f"{where}: needs {rule.count} {end}s from number {first} on, but {size} neurons are there"
+    if isinstance(rule, FixedIndegree) and rule.radius_mm is not None:
+        for population in (source, target):
+            if isinstance(population.layout, Unplaced):
+                yield f"{where}: radius_mm is {rule.radius_mm}, but {population.name} has no positions"
 
 
 def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:

@@ -8,19 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from cosim.brain.network import (
-    Axis,
-    Box,
-    Constant,
-    Drive,
-    GaussianBernoulli,
-    Grid,
-    Lognormal,
-    Network,
-    Population,
-    Projection,
-    UniformOnce,
-)
+from cosim.brain.layout import Axis, Grid
+from cosim.brain.network import Drive, Network, Population, Projection
+from cosim.brain.rules import Bernoulli, Box
+from cosim.brain.values import Constant, Lognormal, UniformOnce
 from cosim.config import Table
 
 HERE = Path(__file__).parent
@@ -98,7 +89,7 @@ def _population(
         cell_type=row["cell_type"],
         neuron_model=region["neuron_model"],
         parameters=parameters,
-        grid=Grid(axes, extent_mm, wrapped),
+        layout=Grid(axes, extent_mm, wrapped),
         v_m=UniformOnce(parameters["V_reset"], parameters["V_th"]),
     )
 
@@ -122,7 +113,7 @@ def _drive(row: dict[str, str]) -> Drive:
     return Drive(
         population=row["name"],
         rate_hz=float(row["drive_rate_hz"]),
-        weight_ns=float(row["drive_weight_ns"]),
+        weight=float(row["drive_weight_ns"]),
         delay_ms=float(row["drive_delay_ms"]),
         start_ms=float(row["drive_start_ms"]),
     )
@@ -132,7 +123,7 @@ def _projection(row: dict[str, str], mask: Box | None) -> Projection:
     return Projection(
         source=row["source"],
         target=row["target"],
-        rule=GaussianBernoulli(float(row["p_center"]), float(row["sigma_mm"]), mask),
+        rule=Bernoulli(float(row["p_center"]), float(row["sigma_mm"]), mask),
         weight=_weight(row),
         delay_ms=float(row["delay_ms"]),
     )
