@@ -3,8 +3,9 @@
 
 Everything is checked before NEST starts, on the body rank, and all problems are reported together: file, key, value
 and what is allowed. The keys of ``[brain]`` that belong to one brain model are declared by that model (``Parameters``
-in its ``network.py``), those of ``[protocol]`` by the experiment (``Protocol`` in its ``transfer.py``); both are
-pydantic models and are checked like all the rest.
+in its ``network.py``), those of ``[body]`` by the kind of the body (``Settings`` of its description), those of
+``[protocol]`` by the experiment (``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all
+the rest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import pydantic_core
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
+from cosim.body import kinds
 from cosim.errors import ConfigurationError
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -54,13 +56,13 @@ class Clock(Table):
     """All clocks of a run."""
 
     coupling_step_ms: float = Field(20.0, gt=0, description="brain and body exchange after every coupling step")
-    physics_step_ms: float = Field(1.0, gt=0)
+    physics_step_ms: float = Field(1.0, gt=0, description="the body's; without a body it means nothing")
     resolution_ms: float = Field(0.1, gt=0, description="NEST's resolution")
     steps: int = Field(gt=0, description="number of coupling steps")
 
-    def problems(self) -> Iterator[str]:
-        """A coupling step must hold whole physics steps and whole NEST steps."""
-        for name in ("physics_step_ms", "resolution_ms"):
+    def problems(self, has_body: bool) -> Iterator[str]:
+        """A coupling step must hold whole NEST steps and whole physics steps of a body."""
+        for name in ("physics_step_ms", "resolution_ms") if has_body else ("resolution_ms",):
             part_ms = getattr(self, name)
             if not is_multiple(self.coupling_step_ms, part_ms):
                 yield (
@@ -79,12 +81,9 @@ class Brain(Table):
 
 
 class Body(Table):
-    """What hangs on the other side."""
+    """What hangs on the other side; its kind adds its own keys. An experiment may do without."""
 
     model: str
-    driven: Literal["excitation", "activation"] = Field(
-        "excitation", description="what transfer functions set: excitation acts through activation dynamics"
-    )
 
 
 class SpikeSource(Table):
@@ -117,13 +116,13 @@ class Record(Table):
 
 
 class Configuration(Table):
-    """A whole experiment. ``brain`` and ``protocol`` have the types that its brain model and its folder declare."""
+    """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare."""
 
     title: str = ""
     seed: int = Field(1, ge=1, lt=2**31, description="all randomness comes from it")
     clock: Clock
     brain: Brain
-    body: Body
+    body: Body | None = None
     sources: tuple[SpikeSource, ...] = ()
     sinks: tuple[SpikeSink, ...] = ()
     protocol: Table = Table()
@@ -135,12 +134,17 @@ class Configuration(Table):
 
 
 class Experiment:
-    """An experiment's folder, its checked configuration and the modules that belong to it."""
+    """An experiment's folder, its checked configuration, its body's description and the modules that belong to it."""
 
     def __init__(
-        self, folder: Path, config: Configuration, brain_module: ModuleType, transfer_module: ModuleType
+        self,
+        folder: Path,
+        config: Configuration,
+        body: kinds.Description,
+        brain_module: ModuleType,
+        transfer_module: ModuleType,
     ) -> None:
-        self.folder, self.config = folder, config
+        self.folder, self.config, self.body = folder, config, body
         self.brain_module, self.transfer_module = brain_module, transfer_module
 
     @property
@@ -151,6 +155,11 @@ class Experiment:
     def brain_parameters(self) -> dict[str, Any]:
         """The keys of ``[brain]`` that belong to the brain model."""
         return {key: getattr(self.config.brain, key) for key in self.brain_module.Parameters.model_fields}
+
+    @property
+    def body_settings(self) -> dict[str, Any]:
+        """The keys of ``[body]`` that belong to the body's kind."""
+        return {key: getattr(self.config.body, key) for key in self.body.Settings.model_fields}
 
 
 def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
@@ -165,17 +174,18 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
     tables = _read_toml(file)
     overridden = _apply_overrides(tables, overrides)
     tables.setdefault("protocol", {})
-    brain_module = _model_module(tables, "brain", "network.py", file.parent, models)
-    transfer_module = load_module(file.parent / "transfer.py")
-    schema = _schema(brain_module, transfer_module)
-    problems = [f"{file}: {problem}" for problem in _clock_problems(tables.get("clock"))]
+    brain_module = load_module(_model_file(tables, "brain", "network.py", file.parent, models))
+    body = _body(tables, file, models)
+    transfer_module = load_optional_module(file.parent / "transfer.py")
+    schema = _schema(brain_module, body, transfer_module)
+    problems = [f"{file}: {problem}" for problem in _clock_problems(tables.get("clock"), "body" in tables)]
     try:
         config = schema.model_validate(tables)
     except pydantic.ValidationError as error:
         problems += _explain(error, schema, file, overridden)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return Experiment(file.parent, config, brain_module, transfer_module)
+    return Experiment(file.parent, config, body, brain_module, transfer_module)
 
 
 def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
@@ -207,6 +217,11 @@ def load_module(file: Path) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
     return module
+
+
+def load_optional_module(file: Path) -> ModuleType:
+    """`load_module`, or an empty module where there is no such file."""
+    return load_module(file) if file.exists() else ModuleType(file.stem)
 
 
 def _experiment_folder(experiment: str, models: Path) -> Path:
@@ -257,7 +272,7 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def _model_module(tables: dict[str, Any], part: str, file_name: str, base: Path, models: Path) -> ModuleType:
+def _model_file(tables: dict[str, Any], part: str, file_name: str, base: Path, models: Path) -> Path:
     table = tables.get(part)
     name = table.get("model") if isinstance(table, dict) else None
     if not isinstance(name, str):
@@ -268,25 +283,38 @@ def _model_module(tables: dict[str, Any], part: str, file_name: str, base: Path,
         raise ConfigurationError(
             f"{base / 'experiment.toml'}: {part}.model = {name!r}: no {folder / file_name}; {nearest(name, known)}"
         )
-    return load_module(folder / file_name)
+    return folder / file_name
 
 
-def _schema(brain_module: ModuleType, transfer_module: ModuleType) -> type[Configuration]:
-    """The configuration with the keys that this brain model and this experiment add."""
+def _body(tables: dict[str, Any], file: Path, models: Path) -> kinds.Description:
+    """The description of the body that ``[body]`` names; of no body without that table."""
+    if "body" not in tables:
+        return kinds.NoBody()
+    body_file = _model_file(tables, "body", "body.toml", file.parent, models)
+    try:
+        return kinds.load(body_file)
+    except ValueError as error:
+        raise ConfigurationError(f"{file}: body.model = {tables['body']['model']!r}: {error}") from None
+
+
+def _schema(brain_module: ModuleType, body: kinds.Description, transfer_module: ModuleType) -> type[Configuration]:
+    """The configuration with the keys that this brain model, this body and this experiment add."""
     brain = pydantic.create_model("Brain", __base__=(brain_module.Parameters, Brain))
+    settings = pydantic.create_model("Body", __base__=(body.Settings, Body))
     protocol = getattr(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",
         __base__=Configuration,
         brain=(brain, ...),
+        body=(settings | None, None),
         protocol=(protocol, ...),
     )
 
 
-def _clock_problems(table: Any) -> list[str]:
+def _clock_problems(table: Any, has_body: bool) -> list[str]:
     """Problems of clocks that do not fit together, where each of them is right."""
     try:
-        return list(Clock.model_validate(table).problems())
+        return list(Clock.model_validate(table).problems(has_body))
     except pydantic.ValidationError:
         return []  # explained with all the rest
 

@@ -18,7 +18,7 @@ same voltage at any patch size, and what a transfer function makes of a voltage 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from keyword import iskeyword
@@ -27,8 +27,8 @@ import numpy as np
 
 from cosim.config import Configuration, SpikeSink, SpikeSource, is_multiple, nearest
 
-# What else transfer functions find by name: no sink or source may be called so.
-OTHER_PORTS = ("muscles", "joints", "tip", "protocol", "t_ms", "step")
+# What else transfer functions find by name, besides the ports of a body: no sink or source may be called so.
+OTHER_PORTS = ("protocol", "t_ms", "step")
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,13 @@ class SourcePort:
         self._slot[0] = rate_hz
 
 
-def resolve(config: Configuration, sizes: Mapping[str, int], full_sizes: Mapping[str, int]) -> Devices:
+def resolve(
+    config: Configuration, sizes: Mapping[str, int], full_sizes: Mapping[str, int], of_body: Iterable[str] = ()
+) -> Devices:
     """Find the populations that the sources and sinks of a configuration name; check delays and what is recorded.
 
-    ``sizes`` are the neurons of each population as built, ``full_sizes`` those of the full sheet.
+    ``sizes`` are the neurons of each population as built, ``full_sizes`` those of the full sheet; ``of_body`` are the
+    names of the body's ports.
 
     Raises:
         ValueError: all problems together, one a line.
@@ -99,7 +102,7 @@ def resolve(config: Configuration, sizes: Mapping[str, int], full_sizes: Mapping
     ]
     if not problems:
         sinks = tuple(_sinks(config.sinks, sizes, full_sizes))
-        problems = list(_name_problems([each.name for each in (*config.sources, *sinks)]))
+        problems = list(_name_problems([each.name for each in (*config.sources, *sinks)], (*of_body, *OTHER_PORTS)))
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(config.sources, sinks)
@@ -157,8 +160,8 @@ def _record_problems(pattern: str, sizes: Mapping[str, int]) -> Iterator[str]:
         yield f"record.spikes = {pattern!r}: matches no population; empty for none; {nearest(pattern, sizes)}"
 
 
-def _name_problems(names: Sequence[str]) -> Iterator[str]:
+def _name_problems(names: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"
-    for name in sorted({*names} & {*OTHER_PORTS}):
-        yield f"port {name!r} of a source or sink: must not be one of {', '.join(OTHER_PORTS)}"
+    for name in sorted({*names} & {*taken}):
+        yield f"port {name!r} of a source or sink: must not be one of {', '.join(taken)}"

@@ -90,27 +90,12 @@ def summarize(
 
 
 def draw(prepared: Prepared, built: BuiltBrain) -> None:
-    """``figure.png`` and ``body.png``."""
+    """``figure.png`` and, of a body, ``body.png``."""
     from cosim.analysis.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
     data = RunData(prepared.plan.folder.path)
     draw_run(data, built.populations, data.folder.path / "figure.png")
-    _draw_body(prepared, data)
-
-
-def _draw_body(prepared: Prepared, data: RunData) -> None:
-    """``body.png``: the body at the start, in the middle and at the end of the run."""
-    from cosim.body.render import draw_moments
-
-    times_ms = data.body["time_ms"]
-    rows = [0, len(times_ms) // 2, len(times_ms) - 1]
-    draw_moments(
-        data.folder.path / "body.png",
-        prepared.body,
-        data.body["joint_angle_rad"][rows],
-        data.body["muscle_activation"][rows],
-        [f"{times_ms[row]:g} ms" for row in rows],
-    )
+    prepared.experiment.body.draw(data.folder.path / "body.png", data)
 
 
 def tell(prepared: Prepared, summary: dict[str, Any], stop: StopSign) -> None:

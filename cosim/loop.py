@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cosim.body.body import Body
+from cosim.body.kinds import Body
 from cosim.brain.brain import Brain
 from cosim.exchange import Exchange
 from cosim.profile import StepProfile

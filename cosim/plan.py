@@ -3,29 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from cosim import transfer
-from cosim.body import description
-from cosim.body.description import Description
-from cosim.body.ports import Ports
-from cosim.body.ports import ports as body_ports
 from cosim.brain import kernel
 from cosim.brain.network import Network
-from cosim.config import Clock, Experiment, load, model_folder
+from cosim.config import Clock, Experiment, load
 from cosim.devices import Devices, make_ports, resolve
 from cosim.errors import ConfigurationError
 from cosim.options import Options
 from cosim.record.folder import RunFolder, make_folder
-
-if TYPE_CHECKING:
-    from cosim.body.body import Body
 
 
 @dataclass(frozen=True)
@@ -47,7 +40,6 @@ class Prepared:
 
     plan: Plan
     experiment: Experiment
-    body: Description
 
 
 def prepare(options: Options, brain_ranks: int) -> Prepared:
@@ -62,23 +54,26 @@ def prepare(options: Options, brain_ranks: int) -> Prepared:
     problems: list[str] = []
     with _collect(problems):
         kernel.check(brain_ranks, config.brain.virtual_processes)
-    with _collect(problems, f"{where}: body.model = {config.body.model!r}: "):
-        body = description.load(model_folder(config.body.model, experiment.folder) / "body.toml")
     with _collect(problems, f"{where}: "):
         network = _network(experiment)
-        devices = resolve(config, _sizes(network), _full_sizes(experiment, network))
+        devices = resolve(config, _sizes(network), _full_sizes(experiment, network), experiment.body.make_ports())
     _raise_any(problems)
-    problems += _transfer_problems(experiment, devices, body)
+    problems += _transfer_problems(experiment, devices)
     _raise_any(problems)
     folder = make_folder(experiment.folder.name, options.out, Path("results"))
     virtual_processes, record = config.brain.virtual_processes, config.record.spikes
     plan = Plan(config.clock, config.seed, virtual_processes, network, devices, record, folder)
-    return Prepared(plan, experiment, body)
+    return Prepared(plan, experiment)
 
 
-def ports(experiment: Experiment, devices: Devices, body: Body | Ports, readout: np.ndarray, stimulus: np.ndarray) -> dict:
+def ports(
+    experiment: Experiment,
+    devices: Devices,
+    of_body: Mapping[str, object],
+    readout: np.ndarray,
+    stimulus: np.ndarray,
+) -> dict[str, object]:
     """Everything that transfer functions may ask for, by name, except the clock."""
-    of_body = {"muscles": body.muscles, "joints": body.joints, "tip": body.tip}
     return {**make_ports(devices, readout, stimulus), **of_body, "protocol": experiment.config.protocol}
 
 
@@ -112,8 +107,7 @@ def _full_sizes(experiment: Experiment, network: Network) -> dict[str, int]:
     return _sizes(full(**experiment.brain_parameters) if full else network)
 
 
-def _transfer_problems(experiment: Experiment, devices: Devices, body: Description) -> list[str]:
+def _transfer_problems(experiment: Experiment, devices: Devices) -> list[str]:
     readout, stimulus = np.zeros(len(devices.sinks)), np.zeros(len(devices.sources))
-    return transfer.check(
-        experiment.folder / "transfer.py", ports(experiment, devices, body_ports(body), readout, stimulus)
-    )
+    known = ports(experiment, devices, experiment.body.make_ports(), readout, stimulus)
+    return transfer.check(experiment.folder / "transfer.py", known)

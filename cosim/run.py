@@ -125,21 +125,20 @@ def build_brain(world: World, plan: Plan, stop: StopSign, watch: Stopwatch) -> P
 
 
 def build_body(world: World, prepared: Prepared, stop: StopSign, watch: Stopwatch) -> Parts:
-    """PyBullet, transfer functions and everything else that the body rank needs in the loop."""
-    from cosim.body.body import Body  # PyBullet: body rank only
-
-    plan, config, clock = prepared.plan, prepared.experiment.config, prepared.plan.clock
+    """Body, transfer functions and everything else that the body rank needs in the loop."""
+    plan, experiment = prepared.plan, prepared.experiment
+    config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
     (plan.folder.path / "config.toml").write_text(config.to_toml())
-    body = Body(prepared.body, clock.physics_step_ms, clock.coupling_step_ms, config.body.driven)
+    body = experiment.body.start(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     exchange = Exchange(world, len(plan.devices.sinks), len(plan.devices.sources), stop)
-    bound = ports(prepared.experiment, plan.devices, body, exchange.readout, exchange.stimulus)
+    bound = ports(experiment, plan.devices, body.ports, exchange.readout, exchange.stimulus)
     recorder = BodyRecorder(plan.folder, body, exchange, plan.devices, clock, attributes(config, world.brain_ranks))
     watch.lap("start body")
     return Parts(
         brain=Idle(),
         body=body,
-        transfer=TransferFunctions(prepared.experiment.transfer_module, bound, clock.coupling_step_ms),
+        transfer=TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms),
         exchange=exchange,
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),

@@ -2,8 +2,8 @@
 """Transfer functions: plain Python functions of an experiment that connect brain and body. Body rank only.
 
 A transfer function is marked with ``@transfer_function``; its parameters are ports, found by name: spike sinks, spike
-sources, ``muscles``, ``joints`` and ``tip`` of the body, ``protocol`` (the experiment's own settings), ``t_ms`` and
-``step``. Parameters with a default value are left alone.
+sources, what the body offers (such as ``muscles``, ``joints`` and ``tip``), ``protocol`` (the experiment's own
+settings), ``t_ms`` and ``step``. Parameters with a default value are left alone.
 
 All are called once before the first step (t_ms = 0, nothing read yet) and then at the end of every step, in the order
 in which the file defines them. ``t_ms`` is the time of the call and ``step`` the number of steps done; what a call
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from cosim.config import load_module, nearest
+from cosim.config import load_optional_module, nearest
 
 _MARK = "_cosim_transfer_function"
 
@@ -51,7 +51,7 @@ def check(file: Path, ports: Mapping[str, object]) -> list[str]:
     The call is a rehearsal on ``ports`` that nobody else uses and on a module of its own, which is forgotten
     afterwards: it meets wrong shapes and misspelt attributes before NEST starts, and leaves no trace in the run.
     """
-    module = load_module(file)
+    module = load_optional_module(file)
     problems = [f"{file}: {problem}" for problem in _unknown_ports(module, ports)]
     return problems or [f"{file}: {problem}" for problem in _rehearse(module, ports)]
 

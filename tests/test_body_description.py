@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.body.description import load
+from cosim.body.kinds import load
 
 FORELIMB = Path(__file__).parents[1] / "models/forelimb/body.toml"
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from cosim.body.body import Body, count_substeps
-from cosim.body.description import load
-from cosim.body.ports import ports
+from cosim.body.kinds import load
 
 ROOT = Path(__file__).parents[1]
 FORELIMB = ROOT / "models/forelimb/body.toml"
@@ -167,7 +166,7 @@ def test_a_diverging_body_is_stopped_with_time_and_joint():
 
 
 def test_ports_refuse_what_they_do_not_have():
-    muscles = ports(load(FORELIMB)).muscles
+    muscles = load(FORELIMB).make_ports()["muscles"]
     with pytest.raises(ValueError, match="shape .3,.*Foot1"):
         muscles.excitation = np.zeros(3)
     with pytest.raises(ValueError, match="'Foot3'.*Foot1"):
@@ -181,8 +180,8 @@ def test_ports_refuse_what_they_do_not_have():
 
 
 def test_ports_need_no_pybullet():
-    code = ("import sys; from cosim.body import body, description, ports; "
-            f"ports.ports(description.load({str(FORELIMB)!r})); sys.exit('pybullet' in sys.modules)")
+    code = ("import sys; from cosim.body import body, kinds; from pathlib import Path; "
+            f"kinds.load(Path({str(FORELIMB)!r})).make_ports(); sys.exit('pybullet' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.body.description import load
+from cosim.body.kinds import load
 from cosim.body.kinematics import Kinematics
 from cosim.body.rotation import matrix_from_rpy, rpy_from_matrix
 

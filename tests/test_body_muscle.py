@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cosim.body import curves
-from cosim.body.description import load
+from cosim.body.kinds import load
 from cosim.body.muscle import RigidTendonMuscles
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from cosim.body.description import load
+from cosim.body.kinds import load
 from cosim.body.render import draw_moments, render
 
 WIDTH, HEIGHT = 220, 320

@@ -119,7 +119,7 @@ def test_missing_keys_of_a_missing_table_are_named(folder):
     assert "brain.patch_mm = 7" in message
 
 
-@pytest.mark.parametrize("table", ["brain", "body", "clock"])
+@pytest.mark.parametrize("table", ["brain", "clock"])
 def test_a_missing_table_is_named(folder, table):
     change(folder, rf"^\[{table}\]", "[record]")
     change(folder, r"^\[record\]\nspikes.*", "")

@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
 
-from cosim.body import description
-from cosim.body.ports import ports as body_ports
 from cosim.config import load
 from cosim.devices import OTHER_PORTS, make_ports, resolve
 from cosim.plan import ports as ports_of_a_run
@@ -19,7 +16,8 @@ FULL = {"M1_L1_ENGC": 512, "M1_L1_SBC": 1200, "M1_L23_CC": 14256, "M1_L5A_CC": 1
 
 
 def devices(*overrides: str):
-    return resolve(load("mouse_m1", overrides).config, SIZES, FULL)
+    experiment = load("mouse_m1", overrides)
+    return resolve(experiment.config, SIZES, FULL, experiment.body.make_ports())
 
 
 def problems(*overrides: str) -> str:
@@ -51,7 +49,7 @@ def test_a_source_needs_a_name_that_python_can_use(name):
     assert f"sources.0.name = {name!r}: must be a Python name" in problems(f"sources.0.name={name}")
 
 
-@pytest.mark.parametrize("name", OTHER_PORTS)
+@pytest.mark.parametrize("name", ["muscles", "joints", "tip", *OTHER_PORTS])
 def test_a_source_cannot_take_the_name_of_another_port(name):
     assert f"port {name!r} of a source or sink: must not be one of muscles, joints, tip" in problems(
         f"sources.0.name={name}"
@@ -59,10 +57,10 @@ def test_a_source_cannot_take_the_name_of_another_port(name):
 
 
 def test_the_other_ports_are_those_that_a_run_has():
-    body = description.load(REPOSITORY / "models/forelimb/body.toml")
-    none = resolve(load("mouse_m1", ["sinks=[]", "sources=[]"]).config, SIZES, FULL)
-    known = ports_of_a_run(load("mouse_m1"), none, body_ports(body), np.zeros(0), np.zeros(0))
-    assert {*known, *CLOCK_PORTS} == {*OTHER_PORTS}
+    experiment, none = load("mouse_m1"), devices("sinks=[]", "sources=[]")
+    of_body = experiment.body.make_ports()
+    known = ports_of_a_run(experiment, none, of_body, np.zeros(0), np.zeros(0))
+    assert {*known, *CLOCK_PORTS} == {*of_body, *OTHER_PORTS}
 
 
 def test_delays_off_the_time_grid_are_refused_all_together():

@@ -23,13 +23,15 @@ MAX_LEGEND = 8
 
 
 def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) -> None:
-    """Raster by population, sink voltages, muscle activations, tip position and step times, one above the other."""
-    panels = [draw_voltages, draw_activations, draw_tip, draw_step_times]
+    """Raster by population, sink voltages, what the body did, and step times, one above the other."""
+    of_body = [panel for series, panel in BODY_PANELS.items() if series in data.body]
+    panels = [draw_voltages, *of_body, draw_step_times]
+    heights = [3, *[1] * (1 + len(of_body)), 1.2]
     figure, axes = plt.subplots(
-        1 + len(panels),
+        len(heights),
         1,
-        figsize=(11, 15),
-        height_ratios=[3, 1, 1, 1, 1.2],
+        figsize=(11, 2.1 * sum(heights)),
+        height_ratios=heights,
         sharex=True,
         layout="constrained",
     )
@@ -67,10 +69,8 @@ def draw_voltages(axis: Axes, data: RunData) -> None:
 
 def draw_activations(axis: Axes, data: RunData) -> None:
     """Activation of every muscle."""
-    for name, values in zip(data.columns("muscle_activation"), data.body["muscle_activation"].T, strict=True):
-        axis.plot(data.body["time_ms"], values, linewidth=1, label=name)
+    _draw_columns(axis, data, "muscle_activation")
     axis.set_ylabel("muscle activation")
-    _legend(axis)
 
 
 def draw_tip(axis: Axes, data: RunData) -> None:
@@ -82,6 +82,18 @@ def draw_tip(axis: Axes, data: RunData) -> None:
     _legend(axis)
 
 
+def draw_wheels(axis: Axes, data: RunData) -> None:
+    """Speed of every wheel of a vehicle."""
+    _draw_columns(axis, data, "wheel_speed_rad_s")
+    axis.set_ylabel("wheel speed (rad/s)")
+
+
+def draw_light(axis: Axes, data: RunData) -> None:
+    """What the light sensors of a vehicle see."""
+    _draw_columns(axis, data, "light_intensity")
+    axis.set_ylabel("light intensity")
+
+
 def draw_step_times(axis: Axes, data: RunData) -> None:
     """Wall time of a step by phase: the longest rank in each phase."""
     phases = [name for name in STEP_PHASES if name in data.profile]
@@ -89,6 +101,21 @@ def draw_step_times(axis: Axes, data: RunData) -> None:
     for name, values in zip(phases, times_ms, strict=True):
         axis.semilogy(data.exchange_time_ms[: len(values)], np.maximum(values, 1e-3), linewidth=1, label=name)
     axis.set_ylabel("wall time\nof a phase (ms)")
+    _legend(axis)
+
+
+BODY_PANELS = {
+    "muscle_activation": draw_activations,
+    "tip_position_m": draw_tip,
+    "wheel_speed_rad_s": draw_wheels,
+    "light_intensity": draw_light,
+}
+"""What is drawn of a body, by the series that it needs."""
+
+
+def _draw_columns(axis: Axes, data: RunData, series: str) -> None:
+    for name, values in zip(data.columns(series), data.body[series].T, strict=True):
+        axis.plot(data.body["time_ms"], values, linewidth=1, label=name)
     _legend(axis)
 
 

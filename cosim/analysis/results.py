@@ -30,12 +30,15 @@ class RunData:
 
     def _read(self, group: str) -> dict[str, np.ndarray]:
         with h5py.File(self.folder.run_file, "r") as file:
-            items = file[group].items() if group in file else ()  # an experiment without sinks has no readout
+            items = file[group].items() if group in file else ()  # there may be no body, no sinks or no sources
             return {name: item[:] for name, item in items if isinstance(item, h5py.Dataset)}
 
     @cached_property
     def body(self) -> dict[str, np.ndarray]:
-        """Series of the body by name, (physics steps, columns); ``time_ms`` is the time of each row."""
+        """Series of the body by name, (physics steps, columns); ``time_ms`` is the time of each row.
+
+        Empty for a run without a body.
+        """
         return self._read("body")
 
     @cached_property

@@ -8,7 +8,7 @@ import numpy as np
 from cosim.body.description import Description
 from cosim.body.kinematics import Kinematics
 from cosim.body.muscle import RigidTendonMuscles
-from cosim.body.ports import BodyState, ports
+from cosim.body.ports import BodyState, make_ports
 from cosim.config import is_multiple
 
 # Bullet cuts joint speeds off at 100 rad/s (btMultiBody's maximum coordinate velocity), so a body that
@@ -23,9 +23,9 @@ class Body:
     it is from the start of the coupling step. Raises ValueError where the coupling step is no multiple of the
     physics step.
 
-    ``muscles``, ``joints`` and ``tip`` are the ports (see `ports`). ``series`` maps a name to an array
-    (n_substeps, n) with the samples after every physics step of the last coupling step; the arrays are used
-    again in the next one.
+    ``ports`` are ``muscles``, ``joints`` and ``tip`` (see `cosim.body.ports`). ``series`` maps a name to an
+    array (n_substeps, n) with the samples after every physics step of the last coupling step, whose columns
+    are named by ``columns``; the arrays are used again in the next one.
     """
 
     def __init__(self, description: Description, physics_step_ms: float = 1.0, coupling_step_ms: float = 20.0,
@@ -42,26 +42,27 @@ class Body:
         self._kinematics = Kinematics(description)
         self._muscle_model = RigidTendonMuscles(description.muscles)
         self._engine = PyBulletEngine(description)
-        self._ports = ports(description, self._state)
+        self.ports = make_ports(description, self._state)
         self._effort = _efforts(description)
         self._moment_arm = np.empty((len(description.muscles), len(self._effort)))
         self.series = self._make_series()
+        self.columns = {name: self._columns(name) for name in self.series}
         self.reset()
 
     @property
     def muscles(self):
         """Muscle commands and sensors."""
-        return self._ports.muscles
+        return self.ports["muscles"]
 
     @property
     def joints(self):
         """Joint sensors."""
-        return self._ports.joints
+        return self.ports["joints"]
 
     @property
     def tip(self):
         """Position of the tip."""
-        return self._ports.tip
+        return self.ports["tip"]
 
     @property
     def time_ms(self) -> float:
@@ -151,6 +152,11 @@ class Body:
             "muscle_activation": state.activation,
         }
         return {name: np.zeros((self._substeps, array.size)) for name, array in self._sampled.items()}
+
+    def _columns(self, series: str) -> tuple[str, ...]:
+        """What the columns of a series are, told by the first word of its name."""
+        names = {"joint": self.joints.names, "muscle": self.muscles.names, "tip": ("x", "y", "z")}
+        return names[series.partition("_")[0]]
 
     def _sample(self, row: int):
         for name, array in self._sampled.items():

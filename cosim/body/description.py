@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A body as one readable file (TOML, SI units): links, joints, loop closures, muscles, constant efforts, tip.
+"""A musculoskeletal body as one readable file (TOML, SI units).
 
-`models/forelimb/body.toml` states the conventions; this module reads such a file and checks all of it at
-once.
+It has links, joints, loop closures, muscles, constant efforts and a tip. `models/forelimb/body.toml` states the
+conventions; `cosim.body.kinds.load` reads such a file.
 """
 
-import tomllib
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from cosim.body.rotation import matrix_from_rpy
+
+if TYPE_CHECKING:
+    from cosim.analysis.results import RunData
+    from cosim.body.body import Body
 
 WORLD = "world"
 
@@ -187,9 +192,20 @@ class Effort(_Part):
     torque_N_m: Number
 
 
-class Description(_Part):
-    """A whole body; made by `load`, which also checks how its parts refer to each other."""
+class MuscleSettings(BaseModel):
+    """What an experiment may choose."""
 
+    driven: Literal["excitation", "activation"] = Field(
+        "excitation", description="what transfer functions set: excitation acts through activation dynamics"
+    )
+
+
+class Description(_Part):
+    """A whole body; ``problems`` checks how its parts refer to each other."""
+
+    Settings: ClassVar[type[BaseModel]] = MuscleSettings
+
+    kind: Literal["musculoskeletal"] = "musculoskeletal"
     name: str
     gravity_m_s2: Vector
     tip: Point
@@ -214,61 +230,29 @@ class Description(_Part):
         """The joint whose child is ``link``; KeyError where there is none."""
         return {joint.child: joint for joint in self.joints}[link]
 
+    def problems(self) -> list[str]:
+        """What is wrong with how the parts refer to each other; empty when nothing is."""
+        found = [*_repeated_names(self), *_dangling_names(self), *_uneven_inertias(self)]
+        # These follow names from part to part, so every name must lead somewhere first.
+        return found or [*_unrooted_links(self), *_open_closures(self), *_empty_segments(self)]
 
-def load(path) -> Description:
-    """Read and check the body file at ``path``.
+    def make_ports(self) -> dict[str, object]:
+        """Ports that stand alone, for checks."""
+        from cosim.body.ports import BodyState, make_ports
 
-    Raises FileNotFoundError where there is no such file, and one ValueError that lists every problem found,
-    each with the element, the value and what is allowed.
-    """
-    path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text())
-        description = Description.model_validate(content)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        _refuse(path, [_explain(content, problem) for problem in error.errors()], error)
-    _refuse(path, problems(description))
-    return description
+        return make_ports(self, BodyState(self))
 
+    def start(self, physics_step_ms: float, coupling_step_ms: float, driven: str = "excitation") -> Body:
+        """The body itself, in a PyBullet world of its own; see `Body`."""
+        from cosim.body.body import Body
 
-def problems(description: Description) -> list[str]:
-    """What is wrong with how the parts of ``description`` refer to each other; empty when nothing is."""
-    found = [*_repeated_names(description), *_dangling_names(description), *_uneven_inertias(description)]
-    # These follow names from part to part, so every name must lead somewhere first.
-    return found or [*_unrooted_links(description), *_open_closures(description), *_empty_segments(description)]
+        return Body(self, physics_step_ms, coupling_step_ms, driven)
 
+    def draw(self, path: Path, run: RunData) -> None:
+        """Write a picture file with the body at the start, in the middle and at the end of a run."""
+        from cosim.body.render import draw_run
 
-def _refuse(path, found: list[str], cause=None):
-    if found:
-        raise ValueError("\n  ".join([f"{path}: {len(found)} problem(s) in this body", *found])) from cause
-
-
-def _explain(content: dict, problem: dict) -> str:
-    """One line for one of pydantic's errors."""
-    silent = problem["type"] == "missing" or isinstance(problem["input"], dict)
-    shown = "" if silent else f" = {problem['input']!r}"
-    return f"{_place(content, problem['loc'])}{shown}: {problem['msg'].removeprefix('Value error, ')}"
-
-
-def _place(content: dict, location: tuple) -> str:
-    """``location`` in pydantic's sense as text, with the names of elements instead of bare indices."""
-    where, value = "", content
-    for key in location:
-        if isinstance(value, dict) and key in (value.get("type"), value.get("kind")):
-            continue  # pydantic inserts the kind of joint or shape; the file has no such level
-        value = _entry(value, key)
-        name = value.get("name", key) if isinstance(value, dict) else key
-        where += f"[{name}]" if isinstance(key, int) else f".{key}"
-    return where.lstrip(".")
-
-
-def _entry(value, key):
-    """What is at ``key`` in the list or table ``value``; None where the file has nothing there."""
-    if isinstance(value, dict):
-        return value.get(key)
-    return value[key] if isinstance(value, list) and key < len(value) else None
+        draw_run(path, self, run)
 
 
 def _repeated_names(description):

@@ -5,8 +5,6 @@ Ports are plain objects around arrays that are made once and written in place, s
 stays valid for the whole run. They need no physics engine.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from cosim.body.description import Description
@@ -104,20 +102,10 @@ class Tip:
         self._state = state
 
 
-@dataclass(frozen=True)
-class Ports:
-    """All ports of a body."""
-
-    muscles: Muscles
-    joints: Joints
-    tip: Tip
-
-
-def ports(description: Description, state: BodyState | None = None) -> Ports:
-    """Ports of the body ``description``; without a ``state`` to show they stand alone, for checks."""
-    state = state or BodyState(description)
-    return Ports(
-        Muscles("muscle", [muscle.name for muscle in description.muscles], state),
-        Joints("joint", [joint.name for joint in description.revolute_joints], state),
-        Tip(state),
-    )
+def make_ports(description: Description, state: BodyState) -> dict[str, Muscles | Joints | Tip]:
+    """All ports of the body ``description``, by name, which show ``state``."""
+    return {
+        "muscles": Muscles("muscle", [muscle.name for muscle in description.muscles], state),
+        "joints": Joints("joint", [joint.name for joint in description.revolute_joints], state),
+        "tip": Tip(state),
+    }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pictures of a body from joint angles alone, drawn from primitives by PyBullet's software renderer.
+"""Pictures of a musculoskeletal body from joint angles alone, drawn from primitives by PyBullet's software renderer.
 
 No simulation and no display are needed. Muscles are coloured by activation, from blue (0) to red (1).
 """
@@ -54,6 +54,14 @@ def draw_moments(path, description: Description, joint_angle_rad, activation, ca
         panel.set_axis_off()
     figure.colorbar(ScalarMappable(cmap=ACTIVATION_COLOURS), ax=panels, label="muscle activation", shrink=0.5)
     figure.savefig(path, dpi=150)
+
+
+def draw_run(path, description: Description, run):
+    """`draw_moments` of the start, the middle and the end of ``run``, a `RunData` of at least one step."""
+    times_ms = run.body["time_ms"]
+    rows = [0, len(times_ms) // 2, len(times_ms) - 1]
+    angles, activations = (run.body[name][rows] for name in ("joint_angle_rad", "muscle_activation"))
+    draw_moments(path, description, angles, activations, [f"{times_ms[row]:g} ms" for row in rows])
 
 
 class Renderer:

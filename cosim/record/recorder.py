@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cosim.body.body import Body
+from cosim.body.kinds import Body
 from cosim.brain.brain import Brain
 from cosim.config import Clock
 from cosim.devices import Devices
@@ -91,6 +91,8 @@ class BrainRecorder:
 class BodyRecorder:
     """Writes body and exchange to ``run.h5``: body at every physics step, exchange at every coupling step.
 
+    A body without series leaves no group there.
+
     ``exchange/readout/<sink>`` is the readout at the end of a step, ``exchange/stimulus/<source>`` what acted in it.
     """
 
@@ -110,28 +112,32 @@ class BodyRecorder:
 
     def _series(self, devices: Devices) -> dict[str, Series]:
         body = {
-            f"body/{name}": Series(rows.shape[1:], attributes={"columns": _columns(self._body, name)})
+            f"body/{name}": Series(rows.shape[1:], attributes={"columns": list(self._body.columns[name])})
             for name, rows in self._body.series.items()
         }
         ms = Series(attributes={"units": "ms"})
+        body |= {"body/time_ms": ms} if body else {}
         sinks, sources = (tuple(each.name for each in kind) for kind in (devices.sinks, devices.sources))
         exchange = {
             "exchange/readout": Series(attributes={"units": "mV"}, columns=sinks),
             "exchange/stimulus": Series(attributes={"units": "Hz"}, columns=sources),
         }
-        return {"body/time_ms": ms, **body, "exchange/time_ms": ms, **exchange}
+        return {**body, "exchange/time_ms": ms, **exchange}
 
     def record(self) -> None:
         """Store the samples of the body and the values exchanged in this step."""
-        start_ms = self._steps * self._clock.coupling_step_ms
+        self._record_body(self._steps * self._clock.coupling_step_ms)
         self._steps += 1
-        for name, rows in self._body.series.items():
-            self._file.append(f"body/{name}", rows)
-        substeps = np.arange(1, len(rows) + 1)
-        self._file.append("body/time_ms", start_ms + substeps * self._clock.physics_step_ms)
         self._file.append("exchange/time_ms", np.array([self._steps * self._clock.coupling_step_ms]))
         self._file.append("exchange/readout", self._exchange.readout[np.newaxis])
         self._file.append("exchange/stimulus", self._exchange.stimulus[np.newaxis])
+
+    def _record_body(self, start_ms: float) -> None:
+        for name, rows in self._body.series.items():
+            self._file.append(f"body/{name}", rows)
+        if self._body.series:
+            substeps = np.arange(1, len(rows) + 1)
+            self._file.append("body/time_ms", start_ms + substeps * self._clock.physics_step_ms)
 
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""
@@ -146,9 +152,3 @@ class BodyRecorder:
         """Write everything to disk; a second call does nothing."""
         self._file.close()
         self._shard.close()
-
-
-def _columns(body: Body, series: str) -> list[str]:
-    """What the columns of a series are, told by the first word of its name."""
-    names = {"joint": body.joints.names, "muscle": body.muscles.names, "tip": ("x", "y", "z")}
-    return list(names[series.partition("_")[0]])

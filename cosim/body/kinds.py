@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kinds of bodies, and what all of them offer. This is the one place that tells kinds apart.
+
+A body file says its kind by ``kind``; an experiment without a body has `NoBody`. Descriptions are pure data
+and need no physics engine; PyBullet is imported where a body starts and where pictures are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from pydantic import BaseModel
+
+from cosim.body import bodyfile, description
+
+if TYPE_CHECKING:
+    from cosim.analysis.results import RunData
+
+
+class Body(Protocol):
+    """A body in a closed loop; lives on the body rank.
+
+    Attributes:
+        ports: what transfer functions find, by name.
+        series: samples after every physics step of the last coupling step, (n_substeps, n) by name; the
+            arrays are used again in the next one.
+        columns: names of the n columns of each series.
+    """
+
+    ports: Mapping[str, object]
+    series: Mapping[str, np.ndarray]
+    columns: Mapping[str, Sequence[str]]
+
+    def advance(self) -> None:
+        """Move on by one coupling step under the commands in the ports.
+
+        Raises ValueError where a command is not finite, FloatingPointError where the body diverges.
+        """
+
+    def close(self) -> None:
+        """Release what the body holds."""
+
+
+class Description(Protocol):
+    """What is known of a body before it is there.
+
+    Attributes:
+        Settings: the keys that ``[body]`` of an experiment may have besides ``model``.
+    """
+
+    Settings: ClassVar[type[BaseModel]]
+
+    def make_ports(self) -> dict[str, object]:
+        """Ports of the same names and shapes as those of the body; they stand alone, for checks."""
+
+    def start(self, physics_step_ms: float, coupling_step_ms: float, **settings: Any) -> Body:
+        """The body itself; ValueError where the coupling step is no multiple of the physics step."""
+
+    def draw(self, path: Path, run: RunData) -> None:
+        """Write a picture file of what the body did in a run of at least one step."""
+
+
+class NoSettings(BaseModel):
+    """For bodies that have nothing to set."""
+
+
+class NoBody:
+    """Stands where a body would be, as a description and in the loop, if an experiment has none."""
+
+    Settings: ClassVar[type[BaseModel]] = NoSettings
+    ports: Mapping[str, object] = {}
+    series: Mapping[str, np.ndarray] = {}
+    columns: Mapping[str, Sequence[str]] = {}
+
+    def make_ports(self) -> dict[str, object]:
+        """None."""
+        return {}
+
+    def start(self, _physics_step_ms: float, _coupling_step_ms: float) -> NoBody:
+        """Itself: there is no state."""
+        return self
+
+    def advance(self) -> None:
+        """Nothing moves."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def draw(self, path: Path, run: RunData) -> None:
+        """There is nothing to see, so no file is written."""
+
+
+KINDS = {"musculoskeletal": description.Description}
+
+
+def load(path: Path) -> Description:
+    """Read and check the body file at ``path``, of any kind.
+
+    Raises FileNotFoundError where there is no such file, and one ValueError that lists every problem found.
+    """
+    content = bodyfile.read(path)
+    kind = content.get("kind", "musculoskeletal")
+    if kind not in KINDS:
+        raise ValueError(f"{path}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
+    return bodyfile.describe(path, content, KINDS[kind])
