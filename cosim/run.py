@@ -130,7 +130,7 @@ def build_body(world: World, prepared: Prepared, stop: StopSign, watch: Stopwatc
     config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
     (plan.folder.path / "config.toml").write_text(config.to_toml())
-    body = experiment.body.start(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
+    body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     exchange = Exchange(world, len(plan.devices.sinks), len(plan.devices.sources), stop)
     bound = ports(experiment, plan.devices, body.ports, exchange.readout, exchange.stimulus)
     recorder = BodyRecorder(plan.folder, body, exchange, plan.devices, clock, attributes(config, world.brain_ranks))

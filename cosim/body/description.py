@@ -242,7 +242,7 @@ class Description(_Part):
 
         return make_ports(self, BodyState(self))
 
-    def start(self, physics_step_ms: float, coupling_step_ms: float, driven: str = "excitation") -> Body:
+    def make_body(self, physics_step_ms: float, coupling_step_ms: float, driven: str = "excitation") -> Body:
         """The body itself, in a PyBullet world of its own; see `Body`."""
         from cosim.body.body import Body
 

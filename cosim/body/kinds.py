@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from pydantic import BaseModel
 
-from cosim.body import bodyfile, description
+from cosim.body import bodyfile
+from cosim.body.description import Description as Musculoskeletal
+from cosim.body.vehicle.description import VehicleDescription
 
 if TYPE_CHECKING:
     from cosim.analysis.results import RunData
@@ -56,7 +58,7 @@ class Description(Protocol):
     def make_ports(self) -> dict[str, object]:
         """Ports of the same names and shapes as those of the body; they stand alone, for checks."""
 
-    def start(self, physics_step_ms: float, coupling_step_ms: float, **settings: Any) -> Body:
+    def make_body(self, physics_step_ms: float, coupling_step_ms: float, **settings: Any) -> Body:
         """The body itself; ValueError where the coupling step is no multiple of the physics step."""
 
     def draw(self, path: Path, run: RunData) -> None:
@@ -79,7 +81,7 @@ class NoBody:
         """None."""
         return {}
 
-    def start(self, _physics_step_ms: float, _coupling_step_ms: float) -> NoBody:
+    def make_body(self, _physics_step_ms: float, _coupling_step_ms: float) -> NoBody:
         """Itself: there is no state."""
         return self
 
@@ -93,7 +95,7 @@ class NoBody:
         """There is nothing to see, so no file is written."""
 
 
-KINDS = {"musculoskeletal": description.Description}
+KINDS = {"musculoskeletal": Musculoskeletal, "vehicle": VehicleDescription}
 
 
 def load(path: Path) -> Description:

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A vehicle in a room as one readable file (TOML, SI units); `models/husky/body.toml` states the conventions.
+
+The vehicle itself is a URDF file; the rest is said here: its wheels, the room, obstacles, a light and two light
+sensors. `cosim.body.kinds.load` reads such a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+import numpy as np
+import pybullet_data
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from cosim.body.vehicle import urdf
+
+if TYPE_CHECKING:
+    from cosim.analysis.results import RunData
+    from cosim.body.vehicle.vehicle import Vehicle
+
+
+def _unit(direction: tuple[float, float, float]) -> tuple[float, float, float]:
+    length = float(np.linalg.norm(direction))
+    if length == 0.0:
+        raise ValueError("a direction must not be 0, 0, 0")
+    return tuple(float(each) / length for each in direction)
+
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[Number, Field(gt=0.0)]
+NonNegative = Annotated[Number, Field(ge=0.0)]
+Place = tuple[Number, Number]
+Vector = tuple[Number, Number, Number]
+Direction = Annotated[Vector, AfterValidator(_unit)]
+JointNames = Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Start(_Part):
+    """Where the vehicle stands at the start, on the floor; heading 0 looks along x, counter-clockwise positive."""
+
+    position_m: Place = (0.0, 0.0)
+    heading_rad: Number = 0.0
+
+
+class Wheels(_Part):
+    """Joints of the wheels of both sides; each has a motor that holds a speed with at most this torque."""
+
+    left: JointNames
+    right: JointNames
+    max_torque_N_m: Positive
+    max_speed_rad_s: Positive
+
+
+class Room(_Part):
+    """A square floor about the origin, with a wall along each side."""
+
+    side_m: Positive
+    wall_height_m: Positive
+    floor_friction: Positive
+
+
+class Obstacle(_Part):
+    """A box that stands on the floor and never moves."""
+
+    position_m: Place
+    size_m: tuple[Positive, Positive, Positive]
+    heading_rad: Number = 0.0
+
+
+class Light(_Part):
+    """A lamp: what a sensor sees of it is said in `cosim.body.vehicle.light`."""
+
+    position_m: Vector
+    brightness: NonNegative
+    radius_m: Positive
+
+
+class LightSensor(_Part):
+    """Where a light sensor sits on the vehicle and where it looks, in the frame of the vehicle (x ahead, y left)."""
+
+    position_m: Vector
+    direction: Direction
+
+
+class LightSensors(_Part):
+    """The two eyes."""
+
+    left: LightSensor
+    right: LightSensor
+
+
+class NoSettings(BaseModel):
+    """An experiment has nothing to choose in its ``[body]``; transfer functions can move the light."""
+
+
+class VehicleDescription(_Part):
+    """A whole vehicle and its room."""
+
+    Settings: ClassVar[type[BaseModel]] = NoSettings
+
+    kind: Literal["vehicle"]
+    name: str
+    urdf: str
+    start: Start = Start()
+    wheels: Wheels
+    room: Room
+    obstacles: tuple[Obstacle, ...] = ()
+    light: Light
+    light_sensors: LightSensors
+
+    @property
+    def urdf_file(self) -> Path:
+        """An absolute path, or one below the folder of models that comes with PyBullet (``pybullet_data``)."""
+        return Path(pybullet_data.getDataPath()) / self.urdf
+
+    def problems(self) -> list[str]:
+        """What is wrong with how the parts refer to each other; empty when nothing is."""
+        return [*_urdf_problems(self), *_room_problems(self)]
+
+    def make_ports(self) -> dict[str, object]:
+        """Ports that stand alone, for checks."""
+        from cosim.body.vehicle.ports import VehicleState, make_ports
+
+        return make_ports(self, VehicleState(self))
+
+
+    def make_body(self, physics_step_ms: float, coupling_step_ms: float) -> Vehicle:
+        """The vehicle itself, in a PyBullet world of its own; see `Vehicle`."""
+        from cosim.body.vehicle.vehicle import Vehicle
+
+        return Vehicle(self, physics_step_ms, coupling_step_ms)
+
+    def draw(self, path: Path, run: RunData) -> None:
+        """Write a picture file of the room from above with the way that the vehicle took."""
+        from cosim.body.vehicle.picture import draw_run
+
+        draw_run(path, self, run)
+
+
+def _urdf_problems(description: VehicleDescription) -> Iterator[str]:
+    file = description.urdf_file
+    if not file.is_file():
+        yield f"urdf = {description.urdf!r}: there is no file {file}"
+        return
+    try:
+        known = urdf.wheel_joints(file)
+    except ValueError as error:
+        yield f"urdf = {description.urdf!r}: {file}: {error}"
+        return
+    for side in ("left", "right"):
+        for name in getattr(description.wheels, side):
+            if name not in known:
+                yield f"wheels.{side}: no wheel {name!r} in {file}; there are {', '.join(known) or 'none'}"
+
+
+def _room_problems(description: VehicleDescription) -> Iterator[str]:
+    half_m = description.room.side_m / 2
+    for where, place in (("start", description.start.position_m), ("light", description.light.position_m)):
+        if max(abs(place[0]), abs(place[1])) >= half_m:
+            yield f"{where}.position_m = {list(place)}: outside the room, x and y must lie between +-{half_m:g} m"
