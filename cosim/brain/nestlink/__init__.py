@@ -3,7 +3,8 @@
 
 It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10), adds the recording backend
 ``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls, and reads state variables and sets generators
-of a few nodes. See ``nestlink.cpp`` for the why of each. Everything here is called on brain ranks, after ``import nest``.
+of a few nodes. See ``nestlink.cpp`` for the why of each; ``connect`` makes synapses with it. Everything here is called on
+brain ranks, after ``import nest``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import util as importlib_util
 from pathlib import Path
@@ -20,15 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from cosim.brain.nestlink.connect import Connect
+from cosim.brain.nestlink.library import NestlinkError, Signatures
 from cosim.setup.cache import cache_folder
 
-SOURCE = Path(__file__).with_name("nestlink.cpp")
+FOLDER = Path(__file__).parent
+SOURCES = tuple(sorted(FOLDER.glob("*.cpp")))
+HEADERS = tuple(sorted(FOLDER.glob("include/*.h")))
 LIBRARY_NAME = "nestlink.so"
 BACKEND = "cosim"
-
-
-class NestlinkError(RuntimeError):
-    """nestlink or the NEST that it belongs to is missing, or a call into the kernel failed."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,10 @@ def find_nest() -> NestInstall:
 
 
 def build_folder(nest: NestInstall) -> Path:
-    """Where the build for exactly this NEST and this source lies, whether or not it exists."""
+    """Where the build for exactly this NEST and these sources lies, whether or not it exists."""
     digest = hashlib.sha256(nest.kernel.read_bytes())
-    digest.update(SOURCE.read_bytes())
+    for source in (*SOURCES, *HEADERS, FOLDER / "build.py"):
+        digest.update(source.read_bytes())
     return cache_folder() / "nestlink" / digest.hexdigest()[:16]
 
 
@@ -105,19 +105,27 @@ class Events(NamedTuple):
     """(n, k) float64, the k recorded quantities of a multimeter; k = 0 for spikes."""
 
 
-class Nestlink:
+def _signatures() -> Signatures:
+    pointer = ctypes.POINTER(ctypes.c_void_p)
+    size = ctypes.c_size_t
+    nodes_and_values = [ctypes.c_void_p, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p]
+    return {
+        "nestlink_set_communicator": (ctypes.c_int, [ctypes.c_int]),
+        "nestlink_register_backend": (ctypes.c_int, []),
+        "nestlink_num_threads": (ctypes.c_int, []),
+        "nestlink_events": (ctypes.c_long, [size, size, pointer, pointer, pointer]),
+        "nestlink_num_values": (ctypes.c_long, [size]),
+        "nestlink_value_name": (ctypes.c_char_p, [size, size]),
+        "nestlink_clear": (None, [size]),
+        "nestlink_set_generators": (ctypes.c_int, nodes_and_values),
+        "nestlink_read_state": (ctypes.c_int, nodes_and_values),
+    }
+
+
+class Nestlink(Connect):
     """The loaded library. One per process, after ``import nest``."""
 
-    def __init__(self, library: Path) -> None:
-        try:
-            self._lib = ctypes.CDLL(str(library), mode=os.RTLD_NOW)
-            _declare(self._lib)
-        except (OSError, AttributeError) as error:
-            raise NestlinkError(f"{library} does not fit the NEST that is loaded: {error}") from None
-
-    def _check(self, code: int, what: str) -> None:
-        if code:
-            raise NestlinkError(f"{what}: {self._lib.nestlink_error().decode()}")
+    signatures = _signatures()
 
     def set_communicator(self, fortran_handle: int) -> None:
         """Hand NEST a communicator (``comm.py2f()``). Collective over it; follow it with ``nest.ResetKernel()``."""
@@ -178,24 +186,3 @@ def _view(address: ctypes.c_void_p, count: int, kind: type) -> np.ndarray:
     if not count:
         return np.empty(0, dtype=kind)
     return np.frombuffer((kind * count).from_address(address.value), dtype=kind)
-
-
-def _declare(lib: ctypes.CDLL) -> None:
-    pointer = ctypes.POINTER(ctypes.c_void_p)
-    size = ctypes.c_size_t
-    nodes_and_values = [ctypes.c_void_p, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p]
-    signatures: dict[str, tuple[type | None, Sequence[type]]] = {
-        "nestlink_error": (ctypes.c_char_p, []),
-        "nestlink_set_communicator": (ctypes.c_int, [ctypes.c_int]),
-        "nestlink_register_backend": (ctypes.c_int, []),
-        "nestlink_num_threads": (ctypes.c_int, []),
-        "nestlink_events": (ctypes.c_long, [size, size, pointer, pointer, pointer]),
-        "nestlink_num_values": (ctypes.c_long, [size]),
-        "nestlink_value_name": (ctypes.c_char_p, [size, size]),
-        "nestlink_clear": (None, [size]),
-        "nestlink_set_generators": (ctypes.c_int, nodes_and_values),
-        "nestlink_read_state": (ctypes.c_int, nodes_and_values),
-    }
-    for name, (result, arguments) in signatures.items():
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments

@@ -13,9 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cosim.brain.nestlink import LIBRARY_NAME, SOURCE, NestInstall, NestlinkError, build_folder, find_nest
+from cosim.brain.nestlink import FOLDER, LIBRARY_NAME, SOURCES, NestInstall, NestlinkError, build_folder, find_nest
 
 STRING_ABIS = (1, 0)
 
@@ -36,12 +37,21 @@ def compiler(nest: NestInstall) -> str:
 
 def compile_library(nest: NestInstall, string_abi: int, output: Path) -> None:
     """Compile nestlink against the headers of ``nest``; symbols of the kernel are resolved when it is loaded."""
-    command = [
-        *[compiler(nest), "-std=c++20", "-O2", "-fPIC", "-shared"],
-        # For the layout of NEST's classes only: linking no second OpenMP library is on purpose.
-        *["-fopenmp", f"-D_GLIBCXX_USE_CXX11_ABI={string_abi}"],
-        *[f"-I{SOURCE.parent / 'include'}", f"-I{nest.headers}", str(SOURCE), "-o", str(output)],
-    ]
+    objects = [output.parent / f"{source.stem}.o" for source in SOURCES]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda pair: _compile(nest, string_abi, *pair), zip(SOURCES, objects, strict=True)))
+    # Linked without -fopenmp on purpose: OpenMP's functions are those that NEST has loaded, which in NEST's wheel is a
+    # library of its own name. A second one would count threads of its own.
+    _call([compiler(nest), "-shared", *map(str, objects), "-o", str(output)])
+
+
+def _compile(nest: NestInstall, string_abi: int, source: Path, output: Path) -> None:
+    flags = ["-std=c++20", "-O2", "-fPIC", "-fopenmp", f"-D_GLIBCXX_USE_CXX11_ABI={string_abi}"]
+    includes = [f"-I{FOLDER / 'include'}", f"-I{nest.headers}"]
+    _call([compiler(nest), *flags, *includes, "-c", str(source), "-o", str(output)])
+
+
+def _call(command: list[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise NestlinkError(f"compiling nestlink failed:\n{' '.join(command)}\n{result.stderr}")

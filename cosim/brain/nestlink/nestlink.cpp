@@ -20,6 +20,9 @@
 
 #include "dictionary.h"
 
+#include "guard.h"
+#include "reach.h"
+
 #include "event.h"
 #include "io_manager_impl.h"
 #include "kernel_manager.h"
@@ -27,47 +30,14 @@
 #include "recording_backend.h"
 #include "recording_device.h"
 
-#include <cmath>
-#include <exception>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-namespace
+namespace cosim
 {
 
-std::string last_error;
-
-//! Run `work`; turn a C++ exception into a return code and a message.
-template < typename Work >
-int
-guarded( Work work )
-{
-  try
-  {
-    work();
-    return 0;
-  }
-  catch ( const std::exception& error )
-  {
-    last_error = error.what();
-  }
-  return 1;
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Access to private members of MPIManager, by the one legal way: explicit instantiation may name them.
-
-template < typename Tag, typename Tag::Pointer member >
-struct Grant
-{
-  friend typename Tag::Pointer
-  reach( Tag )
-  {
-    return member;
-  }
-};
-
+// The private members of MPIManager that are set below.
 #define COSIM_REACH( Name, member )                             \
   struct Name                                                   \
   {                                                             \
@@ -82,8 +52,6 @@ COSIM_REACH( RecvDisplacements, recv_displacements_secondary_events_in_int_per_r
 COSIM_REACH( SendDisplacements, send_displacements_secondary_events_in_int_per_rank_ )
 
 #undef COSIM_REACH
-
-// ---------------------------------------------------------------------------------------------------------------------
 
 //! Events of one recorder on one thread, in the order in which the thread wrote them.
 struct EventBuffer
@@ -247,7 +215,9 @@ private:
 
 CosimBackend* CosimBackend::current = nullptr;
 
-}  // namespace
+}  // namespace cosim
+
+using namespace cosim;
 
 extern "C"
 {

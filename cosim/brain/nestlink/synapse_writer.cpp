@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+
+#include "synapse_writer.h"
+
+#include "reach.h"
+
+#include "connection_manager.h"
+#include "connector_base_impl.h"
+#include "connector_model_impl.h"
+#include "kernel_manager.h"
+#include "static_synapse.h"
+#include "target_identifier.h"
+
+#include <stdexcept>
+#include <string>
+
+namespace cosim
+{
+
+using Static = nest::static_synapse< nest::TargetIdentifierPtrRport >;
+using StaticHpc = nest::static_synapse< nest::TargetIdentifierIndex >;
+
+struct Connections
+{
+  using Pointer = std::vector< std::vector< nest::ConnectorBase* > > nest::ConnectionManager::*;
+  friend Pointer reach( Connections );
+};
+
+struct Sources
+{
+  using Pointer = nest::SourceTable nest::ConnectionManager::*;
+  friend Pointer reach( Sources );
+};
+
+struct Increase
+{
+  using Pointer = void ( nest::ConnectionManager::* )( size_t, nest::synindex );
+  friend Pointer reach( Increase );
+};
+
+template < typename Synapse >
+struct Stored
+{
+  using Pointer = BlockVector< Synapse > nest::Connector< Synapse >::*;
+  friend Pointer reach( Stored );
+};
+
+template struct Grant< Connections, &nest::ConnectionManager::connections_ >;
+template struct Grant< Sources, &nest::ConnectionManager::source_table_ >;
+template struct Grant< Increase, &nest::ConnectionManager::increase_connection_count >;
+template struct Grant< Stored< Static >, &nest::Connector< Static >::C_ >;
+template struct Grant< Stored< StaticHpc >, &nest::Connector< StaticHpc >::C_ >;
+
+SynapseWriter::SynapseWriter( const SynapseSpec& spec, size_t thread )
+  : thread_( thread )
+  , model_( nest::kernel().model_manager.get_synapse_model_id( spec.model ) )
+  , delay_ms_( spec.delay_ms )
+{
+  const auto& model = nest::kernel().model_manager.get_connection_model( model_, thread );
+  if ( model.has_property( nest::ConnectionModelProperties::REQUIRES_SYMMETRIC ) )
+  {
+    throw std::invalid_argument( std::string( spec.model ) + " joins both ways, which nestlink cannot: use Connect" );
+  }
+  if ( spec.receptor != 0 )
+  {
+    parameters_[ nest::names::receptor_type ] = spec.receptor;
+  }
+}
+
+void
+SynapseWriter::add( size_t source, nest::Node& target, double weight )
+{
+  nest::kernel().connection_manager.connect( source, &target, thread_, model_, parameters_, delay_ms_, weight );
+}
+
+//! For synapses that keep no books on their target: the first one onto a target goes through NEST with all its checks,
+//! the others are copies of it with other sources and weights.
+template < typename Synapse >
+class CopyingWriter : public SynapseWriter
+{
+public:
+  using SynapseWriter::SynapseWriter;
+
+  void
+  add( size_t source, nest::Node& target, double weight ) override
+  {
+    if ( &target != target_ )
+    {
+      SynapseWriter::add( source, target, weight );
+      remember( target );
+      return;
+    }
+    synapse_.set_weight( weight );
+    connector_->push_back( synapse_ );
+    source_table_->add_source( thread_, model_, source, true );
+    ( manager_.*reach( Increase() ) )( thread_, model_ );
+  }
+
+private:
+  void
+  remember( nest::Node& target )
+  {
+    target_ = &target;
+    source_table_ = &( manager_.*reach( Sources() ) );
+    auto* connector = ( manager_.*reach( Connections() ) )[ thread_ ][ model_ ];
+    connector_ = static_cast< nest::Connector< Synapse >* >( connector );
+    synapse_ = ( connector_->*reach( Stored< Synapse >() ) )[ connector_->size() - 1 ];
+  }
+
+  nest::ConnectionManager& manager_ = nest::kernel().connection_manager;
+  nest::SourceTable* source_table_ = nullptr;
+  nest::Connector< Synapse >* connector_ = nullptr;
+  nest::Node* target_ = nullptr;
+  Synapse synapse_;
+};
+
+std::unique_ptr< SynapseWriter >
+make_writer( const SynapseSpec& spec, size_t thread, bool alike )
+{
+  auto writer = std::make_unique< SynapseWriter >( spec, thread );
+  auto& models = nest::kernel().model_manager;
+  const auto* model = &models.get_connection_model( models.get_synapse_model_id( spec.model ), thread );
+  if ( alike and dynamic_cast< const nest::GenericConnectorModel< Static >* >( model ) )
+  {
+    return std::make_unique< CopyingWriter< Static > >( spec, thread );
+  }
+  if ( alike and dynamic_cast< const nest::GenericConnectorModel< StaticHpc >* >( model ) )
+  {
+    return std::make_unique< CopyingWriter< StaticHpc > >( spec, thread );
+  }
+  return writer;
+}
+
+}  // namespace cosim
