@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import math
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,15 +25,11 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field
 
 from cosim.body import kinds
+from cosim.brain.kinds import ScriptBrain, TableBrain
 from cosim.errors import ConfigurationError
+from cosim.timegrid import is_multiple
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
-
-
-def is_multiple(whole: float, part: float) -> bool:
-    """Whether ``whole`` is a positive multiple of ``part``, up to the rounding of decimal fractions."""
-    ratio = whole / part
-    return math.isfinite(ratio) and round(ratio) >= 1 and abs(ratio - round(ratio)) <= 1e-9 * ratio
 
 
 class Table(BaseModel):
@@ -74,7 +69,9 @@ class Clock(Table):
 class Brain(Table):
     """What every brain has; a model adds its own keys."""
 
-    model: str
+    model: str | None = Field(None, description="folder with the network tables of a brain")
+    script: str | None = Field(None, description="instead of a model: a PyNEST script, relative to the experiment")
+    wiring: Literal["nestlink", "nest"] = Field("nest", description="who draws the synapses; NEST's rules are slow")
     virtual_processes: int = Field(
         4, gt=0, description="brain ranks x threads per rank; fixes the random numbers, however it is split"
     )
@@ -90,15 +87,18 @@ class SpikeSource(Table):
     """Poisson trains into a population: one independent train for every neuron, all at one rate."""
 
     name: str
-    population: str
-    weight_ns: float
+    population: str = Field(description="name, or a part such as E[0:100]")
+    weight: float = Field(description="in the unit of the population's neurons: nS or pA")
     delay_ms: float = Field(gt=0)
 
 
 class SpikeSink(Table):
     """A leaky integrator that listens to a population; see ``cosim.devices`` for its equation and defaults."""
 
-    populations: str = Field(description="name or shell pattern such as M1_*; every match gets a sink of its name")
+    populations: str = Field(
+        description="name or shell pattern such as M1_*, or a part such as E[0:100]; every match gets a sink of its name"
+    )
+    name: str | None = Field(None, description="another name than the population's, for a single match")
     kind: Literal["leaky_integrator_alpha"] = "leaky_integrator_alpha"
     weight_pa: float = Field(gt=0)
     delay_ms: float = Field(gt=0)
@@ -110,9 +110,17 @@ class SpikeSink(Table):
 class Record(Table):
     """What goes to disk besides exchange, body and profile."""
 
-    spikes: str = Field(
-        "*", description="name or shell pattern of the populations whose spikes are recorded; empty for none"
+    spikes: str | tuple[str, ...] = Field(
+        "*",
+        description="names or shell patterns of the populations whose spikes are recorded, or parts such as "
+        "E[0:100]; empty for none",
     )
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """``spikes`` as a list of patterns."""
+        spikes = (self.spikes,) if isinstance(self.spikes, str) else self.spikes
+        return tuple(pattern for pattern in spikes if pattern)
 
 
 class Configuration(Table):
@@ -140,12 +148,12 @@ class Experiment:
         self,
         folder: Path,
         config: Configuration,
+        brain: TableBrain | ScriptBrain,
         body: kinds.Description,
-        brain_module: ModuleType,
         transfer_module: ModuleType,
     ) -> None:
-        self.folder, self.config, self.body = folder, config, body
-        self.brain_module, self.transfer_module = brain_module, transfer_module
+        self.folder, self.config, self.brain, self.body = folder, config, brain, body
+        self.transfer_module = transfer_module
 
     @property
     def name(self) -> str:
@@ -154,7 +162,7 @@ class Experiment:
     @property
     def brain_parameters(self) -> dict[str, Any]:
         """The keys of ``[brain]`` that belong to the brain model."""
-        return {key: getattr(self.config.brain, key) for key in self.brain_module.Parameters.model_fields}
+        return {key: getattr(self.config.brain, key) for key in self.brain.Parameters.model_fields}
 
     @property
     def body_settings(self) -> dict[str, Any]:
@@ -174,10 +182,10 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
     tables = _read_toml(file)
     overridden = _apply_overrides(tables, overrides)
     tables.setdefault("protocol", {})
-    brain_module = load_module(_model_file(tables, "brain", "network.py", file.parent, models))
+    brain = _brain(tables, file.parent, models)
     body = _body(tables, file, models)
     transfer_module = load_optional_module(file.parent / "transfer.py")
-    schema = _schema(brain_module, body, transfer_module)
+    schema = _schema(brain, body, transfer_module)
     problems = [f"{file}: {problem}" for problem in _clock_problems(tables.get("clock"), "body" in tables)]
     try:
         config = schema.model_validate(tables)
@@ -185,7 +193,7 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
         problems += _explain(error, schema, file, overridden)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return Experiment(file.parent, config, body, brain_module, transfer_module)
+    return Experiment(file.parent, config, brain, body, transfer_module)
 
 
 def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
@@ -286,6 +294,20 @@ def _model_file(tables: dict[str, Any], part: str, file_name: str, base: Path, m
     return folder / file_name
 
 
+def _brain(tables: dict[str, Any], base: Path, models: Path) -> TableBrain | ScriptBrain:
+    """What ``[brain]`` names: the tables of a model or a script."""
+    table = tables.get("brain")
+    script = table.get("script") if isinstance(table, dict) else None
+    if not isinstance(script, str):
+        return TableBrain(load_module(_model_file(tables, "brain", "network.py", base, models)))
+    where = f"{base / 'experiment.toml'}: brain.script = {script!r}"
+    if "model" in table:
+        raise ConfigurationError(f"{where}: but there is also brain.model = {table['model']!r}; give one of both")
+    if not (base / script).is_file():
+        raise ConfigurationError(f"{where}: no such file {base / script}")
+    return ScriptBrain(base / script)
+
+
 def _body(tables: dict[str, Any], file: Path, models: Path) -> kinds.Description:
     """The description of the body that ``[body]`` names; of no body without that table."""
     if "body" not in tables:
@@ -297,15 +319,17 @@ def _body(tables: dict[str, Any], file: Path, models: Path) -> kinds.Description
         raise ConfigurationError(f"{file}: body.model = {tables['body']['model']!r}: {error}") from None
 
 
-def _schema(brain_module: ModuleType, body: kinds.Description, transfer_module: ModuleType) -> type[Configuration]:
-    """The configuration with the keys that this brain model, this body and this experiment add."""
-    brain = pydantic.create_model("Brain", __base__=(brain_module.Parameters, Brain))
+def _schema(
+    brain: TableBrain | ScriptBrain, body: kinds.Description, transfer_module: ModuleType
+) -> type[Configuration]:
+    """The configuration with the keys that this brain, this body and this experiment add."""
+    brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, Brain))
     settings = pydantic.create_model("Body", __base__=(body.Settings, Body))
     protocol = getattr(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",
         __base__=Configuration,
-        brain=(brain, ...),
+        brain=(brain_table, ...),
         body=(settings | None, None),
         protocol=(protocol, ...),
     )

@@ -19,13 +19,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 from keyword import iskeyword
 
 import numpy as np
 
-from cosim.config import Configuration, SpikeSink, SpikeSource, is_multiple, nearest
+from cosim.brain.address import Address
+from cosim.config import Configuration, SpikeSink, SpikeSource, nearest
+from cosim.timegrid import is_multiple
 
 # What else transfer functions find by name, besides the ports of a body: no sink or source may be called so.
 OTHER_PORTS = ("protocol", "t_ms", "step")
@@ -33,20 +34,30 @@ OTHER_PORTS = ("protocol", "t_ms", "step")
 
 @dataclass(frozen=True)
 class Sink:
-    """One spike sink; ``weight_pa`` is the weight after scaling to the patch."""
+    """One spike sink; ``neurons`` are one population or a part of it, ``weight_pa`` is scaled to the patch."""
 
     name: str
-    population: str
+    neurons: Address
     weight_pa: float
     table: SpikeSink
 
 
 @dataclass(frozen=True)
-class Devices:
-    """All ports of an experiment; the order here is the order in the exchange's buffers."""
+class Source:
+    """One spike source; ``neurons`` are one population or a part of it."""
 
-    sources: tuple[SpikeSource, ...]
+    name: str
+    neurons: Address
+    table: SpikeSource
+
+
+@dataclass(frozen=True)
+class Devices:
+    """All ports of an experiment, in the order of the exchange's buffers, and the neurons that are recorded."""
+
+    sources: tuple[Source, ...]
     sinks: tuple[Sink, ...]
+    recorded: tuple[Address, ...]
 
 
 class SinkPort:
@@ -98,14 +109,15 @@ def resolve(
         *_source_problems(config.sources, sizes),
         *_sink_problems(config.sinks, sizes),
         *_delay_problems(config),
-        *_record_problems(config.record.spikes, sizes),
+        *_record_problems(config.record.patterns, sizes),
     ]
     if not problems:
         sinks = tuple(_sinks(config.sinks, sizes, full_sizes))
         problems = list(_name_problems([each.name for each in (*config.sources, *sinks)], (*of_body, *OTHER_PORTS)))
     if problems:
         raise ValueError("\n".join(problems))
-    return Devices(config.sources, sinks)
+    sources = tuple(_sources(config.sources, sizes))
+    return Devices(sources, sinks, tuple(_recorded(config.record.patterns, sizes)))
 
 
 def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, SinkPort | SourcePort]:
@@ -115,32 +127,62 @@ def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> d
     return {**sinks, **sources}
 
 
-def _matches(pattern: str, sizes: Mapping[str, int]) -> list[str]:
-    return [name for name in sizes if fnmatchcase(name, pattern)]
+def _sources(tables: Sequence[SpikeSource], sizes: Mapping[str, int]) -> Iterator[Source]:
+    for table in tables:
+        address = Address.parse(table.population)
+        yield Source(table.name, replace(address, pattern=address.matches(sizes)[0]), table)
 
 
 def _sinks(tables: Sequence[SpikeSink], sizes: Mapping[str, int], full_sizes: Mapping[str, int]) -> Iterator[Sink]:
     for table in tables:
-        for name in _matches(table.populations, sizes):
-            yield Sink(name, name, table.weight_pa * full_sizes[name] / sizes[name], table)
+        address = Address.parse(table.populations)
+        for name in address.matches(sizes):
+            weight_pa = table.weight_pa * full_sizes.get(name, sizes[name]) / sizes[name]
+            yield Sink(table.name or name, replace(address, pattern=name), weight_pa, table)
+
+
+def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:
+    """A neuron may be meant several times; it is recorded once."""
+    for address in map(Address.parse, patterns):
+        for name in address.matches(sizes):
+            yield replace(address, pattern=name)
 
 
 def _source_problems(tables: Sequence[SpikeSource], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        if not table.name.isidentifier() or iskeyword(table.name):
+        if not _is_name(table.name):
             yield f"sources.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
-        if table.population not in sizes:
-            yield f"sources.{index}.population = {table.population!r}: no such population; " + nearest(
-                table.population, sizes
-            )
+        yield from _address_problems(f"sources.{index}.population", table.population, sizes, exactly_one=True)
 
 
 def _sink_problems(tables: Sequence[SpikeSink], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        if not _matches(table.populations, sizes):
-            yield f"sinks.{index}.populations = {table.populations!r}: matches no population; " + nearest(
-                table.populations, sizes
-            )
+        where = f"sinks.{index}.populations"
+        yield from _address_problems(where, table.populations, sizes, exactly_one=table.name is not None)
+        if table.name is not None and not _is_name(table.name):
+            yield f"sinks.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
+
+
+def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_one: bool = False) -> Iterator[str]:
+    """A pattern must match, and must leave at least one neuron of each population."""
+    try:
+        address = Address.parse(text)
+    except ValueError as error:
+        yield f"{where} = {error}"
+        return
+    names = address.matches(sizes)
+    if not names:
+        trouble = "no such population" if exactly_one else "matches no population"
+        yield f"{where} = {text!r}: {trouble}; {nearest(address.pattern, sizes)}"
+    elif exactly_one and len(names) > 1:
+        yield f"{where} = {text!r}: must be one population, but matches {', '.join(names)}"
+    for name in names:
+        if address.size(sizes[name]) == 0:
+            yield f"{where} = {text!r}: no neuron is left of {name}, which has {sizes[name]}"
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not iskeyword(text)
 
 
 def _delay_problems(config: Configuration) -> Iterator[str]:
@@ -154,10 +196,11 @@ def _delay_problems(config: Configuration) -> Iterator[str]:
                 )
 
 
-def _record_problems(pattern: str, sizes: Mapping[str, int]) -> Iterator[str]:
+def _record_problems(patterns: Sequence[str], sizes: Mapping[str, int]) -> Iterator[str]:
     """A pattern without a match would lose all spikes of a run; an empty one says that none are wanted."""
-    if pattern and not _matches(pattern, sizes):
-        yield f"record.spikes = {pattern!r}: matches no population; empty for none; {nearest(pattern, sizes)}"
+    for pattern in patterns:
+        for problem in _address_problems("record.spikes", pattern, sizes):
+            yield f"{problem}; empty for none"
 
 
 def _name_problems(names: Sequence[str], taken: Sequence[str]) -> Iterator[str]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cosim import transfer
 from cosim.brain import kernel
+from cosim.brain.kinds import ScriptBrain, TableBrain
 from cosim.brain.network import Network
 from cosim.config import Clock, Experiment, load
 from cosim.devices import Devices, make_ports, resolve
@@ -23,14 +23,18 @@ from cosim.record.folder import RunFolder, make_folder
 
 @dataclass(frozen=True)
 class Plan:
-    """What every rank has to know; small, and broadcast once."""
+    """What every rank has to know; small, and broadcast once.
+
+    ``brain`` are network tables or the path of a script. Of a script it is not known before it has run which
+    populations devices find: ``devices`` is None then, and settled by ``resolve_devices`` when the network stands.
+    """
 
     clock: Clock
     seed: int
     virtual_processes: int
-    network: Network
-    devices: Devices
-    record_spikes: str
+    wiring: str
+    brain: Network | Path
+    devices: Devices | None
     folder: RunFolder
 
 
@@ -50,20 +54,40 @@ def prepare(options: Options, brain_ranks: int) -> Prepared:
     """
     experiment = load(options.experiment, options.overrides)
     config = experiment.config
-    where = experiment.folder / "experiment.toml"
     problems: list[str] = []
+    devices = None
     with _collect(problems):
         kernel.check(brain_ranks, config.brain.virtual_processes)
-    with _collect(problems, f"{where}: "):
-        network = _network(experiment)
-        devices = resolve(config, _sizes(network), _full_sizes(experiment, network), experiment.body.make_ports())
+    with _collect(problems, f"{experiment.folder / 'experiment.toml'}: "):
+        brain = network(experiment) if isinstance(experiment.brain, TableBrain) else checked_script(experiment.brain)
+        devices = _devices(experiment, brain.sizes) if isinstance(brain, Network) else None
     _raise_any(problems)
-    problems += _transfer_problems(experiment, devices)
-    _raise_any(problems)
+    if devices is not None:
+        _raise_any(_transfer_problems(experiment, devices))
     folder = make_folder(experiment.folder.name, options.out, Path("results"))
-    virtual_processes, record = config.brain.virtual_processes, config.record.spikes
-    plan = Plan(config.clock, config.seed, virtual_processes, network, devices, record, folder)
-    return Prepared(plan, experiment)
+    processes, wiring = config.brain.virtual_processes, config.brain.wiring
+    return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder), experiment)
+
+
+def network(experiment: Experiment) -> Network:
+    """The checked tables of an experiment whose brain is a model. Raises ValueError with all problems."""
+    resolution_ms = experiment.config.clock.resolution_ms
+    return experiment.brain.network(experiment.brain_parameters, resolution_ms)
+
+
+def resolve_devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:
+    """The devices of an experiment whose brain is a script that has run; ``sizes`` are the neurons by name.
+
+    Raises:
+        ConfigurationError: all problems together, those of the transfer functions included.
+    """
+    problems: list[str] = []
+    devices = None
+    with _collect(problems, f"{experiment.folder / 'experiment.toml'}: "):
+        devices = _devices(experiment, sizes)
+    _raise_any(problems)
+    _raise_any(_transfer_problems(experiment, devices))
+    return devices
 
 
 def ports(
@@ -91,20 +115,18 @@ def _raise_any(problems: list[str]) -> None:
         raise ConfigurationError("\n".join(problems))
 
 
-def _network(experiment: Experiment) -> Network:
-    network = experiment.brain_module.network(**experiment.brain_parameters)
-    network.check(experiment.config.clock.resolution_ms)
-    return network
+def checked_script(brain: ScriptBrain) -> Path:
+    """The path of a script that at least compiles."""
+    try:
+        compile(brain.path.read_text(), str(brain.path), "exec")
+    except SyntaxError as error:
+        raise ConfigurationError(f"brain.script: {brain.path}, line {error.lineno}: {error.msg}") from None
+    return brain.path
 
 
-def _sizes(network: Network) -> dict[str, int]:
-    return {population.name: population.size for population in network.populations}
-
-
-def _full_sizes(experiment: Experiment, network: Network) -> dict[str, int]:
-    """Sizes on the full sheet; for a brain model that does not know one, as built."""
-    full: Any = getattr(experiment.brain_module, "full_network", None)
-    return _sizes(full(**experiment.brain_parameters) if full else network)
+def _devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:
+    full_sizes = experiment.brain.full_sizes(experiment.brain_parameters)
+    return resolve(experiment.config, sizes, full_sizes, experiment.body.make_ports())
 
 
 def _transfer_problems(experiment: Experiment, devices: Devices) -> list[str]:

@@ -6,17 +6,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mpi4py import MPI
 
 from cosim.brain.brain import BuiltBrain
-from cosim.config import is_multiple
+from cosim.timegrid import is_multiple
+from cosim.devices import Devices
 from cosim.errors import ConfigurationError
 from cosim.exchange import Exchange
 from cosim.finalize import RankReport, finalize
 from cosim.loop import Idle, Parts, loop
 from cosim.options import Options, parse
-from cosim.plan import Plan, Prepared, ports, prepare
+from cosim.plan import Plan, Prepared, ports, prepare, resolve_devices
 from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
 from cosim.progress import Progress
 from cosim.record.folder import start_logging
@@ -34,6 +36,10 @@ from cosim.world import (
     fatal_errors_end_the_job,
     split,
 )
+
+if TYPE_CHECKING:
+    from cosim.brain.kernel import Kernel
+    from cosim.brain.standing import Standing
 
 log = logging.getLogger("cosim")
 
@@ -61,10 +67,12 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
     prepared = world.on_body(lambda: prepare(options, world.brain_ranks))
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
+    kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)
+    devices = plan.devices or agree_on_devices(world, prepared, standing)
     if world.is_body:
-        parts = build_body(world, prepared, stop, watch)
+        parts = build_body(world, prepared, devices, stop, watch)
     else:
-        parts = build_brain(world, plan, stop, watch)
+        parts = build_brain(world, plan, kernel, standing, devices, stop, watch)
     rescues.append(parts.recorder.close)
     built = world.to_body(None if world.is_body else parts.brain.built)
     watch.lap("wait for others")
@@ -103,20 +111,46 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
     return EXIT_COMPLETE if complete else EXIT_STOPPED
 
 
-def build_brain(world: World, plan: Plan, stop: StopSign, watch: Stopwatch) -> Parts:
-    """NEST and everything else that a brain rank needs in the loop."""
+def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing]:
+    """Start NEST and build the network in it. Brain ranks."""
     from cosim.brain import kernel  # NEST and what belongs to it: brain ranks only
+    from cosim.brain.standing import stand
+
+    started = kernel.start(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
+    watch.lap("start NEST")
+    return started, stand(started, plan.brain, plan.wiring, watch.lap)
+
+
+def agree_on_devices(world: World, prepared: Prepared | None, standing: Standing | None) -> Devices:
+    """The devices of a brain whose populations were not known before it stood. Collective over all ranks.
+
+    Raises:
+        ConfigurationError: on all ranks.
+    """
+    sizes = world.to_body(None if standing is None else standing.sizes)
+    devices = world.on_body(lambda: resolve_devices(prepared.experiment, sizes[1]))
+    return world.share(devices)
+
+
+def build_brain(
+    world: World,
+    plan: Plan,
+    kernel: Kernel,
+    standing: Standing,
+    devices: Devices,
+    stop: StopSign,
+    watch: Stopwatch,
+) -> Parts:
+    """Devices on the network and everything else that a brain rank needs in the loop."""
     from cosim.brain.brain import Brain
 
-    nest, link = kernel.start(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
-    watch.lap("start NEST")
-    brain = Brain(nest, link, plan.network, plan.devices, plan.record_spikes, plan.seed, watch.lap)
+    brain = Brain(kernel, standing, devices, watch.lap)
     recorder = BrainRecorder(plan.folder.shard(world.rank), brain)
     return Parts(
         brain=brain,
         body=Idle(),
         transfer=Idle(),
-        exchange=Exchange(world, len(plan.devices.sinks), len(plan.devices.sources), stop),
+        exchange=Exchange(world, len(devices.sinks), len(devices.sources), stop),
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),
         progress=Idle(),
@@ -124,16 +158,18 @@ def build_brain(world: World, plan: Plan, stop: StopSign, watch: Stopwatch) -> P
     )
 
 
-def build_body(world: World, prepared: Prepared, stop: StopSign, watch: Stopwatch) -> Parts:
+def build_body(
+    world: World, prepared: Prepared, devices: Devices, stop: StopSign, watch: Stopwatch
+) -> Parts:
     """Body, transfer functions and everything else that the body rank needs in the loop."""
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
     (plan.folder.path / "config.toml").write_text(config.to_toml())
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
-    exchange = Exchange(world, len(plan.devices.sinks), len(plan.devices.sources), stop)
-    bound = ports(experiment, plan.devices, body.ports, exchange.readout, exchange.stimulus)
-    recorder = BodyRecorder(plan.folder, body, exchange, plan.devices, clock, attributes(config, world.brain_ranks))
+    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
+    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, attributes(config, world.brain_ranks))
     watch.lap("start body")
     return Parts(
         brain=Idle(),

@@ -29,7 +29,7 @@ def built_regions(built: Sequence[BuiltBrain]) -> dict[str, dict[str, int]]:
     """Neurons and synapses by region as counted by NEST, summed over all brain ranks; devices are left out."""
     regions = {name: {"neurons": 0, "synapses": 0} for name in built[0].local_synapses}
     for population in built[0].populations:
-        regions[population.region]["neurons"] += population.size
+        regions[population.region]["neurons"] += 0 if population.is_relay else population.size
     for rank in built:
         for region, synapses in rank.local_synapses.items():
             regions[region]["synapses"] += synapses
@@ -38,7 +38,7 @@ def built_regions(built: Sequence[BuiltBrain]) -> dict[str, dict[str, int]]:
 
 def mean_rates_hz(spike_counts: Mapping[str, int], built: BuiltBrain, duration_s: float) -> dict[str, float]:
     """Mean rate of each recorded population over the run."""
-    sizes = {each.name: each.size for each in built.populations}
+    sizes = {each.name: each.recorded for each in built.populations}
     return {name: count / sizes[name] / duration_s for name, count in spike_counts.items() if duration_s}
 
 

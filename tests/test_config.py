@@ -12,7 +12,8 @@ from conftest import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.config import is_multiple, load
+from cosim.config import load
+from cosim.timegrid import is_multiple
 from cosim.errors import ConfigurationError
 from cosim.options import parse
 
@@ -191,17 +192,17 @@ def test_a_setting_that_is_no_key_and_value_is_refused(override):
 
 
 @pytest.mark.parametrize(
-    "override", ["seed.value=3", "seed.a.b=3", "sources.7.weight_ns=1", "sources.first.weight_ns=1"]
+    "override", ["seed.value=3", "seed.a.b=3", "sources.7.weight=1", "sources.first.weight=1"]
 )
 def test_a_setting_below_what_is_no_table_is_refused(override):
     assert f"--set {override}: there is no table" in problems(override)
 
 
 def test_settings_change_the_configuration():
-    changes = ["brain.patch_mm=0.2", "sources.1.weight_ns=0.3", "brain.variant=clean", "brain.patch_mm=0.3"]
+    changes = ["brain.patch_mm=0.2", "sources.1.weight=0.3", "brain.variant=clean", "brain.patch_mm=0.3"]
     config = load("mouse_m1", changes).config
     assert (config.brain.patch_mm, config.brain.variant) == (0.3, "clean")
-    assert [source.weight_ns for source in config.sources] == [0.15, 0.3, 0.15]
+    assert [source.weight for source in config.sources] == [0.15, 0.3, 0.15]
 
 
 @pytest.mark.parametrize("part", ["physics_step_ms", "resolution_ms"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cosim.brain.address import Address
 from cosim.config import load
 from cosim.devices import OTHER_PORTS, make_ports, resolve
 from cosim.plan import ports as ports_of_a_run
@@ -72,7 +73,8 @@ def test_delays_off_the_time_grid_are_refused_all_together():
 
 def test_a_recording_that_would_hold_nothing_is_refused_unless_asked_for():
     message = problems("record.spikes=M1_L23_CV")
-    assert "record.spikes = 'M1_L23_CV': matches no population; empty for none" in message
+    assert "record.spikes = 'M1_L23_CV': matches no population; did you mean M1_L23_CC?" in message
+    assert message.endswith("empty for none")
     assert "did you mean M1_L23_CC?" in message
     assert devices("record.spikes=").sinks == devices().sinks
 
@@ -116,3 +118,40 @@ def test_a_voltage_cannot_be_set(ports):
 def test_a_misspelt_rate_is_no_new_attribute(ports):
     with pytest.raises(AttributeError):
         ports["engc_source"].rate = 800
+
+
+def test_a_part_of_a_population_is_addressed_by_index_or_slice():
+    found = devices(
+        "sinks=[{populations='M1_L1_*[:10]', weight_pa=1.0, delay_ms=1.0},"
+        "{populations='M1_L23_CC[-1]', name='last', weight_pa=1.0, delay_ms=1.0}]",
+        "sources=[{name='half', population='M1_L5A_CC[::2]', weight=0.1, delay_ms=1.0}]",
+        "record.spikes=['M1_L1_ENGC[0:5]', 'S1_*']",
+    )
+    assert [(sink.name, sink.neurons) for sink in found.sinks] == [
+        ("M1_L1_ENGC", Address("M1_L1_ENGC", None, 10)),
+        ("M1_L1_SBC", Address("M1_L1_SBC", None, 10)),
+        ("last", Address("M1_L23_CC", -1)),
+    ]
+    assert found.sources[0].neurons == Address("M1_L5A_CC", None, None, 2)
+    assert found.recorded == (Address("M1_L1_ENGC", 0, 5), Address("S1_L4_CC"))
+
+
+def test_parts_that_hold_no_neuron_or_several_populations_are_refused():
+    message = problems(
+        "sinks=[{populations='M1_L1_ENGC[32:]', weight_pa=1.0, delay_ms=1.0},"
+        "{populations='M1_*', name='all', weight_pa=1.0, delay_ms=1.0}]",
+        "sources=[{name='back', population='M1_L5A_CC[::-1]', weight=0.1, delay_ms=1.0}]",
+    )
+    assert "sinks.0.populations = 'M1_L1_ENGC[32:]': no neuron is left of M1_L1_ENGC, which has 32" in message
+    assert "sinks.1.populations = 'M1_*': must be one population, but matches M1_L1_ENGC, M1_L1_SBC" in message
+    assert "sources.0.population = 'M1_L5A_CC[::-1]': the step is -1, must be 1 or more" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "places"), [("E", range(9)), ("E[3]", [3]), ("E[-2]", [7]), ("E[-1]", [8]), ("E[1:7:3]", [1, 4])]
+)
+def test_an_address_means_what_python_means(text, places):
+    address = Address.parse(text)
+    assert list(range(9)[address.part]) == list(places)
+    assert address.size(9) == len(places)
+    assert address.is_whole == (text == "E")

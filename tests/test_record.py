@@ -24,10 +24,10 @@ from cosim.record.recorder import PROFILE, PROFILE_SERIES, SPIKE_IDS, SPIKE_TIME
 from cosim.record.series import Series, SeriesFile
 
 POPULATIONS = (
-    BuiltPopulation("A", "M1", 1, 40, True),
-    BuiltPopulation("silent", "M1", 41, 10, True),
-    BuiltPopulation("unrecorded", "M1", 51, 20, False),
-    BuiltPopulation("B", "M1", 71, 30, True),
+    BuiltPopulation("A", "M1", 1, 40, 40),
+    BuiltPopulation("silent", "M1", 41, 10, 10),
+    BuiltPopulation("unrecorded", "M1", 51, 20, 0),
+    BuiltPopulation("B", "M1", 71, 30, 30),
 )
 STEPS, STEP_MS = 12, 20.0
 

@@ -45,17 +45,17 @@ def test_a_run_without_steps_has_no_factors():
     empty = np.zeros((3, 0, len(STEP_PHASES)))
     assert timing(empty, 20.0)["real_time_factor"] is None
     assert coupling_fraction(empty) is None
-    assert mean_rates_hz({"A": 0}, BuiltBrain(POPULATIONS, {}, 1.0, 1), 0.0) == {}
+    assert mean_rates_hz({"A": 0}, BuiltBrain(POPULATIONS, {}, {}, 1.0, 1), 0.0) == {}
 
 
-POPULATIONS = (BuiltPopulation("A", "M1", 1, 10, True), BuiltPopulation("B", "S1", 11, 5, False))
+POPULATIONS = (BuiltPopulation("A", "M1", 1, 10, 10), BuiltPopulation("B", "S1", 11, 5, 0))
 
 
 def test_synapses_are_summed_over_ranks_and_neurons_are_not():
     synapses = {"M1": 100, "S1": 7}, {"M1": 50, "S1": 0}
-    built = built_regions([BuiltBrain(POPULATIONS, each, 1.0, 2) for each in synapses])
+    built = built_regions([BuiltBrain(POPULATIONS, each, {}, 1.0, 2) for each in synapses])
     assert built == {"M1": {"neurons": 10, "synapses": 150}, "S1": {"neurons": 5, "synapses": 7}}
 
 
 def test_mean_rates_are_spikes_by_neuron_and_second():
-    assert mean_rates_hz({"A": 30}, BuiltBrain(POPULATIONS, {}, 1.0, 1), 2.0) == {"A": 1.5}
+    assert mean_rates_hz({"A": 30}, BuiltBrain(POPULATIONS, {}, {}, 1.0, 1), 2.0) == {"A": 1.5}

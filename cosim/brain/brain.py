@@ -4,78 +4,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import partial
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from cosim.brain import build, nest_rules
-from cosim.brain.nestlink import BACKEND, Events, Nestlink
-from cosim.brain.network import Network
-from cosim.config import SpikeSource
-from cosim.devices import Devices, Sink
+from cosim.brain.address import Address
+from cosim.brain.kernel import Kernel
+from cosim.brain.nestlink import BACKEND, Events
+from cosim.brain.standing import Standing, local_connections
+from cosim.devices import Devices, Sink, Source
 
 
 @dataclass(frozen=True)
 class BuiltPopulation:
-    """A population as it stands in NEST: node ids from ``first_id`` on, one after the other."""
+    """A population as it stands in NEST: node ids from ``first_id`` on, one after the other.
+
+    ``recorded`` is the number of its neurons whose spikes are recorded.
+    """
 
     name: str
     region: str
     first_id: int
     size: int
-    recorded: bool
+    recorded: int
+    is_relay: bool = False
 
 
 @dataclass(frozen=True)
 class BuiltBrain:
-    """What a brain rank tells the body rank after building. Synapses are those of this rank."""
+    """What a brain rank tells the body rank after building.
+
+    ``local_synapses`` are those of this rank by region, ``local_links`` its other connections by kind: Poisson
+    generators of the network, relays, and devices of the experiment.
+    """
 
     populations: tuple[BuiltPopulation, ...]
     local_synapses: dict[str, int]
+    local_links: dict[str, int]
     min_delay_ms: float
     threads: int
 
 
 class Brain:
-    """A network in NEST, ready to be stepped. Brain ranks only; every method is called on all of them.
+    """A network in NEST with its devices, ready to be stepped. Brain ranks only; every method is called on all of them.
 
-    ``lap(name)`` is called after each phase of the building with its name: create, connect, drive, devices, prepare.
+    ``lap(name)`` is called after each phase with its name: devices, prepare.
     """
 
-    def __init__(
-        self,
-        nest: ModuleType,
-        link: Nestlink,
-        network: Network,
-        devices: Devices,
-        record_spikes: str,
-        seed: int,
-        lap: Callable[[str], None],
-    ) -> None:
-        self._nest, self._link = nest, link
-        built = build.create(network, nest, seed)
-        lap("create")
-        build.connect(built, partial(nest_rules.connect, network, nodes=built.nodes, nest=nest), nest)
-        lap("connect")
-        build.drive(built, nest)
-        lap("drive")
-        nodes = built.nodes
+    def __init__(self, kernel: Kernel, standing: Standing, devices: Devices, lap: Callable[[str], None]) -> None:
+        self._nest, self._link = kernel.nest, kernel.link
+        nest = kernel.nest
+        before = local_connections(nest)
+        nodes = standing.nodes | standing.aliases
         sources = [_create_source(nest, source, nodes) for source in devices.sources]
         self._source_ids = np.array(sources, dtype=np.int64)
         self._rates_hz = np.zeros(len(devices.sources))
         self._sink_ids = np.array([_create_sink(nest, sink, nodes) for sink in devices.sinks], dtype=np.int64)
-        recorded = {name for name in nodes if fnmatchcase(name, record_spikes)}
-        self._recorder = _create_recorder(nest, [nodes[name] for name in nodes if name in recorded])
+        recorded = recorded_neurons(devices.recorded, standing)
+        self._recorder = _create_recorder(nest, [nodes[name][part] for name, part in recorded.items()])
+        links = {**standing.local_links, "devices": local_connections(nest) - before}
         lap("devices")
         nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
         nest.Prepare()
         lap("prepare")
-        self.built = _describe(nest, built, recorded)
+        self.built = _describe(nest, standing, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
         """Set the rates of all sources, (number of sources,) in Hz; they act from now on."""
@@ -105,10 +100,37 @@ class Brain:
         self._nest.Cleanup()
 
 
-def _create_source(nest: ModuleType, source: SpikeSource, nodes: dict[str, Any]) -> int:
+def recorded_neurons(addresses: Sequence[Address], standing: Standing) -> dict[str, list[int] | slice]:
+    """Of each population that is recorded the places of its neurons, each once; other names count for their nodes."""
+    places: dict[str, set[int]] = {}
+    for address in addresses:
+        for name, meant in _meant(address, standing):
+            places.setdefault(name, set()).update(meant)
+    sizes = standing.sizes
+    # NEST connects a whole population much faster than a list of its nodes.
+    return {
+        name: slice(None) if len(meant) == sizes[name] else sorted(meant)
+        for name, meant in sorted(places.items(), key=lambda item: list(standing.nodes).index(item[0]))
+    }
+
+
+def _meant(address: Address, standing: Standing) -> Iterator[tuple[str, Iterable[int]]]:
+    """Populations and places in them that an address means; an alias means nodes of one or several populations."""
+    if address.pattern in standing.nodes:
+        yield address.pattern, range(len(standing.nodes[address.pattern]))[address.part]
+        return
+    ids = set(standing.aliases[address.pattern][address.part].tolist())
+    for name, nodes in standing.nodes.items():
+        first = nodes[0].global_id
+        places = {node - first for node in ids if first <= node < first + len(nodes)}
+        if places:
+            yield name, places
+
+
+def _create_source(nest: ModuleType, source: Source, nodes: dict[str, Any]) -> int:
     generator = nest.Create("poisson_generator", params={"rate": 0.0})
-    synapse = {"weight": source.weight_ns, "delay": source.delay_ms}
-    nest.Connect(generator, nodes[source.population], "all_to_all", synapse)
+    synapse = {"weight": source.table.weight, "delay": source.table.delay_ms}
+    nest.Connect(generator, nodes[source.neurons.pattern][source.neurons.part], "all_to_all", synapse)
     return generator.global_id
 
 
@@ -124,7 +146,7 @@ def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
     }
     integrator = nest.Create("iaf_psc_alpha", params=parameters)
     synapse = {"weight": sink.weight_pa, "delay": table.delay_ms}
-    nest.Connect(nodes[sink.population], integrator, "all_to_all", synapse)
+    nest.Connect(nodes[sink.neurons.pattern][sink.neurons.part], integrator, "all_to_all", synapse)
     return integrator.global_id
 
 
@@ -135,17 +157,14 @@ def _create_recorder(nest: ModuleType, populations: list[Any]) -> int:
     return recorder.global_id
 
 
-def _describe(nest: ModuleType, built: build.Built, recorded: set[str]) -> BuiltBrain:
-    populations = tuple(
-        BuiltPopulation(each.name, each.region, nodes[0].global_id, len(nodes), each.name in recorded)
-        for each, nodes in ((each, built.nodes[each.name]) for each in built.network.populations)
-    )
-    return BuiltBrain(populations, local_synapses_by_region(built), nest.min_delay, nest.local_num_threads)
+def _describe(
+    nest: ModuleType, standing: Standing, recorded: dict[str, list[int] | slice], links: dict[str, int]
+) -> BuiltBrain:
+    def population(name: str, nodes: Any) -> BuiltPopulation:
+        size, part = len(nodes), recorded.get(name, [])
+        count = size if isinstance(part, slice) else len(part)
+        region, is_relay = standing.regions[name], name in standing.relays
+        return BuiltPopulation(name, region, nodes[0].global_id, size, count, is_relay)
 
-
-def local_synapses_by_region(built: build.Built) -> dict[str, int]:
-    """Synapses of this rank by the region of their target; 0 for a region without any."""
-    counts = dict.fromkeys((population.region for population in built.network.populations), 0)
-    for projection, synapses in zip(built.network.projections, built.local_synapses, strict=True):
-        counts[built.network.by_name[projection.target].region] += synapses
-    return counts
+    populations = tuple(population(name, nodes) for name, nodes in standing.nodes.items())
+    return BuiltBrain(populations, dict(standing.local_synapses), links, nest.min_delay, nest.local_num_threads)

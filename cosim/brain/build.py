@@ -19,8 +19,8 @@ from cosim.brain.network import Drive, Network, Population, Projection
 from cosim.brain.values import Constant, Normal, Uniform, UniformOnce
 
 NodeCollection = Any  # NEST's type; this module does not import NEST
-# Draws the synapses of a projection as the given synapse model; returns how many of them are on this rank.
-Wire = Callable[[Projection, str], int]
+# Draws the synapses of a projection, told by its number, as the given model; returns how many are on this rank.
+Wire = Callable[[int, str], int]
 
 
 @dataclass
@@ -36,22 +36,24 @@ class Built:
     local_synapses: list[int] = field(default_factory=list)
 
 
-def create(network: Network, nest: ModuleType, seed: int) -> Built:
-    """Check the tables, then create all populations at their positions with their initial potentials.
+def create(network: Network, nest: ModuleType, seed: int, placed: bool = True) -> Built:
+    """Check the tables, then create all populations with their initial potentials.
 
-    ``seed`` is the experiment's and fixes the potentials. Raises NetworkError for tables that do not fit.
+    ``seed`` is the experiment's and fixes the potentials. Positions are only for NEST's own spatial rules; NEST
+    needs none if not ``placed``. Raises NetworkError for tables that do not fit.
     """
     network.check(nest.resolution)
-    return Built(network, {each.name: _create(each, nest, seed) for each in network.populations})
+    return Built(network, {each.name: _create(each, nest, seed, placed) for each in network.populations})
 
 
-def _create(population: Population, nest: ModuleType, seed: int) -> NodeCollection:
+def _create(population: Population, nest: ModuleType, seed: int, placed: bool) -> NodeCollection:
     parameters = {name: _drawn(value, nest) for name, value in population.parameters.items()}
     if isinstance(population.v_m, UniformOnce):
         parameters["V_m"] = population.v_m.draw_mv(population.name, seed)
     elif population.v_m is not None:
         parameters["V_m"] = _drawn(population.v_m, nest)
-    return nest.Create(population.neuron_model, params=parameters, **_places(population.layout, nest))
+    places = _places(population.layout, nest) if placed else {"n": population.size}
+    return nest.Create(population.neuron_model, params=parameters, **places)
 
 
 def _places(layout: Layout, nest: ModuleType) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def connect(built: Built, wire: Wire, nest: ModuleType) -> None:
     ``wire`` draws one projection: ``cosim.brain.wiring`` or, as a reference, ``cosim.brain.nest_rules``.
     """
     for number, projection in enumerate(built.network.projections):
-        built.local_synapses.append(wire(projection, _synapse_model(projection, number, nest)))
+        built.local_synapses.append(wire(number, _synapse_model(projection, number, nest)))
 
 
 def _synapse_model(projection: Projection, number: int, nest: ModuleType) -> str:

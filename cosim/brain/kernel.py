@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from types import ModuleType
 
 from mpi4py import MPI
@@ -40,13 +41,29 @@ def check(brain_ranks: int, virtual_processes: int) -> None:
         )
 
 
-def start(
-    brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: float
-) -> tuple[ModuleType, Nestlink]:
-    """Import NEST, put it on ``brain`` and set the kernel up. Collective over the brain ranks.
+@dataclass(frozen=True)
+class Kernel:
+    """The nest module, nestlink, and what NEST was set to. Brain ranks only."""
 
-    Returns the nest module and nestlink, whose recording backend ``"cosim"`` is registered.
-    """
+    nest: ModuleType
+    link: Nestlink
+    virtual_processes: int
+    seed: int
+    resolution_ms: float
+
+    def restore(self) -> None:
+        """Set the kernel as it has to be; needed after every ``nest.ResetKernel()``. Collective.
+
+        NEST keeps its communicator over a reset, but forgets recording backends.
+        """
+        self.nest.resolution = self.resolution_ms
+        self.nest.total_num_virtual_procs = self.virtual_processes
+        self.nest.rng_seed = self.seed
+        self.link.register_backend()
+
+
+def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: float) -> Kernel:
+    """Import NEST, put it on ``brain`` and set the kernel up. Collective over the brain ranks."""
     nest = _import_nest()
     link = Nestlink(nestlink.find())
     if nest.build_info["have_mpi"]:
@@ -54,11 +71,9 @@ def start(
     nest.ResetKernel()
     if nest.num_processes != brain.size:
         raise NestlinkError(f"NEST counts {nest.num_processes} processes on {brain.size} brain ranks")
-    nest.resolution = resolution_ms
-    nest.total_num_virtual_procs = virtual_processes
-    nest.rng_seed = seed
-    link.register_backend()
-    return nest, link
+    kernel = Kernel(nest, link, virtual_processes, seed, resolution_ms)
+    kernel.restore()
+    return kernel
 
 
 def _import_nest() -> ModuleType:

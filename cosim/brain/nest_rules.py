@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from cosim.brain.layout import Grid
-from cosim.brain.network import Network, Population, Projection
+from cosim.brain.network import Network, Population
 from cosim.brain.rules import Bernoulli, FixedIndegree
 from cosim.brain.values import Constant, Weight
 
@@ -18,13 +18,14 @@ NodeCollection = Any  # NEST's type; this module does not import NEST
 
 
 def connect(
-    network: Network, projection: Projection, synapse_model: str, nodes: dict[str, NodeCollection], nest: ModuleType
+    network: Network, number: int, synapse_model: str, nodes: dict[str, NodeCollection], nest: ModuleType
 ) -> int:
     """Draw the synapses of one projection with NEST's random numbers; return how many this rank got.
 
     Raises:
         NotImplementedError: a rule that NEST does not have.
     """
+    projection = network.projections[number]
     rule = _rule(projection.rule, *network.ends(projection), nest)
     synapse = {
         "synapse_model": synapse_model,

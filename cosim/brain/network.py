@@ -19,7 +19,7 @@ import numpy as np
 from cosim.brain.layout import Grid, Layout, Unplaced
 from cosim.brain.rules import FixedIndegree, OneToOne, Rule
 from cosim.brain.values import Parameter, Start, Weight
-from cosim.config import is_multiple
+from cosim.timegrid import is_multiple
 
 RELAY_MODEL = "parrot_neuron"
 
@@ -100,6 +100,11 @@ class Network:
     @cached_property
     def by_name(self) -> dict[str, Population]:
         return {population.name: population for population in self.populations}
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of neurons of each population, relays included."""
+        return {population.name: population.size for population in self.populations}
 
     def ends(self, projection: Projection) -> tuple[Population, Population]:
         """Source and target of a projection."""

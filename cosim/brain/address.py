@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which neurons are meant: a population by name or shell pattern, or a part of it as in ``E[0:100]`` or ``E[-1]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+_PART = re.compile(r"(?P<name>.*)\[(?P<part>-?\d+|-?\d*(:-?\d*){1,2})\]")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Populations that match ``pattern``; of each the neurons ``range(size)[part]``, counted from 0."""
+
+    pattern: str
+    start: int | None = None
+    stop: int | None = None
+    step: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read ``NAME``, ``NAME[index]`` or ``NAME[start:stop:step]`` as Python does.
+
+        Raises:
+            ValueError: a step of zero or less, which would turn the order round.
+        """
+        match = _PART.fullmatch(text)
+        if match is None:
+            return cls(text)
+        numbers = [int(number) if number else None for number in match["part"].split(":")]
+        if len(numbers) == 1:
+            index = numbers[0]
+            return cls(match["name"], index, index + 1 if index != -1 else None)
+        address = cls(match["name"], *numbers)
+        if address.step is not None and address.step < 1:
+            raise ValueError(f"{text!r}: the step is {address.step}, must be 1 or more")
+        return address
+
+    @property
+    def part(self) -> slice:
+        """Which neurons of a population; all of them for a mere name."""
+        return slice(self.start, self.stop, self.step)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all neurons are meant."""
+        return self.part == slice(None)
+
+    def matches(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` that are meant, in their order."""
+        return [name for name in names if fnmatchcase(name, self.pattern)]
+
+    def size(self, population_size: int) -> int:
+        """Number of neurons meant in a population of this size."""
+        return len(range(population_size)[self.part])

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A network that stands in NEST, whether it came from tables or from a script: what devices are connected to.
+
+Brain ranks only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from cosim.brain import build, nest_rules
+from cosim.brain.network import Network
+
+if TYPE_CHECKING:
+    from cosim.brain.kernel import Kernel
+
+NodeCollection = Any  # NEST's type
+SCRIPT_REGION = "script"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``nodes`` by the name of their population, populations that have ids of their own one after the other.
+
+    ``aliases`` are other names for some of these nodes. ``local_synapses`` are those onto neurons of this rank, by
+    region and by projection; ``local_links`` those that are not between neurons (from Poisson generators and onto
+    relays), by kind. A script does not say which is which: all its connections count as synapses of one region.
+    """
+
+    nodes: Mapping[str, NodeCollection]
+    regions: Mapping[str, str]
+    local_synapses: Mapping[str, int]
+    local_links: Mapping[str, int]
+    relays: frozenset[str] = frozenset()
+    aliases: Mapping[str, NodeCollection] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of nodes by every name that can be addressed."""
+        return {name: len(nodes) for name, nodes in (self.nodes | self.aliases).items()}
+
+
+def stand(kernel: Kernel, brain: Network | Path, wiring: str, lap: Callable[[str], None]) -> Standing:
+    """Build the network of a brain: tables, or the path of a script. Collective over the brain ranks.
+
+    ``wiring`` says who draws the synapses of tables, "nestlink" or "nest". ``lap`` is called after each phase with its
+    name: create, connect, drive; for a script: script.
+    """
+    if isinstance(brain, Network):
+        return _from_tables(kernel, brain, wiring, lap)
+    return _from_script(kernel, brain, lap)
+
+
+def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[str], None]) -> Standing:
+    nest = kernel.nest
+    built = build.create(network, nest, kernel.seed, placed=wiring == "nest")
+    lap("create")
+    build.connect(built, _wire(kernel, built, wiring), nest)
+    lap("connect")
+    before = local_connections(nest)
+    build.drive(built, nest)
+    lap("drive")
+    synapses = synapses_by_region(built)
+    links = {"poisson": local_connections(nest) - before, "relay": sum(built.local_synapses) - sum(synapses.values())}
+    relays = frozenset(each.name for each in network.populations if each.is_relay)
+    regions = {each.name: each.region for each in network.populations}
+    return Standing(built.nodes, regions, synapses, links, relays)
+
+
+def _wire(kernel: Kernel, built: build.Built, wiring: str) -> build.Wire:
+    if wiring == "nest":
+        return partial(nest_rules.connect, built.network, nodes=built.nodes, nest=kernel.nest)
+    from cosim.brain.wiring import Wiring
+
+    first_ids = {name: nodes[0].global_id for name, nodes in built.nodes.items()}
+    return Wiring(kernel.link, built.network, first_ids, kernel.seed)
+
+
+def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Standing:
+    from cosim.brain.script import run_script
+
+    script = run_script(path, kernel.nest, kernel)
+    lap("script")
+    regions = dict.fromkeys(script.populations, SCRIPT_REGION)
+    synapses = {SCRIPT_REGION: local_connections(kernel.nest)}
+    return Standing(script.populations, regions, synapses, {}, frozenset(), script.aliases)
+
+
+def synapses_by_region(built: build.Built) -> dict[str, int]:
+    """Synapses of this rank by the region of their target, those onto relays left out; 0 for a region without any."""
+    counts = dict.fromkeys((population.region for population in built.network.populations), 0)
+    for projection, synapses in zip(built.network.projections, built.local_synapses, strict=True):
+        target = built.network.by_name[projection.target]
+        counts[target.region] += 0 if target.is_relay else synapses
+    return counts
+
+
+def local_connections(nest: ModuleType) -> int:
+    """Connections that this rank holds so far. Collective."""
+    return nest.num_connections
