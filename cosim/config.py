@@ -217,6 +217,8 @@ def load_module(file: Path) -> ModuleType:
     """
     if not file.is_file():
         raise ConfigurationError(f"{file}: no such file")
+    if str(MODELS.parent) not in sys.path:
+        sys.path.append(str(MODELS.parent))  # a model may import its neighbours: from models.rodent import tables
     spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text

@@ -74,6 +74,7 @@ class Wiring:
             positions=positions_mm,
             radius_mm=rule.radius_mm,
             allow_autapses=rule.allow_autapses,
+            nearest_if_empty=True,
         )
 
     def _pairs(
@@ -105,15 +106,9 @@ def _weight(projection: Projection) -> float | tuple[float, float]:
 
 
 def _offers(rule: Bernoulli, source: Grid, target: Grid, number: int) -> AxisOffers:
-    """For each target plane of an axis the source planes that it is offered, as often as that happens."""
-    offered, factor = rule.offers(source, target, number), rule.kernel(source, target, number)
-    targets, sources = np.nonzero(offered)
-    times = offered[targets, sources]
-    starts = np.concatenate(([0], np.cumsum(offered.sum(axis=1))))
-    p_center = rule.p_center if number == 0 else 1.0
-    return AxisOffers(
-        starts, np.repeat(sources, times).astype("i4"), p_center * np.repeat(factor[targets, sources], times)
-    )
+    """What an axis contributes; the first one carries the probability at the centre."""
+    factor = rule.kernel(source, target, number) * (rule.p_center if number == 0 else 1.0)
+    return AxisOffers.from_table(rule.offers(source, target, number), factor)
 
 
 def _one_to_one(rule: OneToOne, source: Population, key: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The task of ``mouse_m1`` with the whole brain: motor cortex acts on the forelimb, the other regions act on motor cortex."""
+
+from models.mouse_m1.transfer import Protocol, actuate, stimulate, summarize, tell
+
+__all__ = ["Protocol", "actuate", "stimulate", "summarize", "tell"]
