@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A vehicle in a room as one readable file (TOML, SI units); `models/husky/body.toml` states the conventions.
 
-The vehicle itself is a URDF file; the rest is said here: its wheels, the room, obstacles, a light and two light
-sensors. `cosim.body.kinds.load` reads such a file.
+The vehicle itself is a URDF file; the rest is said here: its wheels, the room, obstacles, a light and two
+light sensors. `cosim.body.kinds.load` reads such a file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Part(BaseModel):
 
 
 class Start(_Part):
-    """Where the vehicle stands at the start, on the floor; heading 0 looks along x, counter-clockwise positive."""
+    """Where the vehicle stands on the floor at the start; heading 0 looks along x, counter-clockwise positive."""
 
     position_m: Place = (0.0, 0.0)
     heading_rad: Number = 0.0
@@ -83,7 +83,7 @@ class Light(_Part):
 
 
 class LightSensor(_Part):
-    """Where a light sensor sits on the vehicle and where it looks, in the frame of the vehicle (x ahead, y left)."""
+    """Where a light sensor sits and where it looks, in the frame of the vehicle (x ahead, y left)."""
 
     position_m: Vector
     direction: Direction
@@ -117,7 +117,7 @@ class VehicleDescription(_Part):
 
     @property
     def urdf_file(self) -> Path:
-        """An absolute path, or one below the folder of models that comes with PyBullet (``pybullet_data``)."""
+        """An absolute path, or one below PyBullet's own folder of models (``pybullet_data``)."""
         return Path(pybullet_data.getDataPath()) / self.urdf
 
     def problems(self) -> list[str]:
@@ -164,4 +164,5 @@ def _room_problems(description: VehicleDescription) -> Iterator[str]:
     half_m = description.room.side_m / 2
     for where, place in (("start", description.start.position_m), ("light", description.light.position_m)):
         if max(abs(place[0]), abs(place[1])) >= half_m:
-            yield f"{where}.position_m = {list(place)}: outside the room, x and y must lie between +-{half_m:g} m"
+            allowed = f"x and y must lie between -{half_m:g} and {half_m:g} m"
+            yield f"{where}.position_m = {list(place)}: outside the room, {allowed}"

@@ -17,6 +17,7 @@ WALL_THICKNESS_M = 0.1
 FLOOR_COLOUR = (0.86, 0.86, 0.83, 1.0)
 WALL_COLOUR = (0.72, 0.74, 0.78, 1.0)
 OBSTACLE_COLOUR = (0.55, 0.45, 0.38, 1.0)
+LIGHT_COLOUR = (1.0, 0.85, 0.2, 1.0)
 
 
 class VehicleEngine:
@@ -34,6 +35,7 @@ class VehicleEngine:
             deterministicOverlappingPairs=1, physicsClientId=self._client)
         self._solids = [*self._build_walls(), *self._build_obstacles()]
         self._build_floor()
+        self._build_light()
         self._robot = self._load_robot()
         self._left, self._right = self._find_wheels()
 
@@ -84,6 +86,13 @@ class VehicleEngine:
         floor = self._add_box((room.side_m, room.side_m, 1.0), (0.0, 0.0, -1.0), FLOOR_COLOUR)
         pybullet.changeDynamics(floor, -1, lateralFriction=room.floor_friction, physicsClientId=self._client)
 
+    def _build_light(self) -> None:
+        """For pictures only: nothing can touch it."""
+        light, here = self._description.light, {"physicsClientId": self._client}
+        lamp = pybullet.createVisualShape(
+            pybullet.GEOM_SPHERE, radius=light.radius_m, rgbaColor=LIGHT_COLOUR, **here)
+        pybullet.createMultiBody(baseVisualShapeIndex=lamp, basePosition=light.position_m, **here)
+
     def _build_walls(self) -> list[int]:
         room = self._description.room
         away_m, length_m = (room.side_m + WALL_THICKNESS_M) / 2, room.side_m + 2 * WALL_THICKNESS_M
@@ -110,11 +119,12 @@ class VehicleEngine:
 
     def _load_robot(self) -> int:
         start = self._description.start
+        turn = pybullet.getQuaternionFromEuler([0.0, 0.0, start.heading_rad])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "vehicle.urdf"
             file.write_text(urdf.with_inertias(self._description.urdf_file))
             return pybullet.loadURDF(
-                str(file), [*start.position_m, 0.0], pybullet.getQuaternionFromEuler([0.0, 0.0, start.heading_rad]),
+                str(file), [*start.position_m, 0.0], turn,
                 flags=pybullet.URDF_USE_INERTIA_FROM_FILE, physicsClientId=self._client)
 
     def _find_wheels(self) -> tuple[list[int], list[int]]:

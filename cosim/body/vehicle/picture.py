@@ -53,10 +53,11 @@ def _draw_way(axis: Axes, run: RunData):
 
 
 def _picture(description: VehicleDescription, run: RunData) -> np.ndarray:
-    """The vehicle where the run ended."""
+    """The vehicle and the light where the run ended."""
     x, y, _ = run.body["position_m"][-1].tolist()
     there = Start(position_m=(x, y), heading_rad=float(run.body["heading_rad"][-1, 0]))
-    engine = VehicleEngine(description.model_copy(update={"start": there}), step_s=0.001)
+    light = description.light.model_copy(update={"position_m": run.body["light_position_m"][-1].tolist()})
+    engine = VehicleEngine(description.model_copy(update={"start": there, "light": light}), step_s=0.001)
     try:
         return engine.picture(*PICTURE_SIZE)
     finally:

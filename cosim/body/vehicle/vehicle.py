@@ -23,12 +23,14 @@ COLUMNS = {
 class Vehicle:
     """A vehicle that follows wheel commands; lives on the body rank only.
 
-    ``ports`` are those of `cosim.body.vehicle.ports`. ``series`` maps a name to an array (n_substeps, n) with the
-    samples after every physics step of the last coupling step, whose columns are named by ``columns``; the arrays
-    are used again in the next one. Raises ValueError where the coupling step is no multiple of the physics step.
+    ``ports`` are those of `cosim.body.vehicle.ports`. ``series`` maps a name to an array (n_substeps, n) with
+    the samples after every physics step of the last coupling step, whose columns are named by ``columns``; the
+    arrays are used again in the next one.
+
+    Raises ValueError where the coupling step is no multiple of the physics step.
     """
 
-    def __init__(self, description: VehicleDescription, physics_step_ms: float, coupling_step_ms: float) -> None:
+    def __init__(self, description: VehicleDescription, physics_step_ms: float, coupling_step_ms: float):
         self._substeps = count_substeps(coupling_step_ms, physics_step_ms)
         self._description, self._step_ms = description, physics_step_ms
         self._steps_done = 0
