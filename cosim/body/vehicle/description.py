@@ -43,7 +43,7 @@ class _Part(BaseModel):
 
 
 class Start(_Part):
-    """Where the vehicle stands on the floor at the start; heading 0 looks along x, counter-clockwise positive."""
+    """Where the vehicle stands at the start; heading 0 looks along x, counter-clockwise positive."""
 
     position_m: Place = (0.0, 0.0)
     heading_rad: Number = 0.0

@@ -21,7 +21,7 @@ LIGHT_COLOUR = (1.0, 0.85, 0.2, 1.0)
 
 
 class VehicleEngine:
-    """The vehicle and the room of ``description`` in a PyBullet world of its own (DIRECT: no window, no display).
+    """The vehicle and the room of ``description`` in a PyBullet world of its own, without window or display.
 
     Two runs with the same commands are identical bit for bit.
     """
@@ -67,10 +67,10 @@ class VehicleEngine:
                    for solid in self._solids)
 
     def picture(self, width: int, height: int) -> np.ndarray:
-        """Picture (height, width, 3) uint8 of the vehicle and what is around it, seen from behind and above."""
+        """Picture (height, width, 3) uint8 of the vehicle and its surroundings, from behind and above."""
         position, rotation = self.pose()
-        eye = position + rotation @ [-3.0, 1.5, 2.2]
-        view = pybullet.computeViewMatrix(eye.tolist(), (position + [0.0, 0.0, 0.2]).tolist(), [0.0, 0.0, 1.0])
+        eye, focus = position + rotation @ [-3.0, 1.5, 2.2], position + [0.0, 0.0, 0.2]
+        view = pybullet.computeViewMatrix(eye.tolist(), focus.tolist(), [0.0, 0.0, 1.0])
         projection = pybullet.computeProjectionMatrixFOV(50.0, width / height, 0.1, 50.0)
         rgba = pybullet.getCameraImage(
             width, height, view, projection, lightDirection=[2.0, 1.0, 6.0], shadow=0,
@@ -110,10 +110,10 @@ class VehicleEngine:
         """A box that never moves; ``foot_m`` is the middle of its underside."""
         half = [each / 2 for each in size_m]
         here = {"physicsClientId": self._client}
+        solid = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, **here)
+        skin = pybullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour, **here)
         return pybullet.createMultiBody(
-            baseCollisionShapeIndex=pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, **here),
-            baseVisualShapeIndex=pybullet.createVisualShape(
-                pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour, **here),
+            baseCollisionShapeIndex=solid, baseVisualShapeIndex=skin,
             basePosition=[foot_m[0], foot_m[1], foot_m[2] + half[2]],
             baseOrientation=pybullet.getQuaternionFromEuler([0.0, 0.0, heading_rad]), **here)
 

@@ -32,8 +32,9 @@ def draw_run(path: Path, description: VehicleDescription, run: RunData) -> None:
 
 
 def _draw_room(axis: Axes, description: VehicleDescription) -> None:
-    half_m = description.room.side_m / 2
-    axis.add_patch(Rectangle((-half_m, -half_m), 2 * half_m, 2 * half_m, fill=False, linewidth=3, color="0.4"))
+    side_m = description.room.side_m
+    half_m = side_m / 2
+    axis.add_patch(Rectangle((-half_m, -half_m), side_m, side_m, fill=False, linewidth=3, color="0.4"))
     for box in description.obstacles:
         size_m = np.array(box.size_m[:2])
         axis.add_patch(Rectangle(box.position_m - size_m / 2, *size_m, angle=np.degrees(box.heading_rad),

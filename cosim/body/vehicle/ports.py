@@ -17,7 +17,7 @@ LEFT, RIGHT = 0, 1
 
 
 class VehicleState:
-    """The arrays of a vehicle: what the vehicle writes and the ports show; SI units, pairs are left and right."""
+    """The arrays of a vehicle, which the vehicle writes and the ports show; SI units, pairs are left, right."""
 
     def __init__(self, description: VehicleDescription) -> None:
         self.command, self.wheel_speed, self.intensity = np.zeros((3, 2))
@@ -38,7 +38,7 @@ class _Port:
 
 
 class Wheels(_Port):
-    """Speed commands for the motors of both sides, and the speeds that the wheels have; forward is positive."""
+    """Speed commands for the motors of both sides, and the speeds of the wheels; forward is positive."""
 
     __slots__ = ("max_rad_s",)
 
@@ -50,7 +50,7 @@ class Wheels(_Port):
     def left_rad_s(self) -> float:
         """Command for all wheels on the left, held over the next coupling step.
 
-        Clipped to what the motors can do (``max_rad_s``, forwards and backwards); ValueError if it is not finite.
+        Clipped to what the motors can do (``max_rad_s``, both ways); ValueError if it is not finite.
         """
         return float(self._state.command[LEFT])
 
@@ -101,7 +101,7 @@ class Light(_Port):
 
     @property
     def position_m(self) -> np.ndarray:
-        """Position (3,), read-only; assign three numbers to move the light. ValueError if one is not finite."""
+        """Position (3,), read-only; assign x, y, z to move the light. ValueError if one is not finite."""
         return _read_only(self._state.light_position)
 
     @position_m.setter
@@ -112,7 +112,7 @@ class Light(_Port):
 
     @property
     def brightness(self) -> float:
-        """What a sensor sees that looks straight at the light from 1 m; ValueError if negative or not finite."""
+        """What a sensor sees that looks straight at it from 1 m; ValueError if negative or not finite."""
         return float(self._state.brightness[0])
 
     @brightness.setter

@@ -9,7 +9,7 @@ ROOT_MASS_KG = 1e-3
 
 
 def wheel_joints(file: Path) -> list[str]:
-    """Names of the joints in ``file`` that turn without limits, as wheels do; ValueError where it is no XML."""
+    """Names of the joints in ``file`` that turn without limits, as wheels do; ValueError if it is no XML."""
     try:
         joints = ElementTree.parse(file).getroot().findall("joint")
     except ElementTree.ParseError as error:

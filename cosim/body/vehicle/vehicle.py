@@ -24,8 +24,8 @@ class Vehicle:
     """A vehicle that follows wheel commands; lives on the body rank only.
 
     ``ports`` are those of `cosim.body.vehicle.ports`. ``series`` maps a name to an array (n_substeps, n) with
-    the samples after every physics step of the last coupling step, whose columns are named by ``columns``; the
-    arrays are used again in the next one.
+    the samples after every physics step of the last coupling step, whose columns are named by ``columns``;
+    the arrays are used again in the next one.
 
     Raises ValueError where the coupling step is no multiple of the physics step.
     """
