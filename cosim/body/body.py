@@ -9,7 +9,7 @@ from cosim.body.description import Description
 from cosim.body.kinematics import Kinematics
 from cosim.body.muscle import RigidTendonMuscles
 from cosim.body.ports import BodyState, make_ports
-from cosim.config import is_multiple
+from cosim.timegrid import is_multiple
 
 # Bullet cuts joint speeds off at 100 rad/s (btMultiBody's maximum coordinate velocity), so a body that
 # diverges arrives there; nothing that moves as it should comes near.

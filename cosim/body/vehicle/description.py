@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A vehicle in a room as one readable file (TOML, SI units); `models/husky/body.toml` states the conventions.
 
-The vehicle itself is a URDF file; the rest is said here: its wheels, the room, obstacles, a light and two
-light sensors. `cosim.body.kinds.load` reads such a file.
+The vehicle itself is a URDF file; the rest is said here: wheels, room, obstacles, a light, two light sensors.
+`cosim.body.kinds.load` reads such a file.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ LEFT, RIGHT = 0, 1
 
 
 class VehicleState:
-    """The arrays of a vehicle, which the vehicle writes and the ports show; SI units, pairs are left, right."""
+    """The arrays of a vehicle, which it writes and the ports show; SI units, pairs are left and right."""
 
     def __init__(self, description: VehicleDescription) -> None:
         self.command, self.wheel_speed, self.intensity = np.zeros((3, 2))
