@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Pictures of a body with muscles, from joint angles alone.
 
-PyBullet's software renderer draws them from primitives. No simulation and no display are needed. Muscles are coloured by activation, from blue (0) to red (1).
+PyBullet's software renderer draws them from primitives. No simulation and no display are needed. Muscles are
+coloured by activation, from blue (0) to red (1).
 """
 
 import numpy as np
