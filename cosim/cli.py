@@ -7,11 +7,19 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from cosim.errors import ConfigurationError
+
+EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
     options = _parser().parse_args(arguments)
-    return options.command(options)
+    try:
+        return options.command(options)
+    except ConfigurationError as error:
+        print(f"cosim: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -20,11 +28,72 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="say what is installed, what is missing and how to get it")
     doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     doctor.set_defaults(command=_doctor)
+    _add_describe(commands)
+    _add_report(commands)
     return parser
 
 
+def _add_describe(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("describe", help="say what an experiment will build, without building it")
+    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a value of experiment.toml, such as brain.patch_mm=0.2; may be given several times",
+    )
+    parser.add_argument("--ranks", type=int, metavar="N", help="predict memory for so many brain ranks")
+    parser.add_argument("--threads", type=int, metavar="T", help="and so many threads on each")
+    parser.add_argument("--projections", action="store_true", help="list all projections too")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.set_defaults(command=_describe)
+
+
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("report", help="say what one or several runs did, from their result folders")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="results folder of a run")
+    parser.add_argument(
+        "--from",
+        dest="start_ms",
+        type=float,
+        metavar="MS",
+        help="window of the rates; default: the last 500 ms",
+    )
+    parser.add_argument(
+        "--to", dest="end_ms", type=float, metavar="MS", help="end of that window; default: end of the run"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.set_defaults(command=_report)
+
+
+def _describe(options: argparse.Namespace) -> int:
+    import mpi4py
+
+    mpi4py.rc.initialize = False  # nothing is communicated, and on a login node MPI may not start
+    from cosim import describe
+
+    return describe.main(
+        options.experiment,
+        options.overrides,
+        options.ranks,
+        options.threads,
+        options.json,
+        options.projections,
+    )
+
+
+def _report(options: argparse.Namespace) -> int:
+    from cosim import report
+
+    return report.main(options.runs, options.start_ms, options.end_ms, options.json)
+
+
 def _doctor(options: argparse.Namespace) -> int:
-    from cosim import doctor  # each command imports what it needs: starting NEST's or matplotlib's import is slow
+    from cosim import (
+        doctor,
+    )  # each command imports what it needs: starting NEST's or matplotlib's import is slow
 
     return doctor.main(json=options.json)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.brain.brain import BuiltBrain
+from cosim.brain.brain import BuiltBrain, BuiltPopulation
 from cosim.profile import STEP_PHASES
 
 COUPLING_FRACTION = (
@@ -34,6 +34,30 @@ def built_regions(built: Sequence[BuiltBrain]) -> dict[str, dict[str, int]]:
         for region, synapses in rank.local_synapses.items():
             regions[region]["synapses"] += synapses
     return regions
+
+
+def built_brain(built: Sequence[BuiltBrain], peak_memory_mb: Sequence[float]) -> dict[str, Any]:
+    """What stood in NEST, counted over all brain ranks, in the form of ``cosim describe --json``.
+
+    ``peak_memory_mb`` is of all ranks, the body rank included. Totals hold Poisson and relay links besides
+    the synapses of the regions; links of the experiment's devices are apart.
+    """
+    regions = built_regions(built)
+    kinds = ("poisson", "relay", "devices")
+    links = {kind: sum(rank.local_links.get(kind, 0) for rank in built) for kind in kinds}
+    neurons = sum(region["neurons"] for region in regions.values())
+    synapses = sum(region["synapses"] for region in regions.values()) + links["poisson"] + links["relay"]
+    return {
+        "populations": [_entry(each, "neurons") for each in built[0].populations if not each.is_relay],
+        "relays": [_entry(each, "nodes") for each in built[0].populations if each.is_relay],
+        "regions": regions,
+        "links": links,
+        "totals": {"neurons": neurons, "synapses": synapses, "bytes": round(1e6 * sum(peak_memory_mb))},
+    }
+
+
+def _entry(population: BuiltPopulation, size: str) -> dict[str, Any]:
+    return {"name": population.name, "region": population.region, size: population.size}
 
 
 def mean_rates_hz(spike_counts: Mapping[str, int], built: BuiltBrain, duration_s: float) -> dict[str, float]:

@@ -8,7 +8,7 @@ import pytest
 
 from cosim.brain.brain import BuiltBrain, BuiltPopulation
 from cosim.profile import STEP_PHASES
-from cosim.summary import built_regions, coupling_fraction, mean_rates_hz, timing
+from cosim.summary import built_brain, built_regions, coupling_fraction, mean_rates_hz, timing
 
 
 def profile(*ranks: list[dict[str, float]]) -> np.ndarray:
@@ -55,6 +55,18 @@ def test_synapses_are_summed_over_ranks_and_neurons_are_not():
     synapses = {"M1": 100, "S1": 7}, {"M1": 50, "S1": 0}
     built = built_regions([BuiltBrain(POPULATIONS, each, {}, 1.0, 2) for each in synapses])
     assert built == {"M1": {"neurons": 10, "synapses": 150}, "S1": {"neurons": 5, "synapses": 7}}
+
+
+def test_built_is_counted_over_ranks_with_relays_and_links_apart():
+    populations = (*POPULATIONS, BuiltPopulation("R", "S1", 16, 7, 0, is_relay=True))
+    links = {"poisson": 3, "relay": 7, "devices": 2}, {"poisson": 1, "relay": 0, "devices": 5}
+    ranks = [BuiltBrain(populations, {"M1": 100, "S1": 7}, each, 1.0, 2) for each in links]
+    built = built_brain(ranks, peak_memory_mb=[250.0, 300.0, 310.5])
+    assert [each["name"] for each in built["populations"]] == ["A", "B"]
+    assert built["relays"] == [{"name": "R", "region": "S1", "nodes": 7}]
+    assert built["regions"]["S1"] == {"neurons": 5, "synapses": 14}
+    assert built["links"] == {"poisson": 4, "relay": 7, "devices": 7}
+    assert built["totals"] == {"neurons": 15, "synapses": 214 + 4 + 7, "bytes": 860_500_000}
 
 
 def test_mean_rates_are_spikes_by_neuron_and_second():

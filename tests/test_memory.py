@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The memory that a network is predicted to take, and the refusal of what does not fit."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cosim.brain import memory
+from cosim.brain.address import Address
+from cosim.brain.layout import Unplaced
+from cosim.brain.network import Drive, Network, Population, Projection, expected_synapses
+from cosim.brain.rules import FixedIndegree
+from cosim.brain.values import Constant
+from cosim.config import load
+from cosim.devices import Devices
+from cosim.errors import ConfigurationError
+from cosim.plan import network as tables_of
+from cosim.plan import resolve_devices
+
+NOTHING = Devices((), (), ())
+
+
+def network(
+    neurons: int = 1000, model: str = "iaf_psc_alpha", synapse: str = "static_synapse", indegree: int = 100
+) -> Network:
+    population = Population("A", "R", model, {}, Unplaced(neurons))
+    rule = FixedIndegree(indegree)
+    return Network((population,), (Projection("A", "A", rule, Constant(1.0), 1.5, synapse_model=synapse),))
+
+
+def bytes_of(tables: Network, ranks: int = 1, threads: int = 1, devices: Devices = NOTHING) -> int:
+    return memory.weigh(tables, expected_synapses(tables), devices, 0.1).split(ranks, threads).bytes_per_rank
+
+
+def test_a_static_synapse_takes_forty_bytes_and_an_hpc_one_sixteen_less():
+    # NEST 3.10.0: 8 million of them grew the process by 40.1 and 24.1 bytes each.
+    more = bytes_of(network(indegree=1100)) - bytes_of(network(indegree=100))
+    assert more == 1_000_000 * 40
+    less = bytes_of(network()) - bytes_of(network(synapse="static_synapse_hpc"))
+    assert less == 100_000 * 16
+
+
+def test_memory_grows_linearly_with_neurons_at_the_same_indegree():
+    one, two, three = (bytes_of(network(neurons)) for neurons in (1000, 2000, 3000))
+    assert three - two == pytest.approx(two - one, rel=1e-6)
+    assert two > one
+
+
+@pytest.mark.parametrize("model", [*memory.NODE_BYTES, "some_model_of_an_extension"])
+def test_a_neuron_takes_some_kilobytes(model):
+    one, two = (bytes_of(network(neurons, model, indegree=0)) for neurons in (1000, 2000))
+    assert 3000 < (two - one) / 1000 < 6000
+
+
+def test_ranks_share_what_is_not_their_own():
+    whole, half = bytes_of(network(indegree=1000)), bytes_of(network(indegree=1000), ranks=2)
+    senders = 1000 * (memory.SENDER_BYTES + memory.SENDER_BYTES_PER_THREAD)
+    assert half - memory.PROCESS_BYTES - senders == pytest.approx(
+        (whole - memory.PROCESS_BYTES - senders) / 2
+    )
+
+
+def test_a_recorded_neuron_takes_a_block_and_counts_once():
+    # NEST 3.10.0: connecting 20,000 neurons to a spike recorder grew the process by 32.9 kB each.
+    recorded = Devices((), (), (Address.parse("A[:10]"), Address.parse("A[5:20]")))
+    assert bytes_of(network(), devices=recorded) - bytes_of(network()) == 20 * 1024 * 32
+
+
+def test_longer_delays_make_longer_ring_buffers():
+    longer = Network(network().populations, network().projections, (Drive("A", 0.0, 1.0, 11.5, first=1000),))
+    block = memory.DEVICE_BLOCK_BYTES
+    # 1.5 + 11.5 ms in place of 1.5 + 1.5 ms: 100 steps more in each of 3 buffers of doubles.
+    assert bytes_of(longer) - bytes_of(network()) == 1000 * 3 * 8 * 100 + block
+
+
+def test_available_memory_is_what_slurm_granted(monkeypatch):
+    free = memory.available_bytes()
+    assert free > 100e6
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "64")
+    assert memory.available_bytes() == 64 * 2**20
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "0")
+    assert memory.available_bytes() > 100e6
+
+
+def mouse(*overrides: str, available: float, brain_ranks: int = 1, ranks_here: int = 1) -> None:
+    experiment = load("mouse_m1", overrides)
+    tables = tables_of(experiment)
+    devices = resolve_devices(experiment, tables.sizes)
+    memory.check(experiment, tables, devices, brain_ranks, ranks_here, int(available))
+
+
+def test_what_fits_is_not_refused():
+    mouse(available=2e9)
+    mouse("brain.patch_mm=1.0", available=8e9, brain_ranks=4)
+
+
+def test_what_does_not_fit_is_refused_with_what_would():
+    with pytest.raises(ConfigurationError) as refusal:
+        mouse("brain.patch_mm=1.0", available=8e9)
+    message = str(refusal.value)
+    for words in (
+        "needs about",
+        "8 GB are available",
+        "1 of 1 brain ranks take",
+        "the body rank 0.3 GB",
+        "machines",
+    ):
+        assert words in message
+    largest_mm = float(re.search(r"brain\.patch_mm = ([\d.]+) would fit", message)[1])
+    assert 0.5 < largest_mm < 0.8
+    mouse(f"brain.patch_mm={largest_mm}", available=8e9)
+    with pytest.raises(ConfigurationError):
+        mouse(f"brain.patch_mm={largest_mm + 0.01}", available=8e9)
+
+
+def test_where_processes_alone_do_not_fit_no_size_is_proposed():
+    with pytest.raises(ConfigurationError, match="fits at no size"):
+        mouse(available=100e6, brain_ranks=4, ranks_here=4)
