@@ -49,7 +49,7 @@ def _draw_way(axis: Axes, run: RunData):
     way = axis.scatter(position_m[:, 0], position_m[:, 1], c=time_s, s=4, zorder=2)
     axis.plot(*run.body["light_position_m"][-1, :2], "*", color="gold", markeredgecolor="0.3", markersize=18)
     axis.annotate("start", position_m[0, :2], textcoords="offset points", xytext=(6, 6))
-    axis.annotate("end", run.body["position_m"][-1, :2], textcoords="offset points", xytext=(6, 6))
+    axis.annotate("end", run.body["position_m"][-1, :2], textcoords="offset points", xytext=(6, -14))
     return way
 
 
