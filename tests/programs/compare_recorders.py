@@ -12,7 +12,8 @@ from mpi4py import MPI
 from cosim.brain import kernel
 
 threads = int(sys.argv[1])
-nest, link = kernel.start(MPI.COMM_SELF, threads, 7, 0.1)
+started = kernel.start(MPI.COMM_SELF, threads, 7, 0.1)
+nest, link = started.nest, started.link
 
 cells = nest.Create("iaf_cond_alpha", 50)
 nest.Connect(nest.Create("poisson_generator", params={"rate": 12000.0}), cells, "all_to_all", {"weight": 2.0})

@@ -63,7 +63,7 @@ def main() -> None:
     comm = world.Split(MPI.UNDEFINED if group == "." else int(group), world.rank)
     if comm != MPI.COMM_NULL:
         own_seed = int(seed) + int(group)
-        nest, _ = kernel.start(comm, int(virtual_processes), own_seed, 0.1)
+        nest = kernel.start(comm, int(virtual_processes), own_seed, 0.1).nest
         result = collect(comm, globals()[network](nest, own_seed))
         if result is not None:
             np.savez(f"{out}-{group}.npz", processes=nest.num_processes, **result)

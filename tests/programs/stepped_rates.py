@@ -8,7 +8,8 @@ from mpi4py import MPI
 
 from cosim.brain import kernel
 
-nest, link = kernel.start(MPI.COMM_SELF, int(sys.argv[1]), 3, 0.1)
+started = kernel.start(MPI.COMM_SELF, int(sys.argv[1]), 3, 0.1)
+nest, link = started.nest, started.link
 relays = nest.Create("parrot_neuron", 100)
 generator = nest.Create("poisson_generator", params={"rate": 0.0})
 nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})

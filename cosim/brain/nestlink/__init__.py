@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """nestlink: our C++ library inside the NEST kernel, called through ctypes.
 
-It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10), adds the recording backend
-``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls, and reads state variables and sets generators
-of a few nodes. See ``nestlink.cpp`` for the why of each; ``connect`` makes synapses with it. Everything here is called on
-brain ranks, after ``import nest``.
+It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10), adds the recording
+backend ``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls, and reads state
+variables and sets generators of a few nodes. See ``nestlink.cpp`` for the why of each; ``connect`` makes
+synapses with it. Everything here is called on brain ranks, after ``import nest``.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def find(nest: NestInstall | None = None) -> Path:
 
 
 class Events(NamedTuple):
-    """Events of one recorder on one thread: views into nestlink's buffers, valid until the next ``Run`` or ``clear``."""
+    """Events of one recorder on one thread: views that are valid until the next ``Run`` or ``clear``."""
 
     senders: np.ndarray
     """(n,) int64, node ids."""
@@ -128,7 +128,7 @@ class Nestlink(Connect):
     signatures = _signatures()
 
     def set_communicator(self, fortran_handle: int) -> None:
-        """Hand NEST a communicator (``comm.py2f()``). Collective over it; follow it with ``nest.ResetKernel()``."""
+        """Hand NEST a communicator (``comm.py2f()``); ``nest.ResetKernel()`` comes next. Collective."""
         self._check(self._lib.nestlink_set_communicator(fortran_handle), "NEST did not take the communicator")
 
     def register_backend(self) -> None:
@@ -141,9 +141,10 @@ class Nestlink(Connect):
         return [self._lib.nestlink_value_name(recorder, index).decode() for index in range(count)]
 
     def events(self, recorder: int) -> list[Events]:
-        """Events of a recorder (a node id) on this rank since the last ``clear``, one entry for each thread."""
+        """Events of a recorder (a node id) on this rank since the last ``clear``, one entry a thread."""
         width = self._lib.nestlink_num_values(recorder)
-        return [self._thread_events(recorder, thread, width) for thread in range(self._lib.nestlink_num_threads())]
+        threads = range(self._lib.nestlink_num_threads())
+        return [self._thread_events(recorder, thread, width) for thread in threads]
 
     def _thread_events(self, recorder: int, thread: int, width: int) -> Events:
         senders, times, values = (ctypes.c_void_p() for _ in range(3))
@@ -161,10 +162,10 @@ class Nestlink(Connect):
         self._lib.nestlink_clear(recorder)
 
     def set_generators(self, node_ids: np.ndarray, name: str, values: np.ndarray) -> None:
-        """Set a parameter (such as ``"rate"``) of generators, to act from the next ``Run`` on; on all brain ranks alike.
+        """Set a parameter (such as ``"rate"``) of generators from the next ``Run`` on; on all ranks alike.
 
-        ``node_ids`` is (n,) int64, ``values`` (n,) float64. Setting it through PyNEST between two ``Run`` calls of one
-        ``Prepare`` has no effect on a Poisson generator in NEST 3.10.
+        ``node_ids`` is (n,) int64, ``values`` (n,) float64. Setting it through PyNEST between two ``Run``
+        calls of one ``Prepare`` has no effect on a Poisson generator in NEST 3.10.
         """
         code = self._lib.nestlink_set_generators(
             node_ids.ctypes.data, len(node_ids), name.encode(), values.ctypes.data
@@ -172,7 +173,7 @@ class Nestlink(Connect):
         self._check(code, f"could not set {name!r}")
 
     def read_state(self, node_ids: np.ndarray, name: str, values: np.ndarray) -> None:
-        """Write the state variable ``name`` (such as ``"V_m"``) of the nodes that live on this rank into ``values``.
+        """Write the state variable ``name`` (such as ``"V_m"``) of nodes of this rank into ``values``.
 
         ``node_ids`` is (n,) int64, ``values`` (n,) float64; entries of nodes on other ranks are left alone.
         """

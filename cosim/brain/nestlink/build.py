@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build nestlink for the NEST that is installed: ``python -m cosim.brain.nestlink.build`` (5 to 15 s).
 
-The PyPI wheel of NEST was compiled with the old string ABI of the GNU C++ library, own builds use the default one.
-Nothing in a NEST install says which; so the build tries to load its result and takes the first that loads.
+The PyPI wheel of NEST was compiled with the old string ABI of the GNU C++ library, own builds use the default
+one. Nothing in a NEST install says which: the build tries to load its result and takes the first that loads.
 """
 
 from __future__ import annotations
@@ -16,13 +16,21 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cosim.brain.nestlink import FOLDER, LIBRARY_NAME, SOURCES, NestInstall, NestlinkError, build_folder, find_nest
+from cosim.brain.nestlink import (
+    FOLDER,
+    LIBRARY_NAME,
+    SOURCES,
+    NestInstall,
+    NestlinkError,
+    build_folder,
+    find_nest,
+)
 
 STRING_ABIS = (1, 0)
 
 
 def compiler(nest: NestInstall) -> str:
-    """The C++ compiler: mpicxx of the MPI that NEST was built with, or any C++20 compiler for NEST without MPI.
+    """The C++ compiler: mpicxx of the MPI that NEST was built with, or any for NEST without MPI.
 
     Raises:
         NestlinkError: none is there; names what was looked for.
@@ -36,12 +44,12 @@ def compiler(nest: NestInstall) -> str:
 
 
 def compile_library(nest: NestInstall, string_abi: int, output: Path) -> None:
-    """Compile nestlink against the headers of ``nest``; symbols of the kernel are resolved when it is loaded."""
+    """Compile nestlink against the headers of ``nest``; the kernel's symbols are found when it is loaded."""
     objects = [output.parent / f"{source.stem}.o" for source in SOURCES]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda pair: _compile(nest, string_abi, *pair), zip(SOURCES, objects, strict=True)))
-    # Linked without -fopenmp on purpose: OpenMP's functions are those that NEST has loaded, which in NEST's wheel is a
-    # library of its own name. A second one would count threads of its own.
+    # Linked without -fopenmp on purpose: OpenMP's functions are those that NEST has loaded, in NEST's wheel
+    # from a library of a name of its own. A second one would count threads of its own.
     _call([compiler(nest), "-shared", *map(str, objects), "-o", str(output)])
 
 
@@ -70,7 +78,7 @@ def load_failure(nest: NestInstall, library: Path) -> str:
 
 
 def build(nest: NestInstall | None = None) -> Path:
-    """Build nestlink for ``nest`` (default: the installed one) unless that is done; return the library's path.
+    """Build nestlink for ``nest`` (default: the installed one) unless it is there; return its path.
 
     Raises:
         NestlinkError: no compiler, the compiler's own messages, or why no result could be loaded.

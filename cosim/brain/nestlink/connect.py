@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Make synapses inside the NEST kernel, much faster than NEST's own rules and the same for every split.
 
-Which neurons are joined, and with what weights, depends on the projection's ``key`` and on the number of the target in its
-population only, not on NEST's seed nor on ranks, threads and virtual processes. All methods are called on all
-brain ranks with the same arguments, before or between simulations, never inside ``nest.RunManager()``. They return the
-number of synapses made on the calling rank, and communicate nothing.
+Which neurons are joined, and with what weights, depends on the projection's ``key`` and on the number of the
+target in its population only, not on NEST's seed nor on ranks, threads and virtual processes. All methods are
+called on all brain ranks with the same arguments, before or between simulations, never inside
+``nest.RunManager()``. They return the number of synapses made on the calling rank, and communicate nothing.
 
-They raise NestlinkError with NEST's own message for what NEST refuses (an unknown synapse model, a receptor that a target
-lacks, a bad delay); synapses made before that stay. A rank without targets sees no error: let one rank's error end all.
+They raise NestlinkError with NEST's own message for what NEST refuses (an unknown synapse model, a receptor
+that a target lacks, a bad delay); synapses made before that stay. A rank without targets sees no error: let
+one rank's error end all.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class Nodes:
 class AxisOffers:
     """The source planes that one axis offers to each target plane, in compressed rows.
 
-    Target plane t is offered ``planes[starts[t]:starts[t + 1]]``, each with its factor in the probability. A plane that
-    is listed twice is offered twice, in two independent trials; one that is not listed is outside the mask.
+    Target plane t is offered ``planes[starts[t]:starts[t + 1]]``, each with its factor in the probability. A
+    plane that is listed twice is offered twice, in two independent trials; one that is not listed is outside
+    the mask.
     """
 
     starts: np.ndarray
@@ -60,7 +62,7 @@ class AxisOffers:
 
     @classmethod
     def from_table(cls, offered: np.ndarray, factor: np.ndarray) -> AxisOffers:
-        """From how often each pair of planes is offered and its factor, both of shape (target planes, source planes)."""
+        """From how often planes are offered and their factors, both (target planes, source planes)."""
         targets, planes = np.nonzero(offered)
         times = offered[targets, planes]
         starts = np.concatenate([[0], np.cumsum(offered.sum(axis=1))])
@@ -75,10 +77,10 @@ class AxisOffers:
 
 @dataclass(frozen=True)
 class Synapse:
-    """How the synapses of a projection look like; what is not said here has the default of the synapse model.
+    """What the synapses of a projection look like; the rest has the defaults of the synapse model.
 
-    ``weight`` is a number, or (mu, sigma) of lognormal weights exp(mu + sigma * z). NEST rounds ``delay_ms`` to steps of its
-    resolution. ``receptor`` 0 stands for the default of the synapse model, which is port 0.
+    ``weight`` is a number, or (mu, sigma) of lognormal weights exp(mu + sigma * z). NEST rounds ``delay_ms``
+    to steps of its resolution. ``receptor`` 0 stands for the default of the synapse model, which is port 0.
     """
 
     model: str
@@ -99,10 +101,11 @@ class Connect(Library):
         key: int,
         allow_autapses: bool = False,
     ) -> int:
-        """Join each offered pair by an independent trial with the product of its factors over the axes as probability.
+        """Join each offered pair by a trial of its own; its probability is the product of its factors.
 
-        ``axes`` has one entry for each axis of the populations. Exact for any factors; the time grows with the
-        number of synapses and of first-axis planes, not of pairs, as long as the last axis has nearly equal factors.
+        ``axes`` has one entry for each axis of the populations. Exact for any factors; the time grows with
+        the number of synapses and of first-axis planes, not of pairs, as long as the last axis has nearly
+        equal factors.
         """
         _check_axes(sources, targets, axes)
         missing = [AxisOffers(np.array([0, 1]), np.array([0]), np.array([1.0]))] * (MAX_AXES - len(axes))
@@ -131,9 +134,9 @@ class Connect(Library):
     ) -> int:
         """Give every target ``indegree`` sources, drawn uniformly, with replacement if ``allow_multapses``.
 
-        With ``positions``, (sources, 2) and (targets, 2) in mm, sources come from the circle of ``radius_mm`` around
-        the target, edge included; where it is empty, from the nearest source if ``nearest_if_empty``. Raises
-        NestlinkError naming the first target that has too few candidates.
+        With ``positions``, (sources, 2) and (targets, 2) in mm, sources come from the circle of ``radius_mm``
+        around the target, edge included; where it is empty, from the nearest source if ``nearest_if_empty``.
+        Raises NestlinkError naming a target that has too few candidates.
         """
         if indegree < 0:
             raise ValueError(f"indegree is {indegree}, must be 0 or more")
@@ -156,12 +159,16 @@ class Connect(Library):
     def connect_pairs(
         self, source_ids: np.ndarray, target_ids: np.ndarray, synapse: Synapse, key: int
     ) -> int:
-        """Join exactly these pairs of node ids, both (n,) integers. Devices may be among them, as in NEST's Connect.
+        """Join exactly these pairs of node ids, both (n,) integers. Devices may be among them, as in NEST's
+        Connect.
 
-        The weight of a pair depends on ``key`` and its place in the arrays. Pairs of the same target are fastest in a run.
+        The weight of a pair depends on ``key`` and its place in the arrays. Pairs of the same target are
+        fastest in a run.
         """
         if source_ids.shape != target_ids.shape or source_ids.ndim != 1:
-            raise ValueError(f"shapes of pairs are {source_ids.shape} and {target_ids.shape}, must be equal and (n,)")
+            raise ValueError(
+                f"shapes of pairs are {source_ids.shape} and {target_ids.shape}, must be equal and (n,)"
+            )
         pairs = [np.ascontiguousarray(ids, dtype=np.int64) for ids in (source_ids, target_ids)]
         made = ctypes.c_long()
         code = self._lib.nestlink_connect_pairs(
@@ -220,9 +227,7 @@ def _spec(synapse: Synapse, key: int) -> object:
     if not (math.isfinite(weight) and math.isfinite(sigma) and math.isfinite(synapse.delay_ms)):
         raise ValueError(f"{synapse}: weight and delay must be finite")  # NEST takes nan for "the default"
     name = synapse.model.encode()
-    return ctypes.byref(
-        _Synapse(name, is_lognormal, weight, sigma, synapse.delay_ms, synapse.receptor, key)
-    )
+    return ctypes.byref(_Synapse(name, is_lognormal, weight, sigma, synapse.delay_ms, synapse.receptor, key))
 
 
 def _what(sources: Nodes, targets: Nodes, synapse: Synapse) -> str:
@@ -234,10 +239,14 @@ def _check_axes(sources: Nodes, targets: Nodes, axes: Sequence[AxisOffers]) -> N
     if not len(axes) == len(sources.counts) == len(targets.counts):
         grids = f"sources have {len(sources.counts)} axes, targets {len(targets.counts)}, offers {len(axes)}"
         raise ValueError(f"{grids}: must be equal")
-    for number, (axis, from_count, to_count) in enumerate(zip(axes, sources.counts, targets.counts, strict=True)):
+    for number, (axis, from_count, to_count) in enumerate(
+        zip(axes, sources.counts, targets.counts, strict=True)
+    ):
         rows = len(axis.starts) == to_count + 1 and axis.starts[0] == 0 and np.all(np.diff(axis.starts) >= 0)
         if not (rows and axis.starts[-1] == len(axis.planes) == len(axis.factors)):
-            raise ValueError(f"axis {number}: starts must rise from 0 to {len(axis.planes)} in {to_count} rows")
+            raise ValueError(
+                f"axis {number}: starts must rise from 0 to {len(axis.planes)} in {to_count} rows"
+            )
         if not np.all((0 <= axis.planes) & (axis.planes < from_count)):
             raise ValueError(f"axis {number}: source planes must be in [0, {from_count})")
         if not np.all((0 <= axis.factors) & (axis.factors <= 1)):

@@ -16,7 +16,7 @@ class NestlinkError(RuntimeError):
 
 
 class Library:
-    """Functions of C++, checked when they are loaded: ``signatures`` gives the result and the arguments of each."""
+    """Functions of C++, checked when they are loaded; ``signatures`` has result and arguments of each."""
 
     signatures: Signatures = {}
 

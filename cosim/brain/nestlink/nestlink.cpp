@@ -2,20 +2,21 @@
 //
 // nestlink: the few things that cosim needs from the NEST kernel and that PyNEST 3.10 does not offer.
 //
-//   1. NEST on a communicator of our own. PyNEST's set_communicator does nothing in 3.10; the kernel's method is still there.
-//   2. A recording backend "cosim" that keeps events in contiguous buffers, which Python reads without a copy and
-//      empties after every step, also between Run calls inside Prepare ... Cleanup.
+//   1. NEST on a communicator of our own. PyNEST's set_communicator does nothing in 3.10; the kernel's method is
+//      still there.
+//   2. A recording backend "cosim" that keeps events in contiguous buffers, which Python reads without a copy
+//      and empties after every step, also between Run calls inside Prepare ... Cleanup.
 //   3. Reading a state variable (such as V_m) of a few nodes without building Python objects.
-//   4. Setting the rate of a Poisson generator so that it acts from the next Run on. A generator takes its rate over in
-//      its pre_run_hook, which the kernel calls at Prepare only: set through PyNEST inside Prepare ... Cleanup, a new
-//      rate reads back as it was set and changes nothing.
+//   4. Setting the rate of a Poisson generator so that it acts from the next Run on. A generator takes its rate
+//      over in its pre_run_hook, which the kernel calls at Prepare only: set through PyNEST inside Prepare ...
+//      Cleanup, a new rate reads back as it was set and changes nothing.
 //
-// All functions have C linkage and are called through ctypes on brain ranks. Those that can fail return 0 on success and
-// leave a message in nestlink_error().
+// connect.cpp makes synapses. All functions have C linkage and are called through ctypes on brain ranks. Those that can fail return 0 on
+// success and leave a message in nestlink_error().
 
 #include "config.h"
-// With HAVE_BOOST the headers below would ask for Boost, which is only needed to compile NEST itself: it changes how
-// type names are printed and how vectors are sorted there, and no layout that we share.
+// With HAVE_BOOST the headers below would ask for Boost, which is only needed to compile NEST itself: it
+// changes how type names are printed and how vectors are sorted there, and no layout that we share.
 #undef HAVE_BOOST
 
 #include "dictionary.h"
@@ -110,7 +111,8 @@ private:
   size_t last_id_ = 0;
 };
 
-//! Recording backend for spike recorders and multimeters; buffers live until nestlink_clear or the end of the kernel.
+//! Recording backend for spike recorders and multimeters; buffers live until nestlink_clear or the end of the
+//! kernel.
 class CosimBackend : public nest::RecordingBackend
 {
 public:
@@ -252,7 +254,8 @@ nestlink_set_communicator( [[maybe_unused]] int fortran_handle )
   return guarded( [ & ] {
     auto& mpi = nest::kernel().mpi_manager;
     mpi.set_communicator( MPI_Comm_f2c( fortran_handle ) );
-    // NEST sized these once, for the world at import; with fewer ranks it would read stale entries at their end.
+    // NEST sized these once, for the world at import; with fewer ranks it would read stale entries at their
+    // end.
     const size_t ranks = mpi.get_num_processes();
     ( mpi.*reach( RecvCounts() ) ).assign( ranks, 0 );
     ( mpi.*reach( SendCounts() ) ).assign( ranks, 0 );
@@ -280,7 +283,11 @@ nestlink_num_threads()
 
 //! Point at the events of a recorder on one thread; valid until the next Run or clear. Returns their number.
 long
-nestlink_events( size_t recorder, size_t thread, const long** senders, const double** times_ms, const double** values )
+nestlink_events( size_t recorder,
+  size_t thread,
+  const long** senders,
+  const double** times_ms,
+  const double** values )
 {
   EventBuffer* buffer = CosimBackend::current ? CosimBackend::current->find( recorder, thread ) : nullptr;
   if ( not buffer )

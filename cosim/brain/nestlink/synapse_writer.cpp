@@ -60,7 +60,7 @@ SynapseWriter::SynapseWriter( const SynapseSpec& spec, size_t thread )
   const auto& model = nest::kernel().model_manager.get_connection_model( model_, thread );
   if ( model.has_property( nest::ConnectionModelProperties::REQUIRES_SYMMETRIC ) )
   {
-    throw std::invalid_argument( std::string( spec.model ) + " joins both ways, which nestlink cannot: use Connect" );
+    throw std::invalid_argument( std::string( spec.model ) + " joins both ways, nestlink does not: use Connect" );
   }
   if ( spec.receptor != 0 )
   {
@@ -71,11 +71,12 @@ SynapseWriter::SynapseWriter( const SynapseSpec& spec, size_t thread )
 void
 SynapseWriter::add( size_t source, nest::Node& target, double weight )
 {
-  nest::kernel().connection_manager.connect( source, &target, thread_, model_, parameters_, delay_ms_, weight );
+  auto& manager = nest::kernel().connection_manager;
+  manager.connect( source, &target, thread_, model_, parameters_, delay_ms_, weight );
 }
 
-//! For synapses that keep no books on their target: the first one onto a target goes through NEST with all its checks,
-//! the others are copies of it with other sources and weights.
+//! For synapses that keep no books on their target: the first one onto a target goes through NEST with all
+//! its checks, the others are copies of it with other sources and weights.
 template < typename Synapse >
 class CopyingWriter : public SynapseWriter
 {
@@ -113,8 +114,9 @@ private:
     synapse_ = ( connector_->*reach( Stored< Synapse >() ) )[ size_ - 1 ];
   }
 
-  //! Write to the memory that the next block will get. Bit fields read before they write, and a page that is first read
-  //! costs a second page fault and an interrupt of all other threads: half of the time with two threads.
+  //! Write to the memory that the next block will get. Bit fields read before they write, and a page that is
+  //! first read costs a second page fault and an interrupt of all other threads: half of the time with two
+  //! threads.
   static void
   touch_next_block()
   {

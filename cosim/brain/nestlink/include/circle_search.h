@@ -71,7 +71,8 @@ public:
     }
   }
 
-  //! The first of the points nearest to `centre`, other than the point `but` (-1 for none); -1 if there is none.
+  //! The first of the points nearest to `centre`, other than the point `but` (-1 for none); -1 if there is
+  //! none.
   long
   nearest( Point centre, long but ) const
   {

@@ -2,12 +2,13 @@
 //
 // Bernoulli trials on a grid whose probabilities are products over axes, without looking at each pair.
 //
-// The candidates of a target are gone through in rows: one source plane of the first axis, with all planes of the second
-// and third axis as one sequence, the second from the most probable plane down. An exponential clock of mean 1 runs along
-// the sequence. A candidate whose bound on the probability is b takes -log(1 - b) of it, so it is reached with probability
-// b exactly; one that is reached is then accepted with probability p / b, and its p, times the largest factor of the third
-// axis, bounds the rest of the row (Miller and Hagberg 2011, who draw the skips of one row; the clock runs on over rows, so
-// that a row in which nothing happens costs no random number). A third axis of equal factors, such as depth, costs nothing.
+// The candidates of a target are gone through in rows: one source plane of the first axis, with all planes of
+// the second and third axis as one sequence, the second from the most probable plane down. An exponential
+// clock of mean 1 runs along the sequence. A candidate whose bound on the probability is b takes -log(1 - b)
+// of it, so it is reached with probability b exactly; one that is reached is then accepted with probability p
+// / b, and its p, times the largest factor of the third axis, bounds the rest of the row (Miller and Hagberg
+// 2011, who draw the skips of one row; the clock runs on over rows, so that a row in which nothing happens
+// costs no random number). A third axis of equal factors, such as depth, costs nothing.
 
 #pragma once
 
@@ -16,7 +17,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <numeric>
 #include <vector>
 
 namespace cosim
@@ -68,7 +68,8 @@ public:
   Row
   row( long target_plane ) const
   {
-    return { entries_.data() + starts_[ target_plane ], starts_[ target_plane + 1 ] - starts_[ target_plane ] };
+    const long start = starts_[ target_plane ];
+    return { entries_.data() + start, starts_[ target_plane + 1 ] - start };
   }
 
 private:
@@ -102,9 +103,8 @@ public:
     for ( long i = 0; i < first.size; ++i )
     {
       const long offset = first.begin[ i ].plane * counts_[ 1 ];
-      run( first.begin[ i ].factor, second, third, clock, random, [ & ]( const Axis::Entry& y, const Axis::Entry& z ) {
-        take( ( offset + y.plane ) * counts_[ 2 ] + z.plane );
-      } );
+      const auto take_planes = [ & ]( long y, long z ) { take( ( offset + y ) * counts_[ 2 ] + z ); };
+      run( first.begin[ i ].factor, second, third, clock, random, take_planes );
     }
   }
 
@@ -127,7 +127,7 @@ private:
       const double probability = factor * z.factor * y.factor;
       if ( probability >= bound or random.uniform() * bound <= probability )
       {
-        take( y, z );
+        take( y.plane, z.plane );
       }
       bound = scale * y.factor;
     }
@@ -142,7 +142,7 @@ private:
       return true;
     }
     const double cost = -std::log1p( -bound ), steps = clock / cost;
-    if ( steps >= static_cast< double >( end - at ) )
+    if ( not( steps < static_cast< double >( end - at ) ) )  // also if both are 0
     {
       clock -= cost * static_cast< double >( end - at );
       return false;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Random numbers that depend on nothing but a key and two numbers: Philox4x32-10 of Random123, which comes with NEST
-// (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+// Random numbers that depend on nothing but a key and two numbers: Philox4x32-10 of Random123, which comes
+// with NEST (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
 
 #pragma once
 

@@ -46,7 +46,8 @@ protected:
   Dictionary parameters_;
 };
 
-//! The fastest writer for a synapse model. `alike`: sources are neurons of one model, and targets are neurons.
+//! The fastest writer for a synapse model. `alike`: sources are neurons of one model, and targets are
+//! neurons.
 std::unique_ptr< SynapseWriter > make_writer( const SynapseSpec& spec, size_t thread, bool alike );
 
 }  // namespace cosim
