@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from cosim.brain import memory
 from cosim.brain.kinds import TableBrain
@@ -40,7 +41,7 @@ def main(
     if json:
         print(json_format.dumps(description, indent=2))
     else:
-        Console().print(Group(*_tables(description, projections)))
+        Console(markup=False, highlight=False).print(Group(*_tables(description, projections)))
     return 0
 
 
@@ -155,50 +156,53 @@ def _body_ports(experiment: Experiment) -> Iterator[dict[str, Any]]:
 # For people
 
 
-def _tables(description: dict[str, Any], projections: bool) -> Iterator[Table | str]:
-    yield f"[bold]{description['experiment']}[/bold]  {description['title']}"
+def _tables(description: dict[str, Any], projections: bool) -> Iterator[RenderableType]:
+    yield Text.assemble((description["experiment"], "bold"), f"  {description['title']}")
     if "script" in description:
         yield f"The brain is a script, {description['script']}: what it holds is known when it has run."
-        yield _ports(description["ports"])
+        yield from _ports(description["ports"])
         return
     yield _populations(description)
     if projections:
         yield _projection_table(description["projections"])
     yield _regions(description)
-    yield _ports(description["ports"])
+    yield from _ports(description["ports"])
     yield _memory(description["memory"])
 
 
-def _table(title: str, *columns: str) -> Table:
+def _titled(title: str, table: Table) -> Group:
+    return Group(Text(f"\n{title}", style="bold"), table)
+
+
+def _table(*columns: str) -> Table:
     """A table whose columns hold numbers, but for the first; a column called ``name<`` holds text."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
         justify = "right" if number and not column.endswith("<") else "left"
         table.add_column(column.removesuffix("<"), justify=justify, overflow="fold")
     return table
 
 
-def _populations(description: dict[str, Any]) -> Table:
-    table = _table("\nPopulations", "name", "region<", "neurons", "relays")
+def _populations(description: dict[str, Any]) -> Group:
+    table = _table("name", "region<", "neurons", "relays")
     for each in description["populations"]:
         table.add_row(each["name"], each["region"], f"{each['neurons']:,}", "")
     for each in description["relays"]:
         table.add_row(each["name"], each["region"], "", f"{each['nodes']:,}")
-    return table
+    return _titled("Populations", table)
 
 
-def _projection_table(projections: list[dict[str, Any]]) -> Table:
-    table = _table("\nProjections", "source", "target<", "synapses", "+- standard deviation")
+def _projection_table(projections: list[dict[str, Any]]) -> Group:
+    table = _table("source", "target<", "synapses", "+- standard deviation")
     for each in projections:
-        table.add_row(
-            each["source"], each["target"], f"{each['synapses']:,.0f}", f"{each['standard_deviation']:,.0f}"
-        )
-    return table
+        numbers = f"{each['synapses']:,.0f}", f"{each['standard_deviation']:,.0f}"
+        table.add_row(each["source"], each["target"], *numbers)
+    return _titled("Projections", table)
 
 
-def _regions(description: dict[str, Any]) -> Table:
+def _regions(description: dict[str, Any]) -> Group:
     """Totals by region, links, and the sum of both without links of devices."""
-    table = _table("\nRegions", "name", "neurons", "synapses")
+    table = _table("name", "neurons", "synapses")
     for name, region in description["regions"].items():
         table.add_row(name, f"{region['neurons']:,}", f"{region['synapses']:,}")
     links, totals = description["links"], description["totals"]
@@ -206,31 +210,27 @@ def _regions(description: dict[str, Any]) -> Table:
     table.add_row("relay links", "", f"{links['relay']:,}")
     table.add_row("in all", f"{totals['neurons']:,}", f"{totals['synapses']:,}", style="bold")
     table.add_row("links of devices", "", f"{links['devices']:,}")
-    return table
+    return _titled("Regions", table)
 
 
-def _ports(ports: list[dict[str, Any]]) -> Table:
-    table = _table("\nPorts of transfer functions", "name", "kind<", "neurons", "of<")
+def _ports(ports: list[dict[str, Any]]) -> Iterator[Group]:
+    """None without ports."""
+    table = _table("name", "kind<", "neurons", "of<")
     for port in ports:
+        name, neurons = port["name"] or port["population"], port.get("neurons")
         of = port.get("population") or ", ".join(port.get("has", ()))
-        table.add_row(
-            port["name"] or port["population"],
-            port["kind"],
-            f"{port['neurons']:,}" if "neurons" in port else "",
-            of,
-        )
-    return table
+        table.add_row(name, port["kind"], "" if neurons is None else f"{neurons:,}", of)
+    if ports:
+        yield _titled("Ports of transfer functions", table)
 
 
-def _memory(predicted: dict[str, Any]) -> Table:
-    table = _table("\nMemory, predicted peak", "part", "GB")
-    table.add_row(
-        f"each of {predicted['ranks']} brain ranks x {predicted['threads']} threads",
-        _gb(predicted["bytes_per_rank"]),
-    )
+def _memory(predicted: dict[str, Any]) -> Group:
+    table = _table("part", "GB")
+    ranks = f"each of {predicted['ranks']} brain ranks x {predicted['threads']} threads"
+    table.add_row(ranks, _gb(predicted["bytes_per_rank"]))
     table.add_row("body rank", _gb(predicted["body_bytes"]))
     table.add_row("in all", _gb(predicted["bytes"]), style="bold")
-    return table
+    return _titled("Memory, predicted peak", table)
 
 
 def _gb(number: int) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json as json_format
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
 from cosim.analysis.results import RunData, Spikes
 from cosim.errors import ConfigurationError
@@ -41,7 +42,7 @@ def main(folders: Sequence[str], start_ms: float | None, end_ms: float | None, j
     if json:
         print(json_format.dumps({"runs": runs}, indent=2))
     else:
-        Console().print(Group(*_tables(runs)))
+        Console(markup=False, highlight=False).print(Group(*_tables(runs)))
     return 0
 
 
@@ -127,24 +128,33 @@ def cv_of_intervals(spikes: Spikes) -> float | None:
 # For people
 
 
-def _tables(runs: list[dict[str, Any]]) -> Iterator[Table]:
-    yield _rows("Runs", runs, _what)
-    yield _activity(runs)
-    yield _rows("\nBuilt", runs, _built)
-    yield _rows("\nWall time (s, longest rank) and memory (MB, peak)", runs, _cost)
+def _tables(runs: list[dict[str, Any]]) -> Iterator[RenderableType]:
+    yield from (_heading("Runs"), _rows(runs, _what))
+    yield from (
+        _heading("Activity: rate over the run, rate over the window, CV of intervals"),
+        _activity(runs),
+    )
+    yield from (_heading("Built"), _rows(runs, _built))
+    yield from (_heading("Wall time (s, longest rank) and memory (MB, peak)"), _rows(runs, _cost))
 
 
-def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _table(columns: Iterable[str]) -> Table:
+    """The first column is for names, the others hold numbers or what stands in their place."""
+    table = Table(box=None, pad_edge=False)
     table.add_column("", overflow="fold")
+    for column in columns:
+        table.add_column(column, justify="right", overflow="fold")
     return table
 
 
-def _rows(title: str, runs: list[dict[str, Any]], describe: Any) -> Table:
+def _rows(runs: list[dict[str, Any]], describe: Callable[[dict[str, Any]], dict[str, str]]) -> Table:
     """One column for each run, one row for each thing that ``describe`` says of any of them."""
-    table, columns = _table(title), [describe(run) for run in runs]
-    for number in range(len(runs)):
-        table.add_column(f"run {number + 1}" if len(runs) > 1 else "", justify="right", overflow="fold")
+    columns = [describe(run) for run in runs]
+    table = _table(f"run {number}" if len(runs) > 1 else "" for number in range(1, len(runs) + 1))
     for name in dict.fromkeys(name for column in columns for name in column):
         table.add_row(name, *(column.get(name, "") for column in columns))
     return table
@@ -169,16 +179,18 @@ def _what(run: dict[str, Any]) -> dict[str, str]:
 
 def _activity(runs: list[dict[str, Any]]) -> Table:
     """Populations down, and for each run its neurons, spikes, rates and irregularity across."""
-    table = _table("\nActivity: rate over the run, rate over the window, CV of interspike intervals")
-    for number, run in enumerate(runs):
-        prefix = f"{number + 1}: " if len(runs) > 1 else ""
-        window = "{:g}-{:g} ms".format(*run["window_ms"])
-        for column in (f"{prefix}neurons", "spikes", "Hz", f"Hz {window}", "CV"):
-            table.add_column(column, justify="right")
+    table = _table(
+        column for number, run in enumerate(runs, 1) for column in _activity_columns(number, run, runs)
+    )
     for name in dict.fromkeys(name for run in runs for name in run["populations"]):
         cells = (cell for run in runs for cell in _activity_cells(run["populations"].get(name)))
         table.add_row(name, *cells)
     return table
+
+
+def _activity_columns(number: int, run: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
+    first = "neurons" if len(runs) == 1 else f"run {number}: neurons"
+    return [first, "spikes", "Hz", "Hz {:g}-{:g} ms".format(*run["window_ms"]), "CV"]
 
 
 def _activity_cells(population: dict[str, Any] | None) -> list[str]:

@@ -135,7 +135,7 @@ def test_a_folder_without_a_finished_run_is_refused(tmp_path):
 
 
 def test_cv_is_the_mean_over_neurons_of_deviation_over_mean():
-    # Neuron 0 fires regularly, neuron 1 with intervals 1 and 3 ms: CV 0 and 1/2; neuron 2 has one interval only.
+    # Neuron 0 fires regularly, neuron 1 with intervals 1 and 3 ms: CV 0 and 1/2; neuron 2 has one interval.
     spikes = [(10, 0), (20, 0), (30, 0), (10, 1), (11, 1), (14, 1), (5, 2), (6, 2)]
     times, ids = zip(*sorted(spikes), strict=True)
     assert cv_of_intervals(Spikes(np.array(times, float), np.array(ids, np.uint64))) == pytest.approx(0.25)
