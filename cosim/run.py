@@ -6,11 +6,14 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from mpi4py import MPI
 
-from cosim.brain.brain import BuiltBrain
+from cosim.brain.brain import Brain, BuiltBrain
+from cosim.brain.kernel import Kernel
+from cosim.brain.kernel import start as start_nest
+from cosim.brain.standing import Standing, stand
+from cosim.config import Experiment
 from cosim.timegrid import is_multiple
 from cosim.devices import Devices
 from cosim.errors import ConfigurationError
@@ -36,10 +39,6 @@ from cosim.world import (
     fatal_errors_end_the_job,
     split,
 )
-
-if TYPE_CHECKING:
-    from cosim.brain.kernel import Kernel
-    from cosim.brain.standing import Standing
 
 log = logging.getLogger("cosim")
 
@@ -91,6 +90,8 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
 
 def announce(plan: Plan, built: Sequence[BuiltBrain]) -> None:
     """Log what was built; ``built`` is of all brain ranks. Body rank."""
+    for note in built[0].notes:
+        log.info("%s", note)
     for region, counts in built_regions(built).items():
         log.info("%s: %d neurons, %d synapses", region, counts["neurons"], counts["synapses"])
     log.info("%d brain ranks with %d threads each", len(built), built[0].threads)
@@ -111,25 +112,33 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
     return EXIT_COMPLETE if complete else EXIT_STOPPED
 
 
-def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing]:
+def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing | ConfigurationError]:
     """Start NEST and build the network in it. Brain ranks."""
-    from cosim.brain import kernel  # NEST and what belongs to it: brain ranks only
-    from cosim.brain.standing import stand
-
-    started = kernel.start(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
+    started = start_nest(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
     watch.lap("start NEST")
-    return started, stand(started, plan.brain, plan.wiring, watch.lap)
+    try:
+        return started, stand(started, plan.brain, plan.wiring, watch.lap)
+    except ConfigurationError as error:  # of a script; the body rank hears of it in agree_on_devices
+        return started, error
 
 
-def agree_on_devices(world: World, prepared: Prepared | None, standing: Standing | None) -> Devices:
+def agree_on_devices(
+    world: World, prepared: Prepared | None, standing: Standing | ConfigurationError | None
+) -> Devices:
     """The devices of a brain whose populations were not known before it stood. Collective over all ranks.
 
     Raises:
-        ConfigurationError: on all ranks.
+        ConfigurationError: on all ranks; a brain rank may have brought it.
     """
-    sizes = world.to_body(None if standing is None else standing.sizes)
-    devices = world.on_body(lambda: resolve_devices(prepared.experiment, sizes[1]))
-    return world.share(devices)
+    found = world.to_body(standing.sizes if isinstance(standing, Standing) else standing)
+    return world.share(world.on_body(lambda: _settle(prepared.experiment, found[1:])))
+
+
+def _settle(experiment: Experiment, found: list[dict[str, int] | ConfigurationError]) -> Devices:
+    for error in found:
+        if isinstance(error, ConfigurationError):
+            raise error
+    return resolve_devices(experiment, found[0])
 
 
 def build_brain(
@@ -142,8 +151,6 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    from cosim.brain.brain import Brain
-
     brain = Brain(kernel, standing, devices, watch.lap)
     recorder = BrainRecorder(plan.folder.shard(world.rank), brain)
     return Parts(

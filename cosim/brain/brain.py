@@ -46,6 +46,7 @@ class BuiltBrain:
     local_links: dict[str, int]
     min_delay_ms: float
     threads: int
+    notes: tuple[str, ...] = ()
 
 
 class Brain:
@@ -167,4 +168,5 @@ def _describe(
         return BuiltPopulation(name, region, nodes[0].global_id, size, count, is_relay)
 
     populations = tuple(population(name, nodes) for name, nodes in standing.nodes.items())
-    return BuiltBrain(populations, dict(standing.local_synapses), links, nest.min_delay, nest.local_num_threads)
+    threads, notes = nest.local_num_threads, standing.notes
+    return BuiltBrain(populations, dict(standing.local_synapses), links, nest.min_delay, threads, notes)

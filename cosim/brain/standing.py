@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cosim.brain import build, nest_rules
+from cosim.brain.kernel import Kernel
 from cosim.brain.network import Network
-
-if TYPE_CHECKING:
-    from cosim.brain.kernel import Kernel
+from cosim.brain.script import run_script
+from cosim.brain.wiring import Wiring
 
 NodeCollection = Any  # NEST's type
 SCRIPT_REGION = "script"
@@ -29,7 +29,8 @@ class Standing:
 
     ``aliases`` are other names for some of these nodes. ``local_synapses`` are those onto neurons of this rank, by
     region and by projection; ``local_links`` those that are not between neurons (from Poisson generators and onto
-    relays), by kind. A script does not say which is which: all its connections count as synapses of one region.
+    relays), by kind. A script does not say which is which: all its connections count as synapses of one region. ``notes``
+    are for the user.
     """
 
     nodes: Mapping[str, NodeCollection]
@@ -38,6 +39,7 @@ class Standing:
     local_links: Mapping[str, int]
     relays: frozenset[str] = frozenset()
     aliases: Mapping[str, NodeCollection] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -75,20 +77,16 @@ def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[s
 def _wire(kernel: Kernel, built: build.Built, wiring: str) -> build.Wire:
     if wiring == "nest":
         return partial(nest_rules.connect, built.network, nodes=built.nodes, nest=kernel.nest)
-    from cosim.brain.wiring import Wiring
-
     first_ids = {name: nodes[0].global_id for name, nodes in built.nodes.items()}
     return Wiring(kernel.link, built.network, first_ids, kernel.seed)
 
 
 def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Standing:
-    from cosim.brain.script import run_script
-
     script = run_script(path, kernel.nest, kernel)
     lap("script")
     regions = dict.fromkeys(script.populations, SCRIPT_REGION)
     synapses = {SCRIPT_REGION: local_connections(kernel.nest)}
-    return Standing(script.populations, regions, synapses, {}, frozenset(), script.aliases)
+    return Standing(script.populations, regions, synapses, {}, frozenset(), script.aliases, script.notes)
 
 
 def synapses_by_region(built: build.Built) -> dict[str, int]:
