@@ -74,9 +74,10 @@ def test_an_unknown_experiment_is_refused_with_those_there_are(launch):
     assert_refused(launch(2, "run.py", "mouse_m2"), "'mouse_m2'", "did you mean mouse_m1?")
 
 
-def test_a_missing_transfer_file_is_refused(launch, experiment):
+def test_settings_for_a_transfer_file_that_is_missing_are_refused(launch, experiment):
     (experiment / "transfer.py").unlink()
-    assert_refused(launch(2, "run.py", experiment), f"{experiment / 'transfer.py'}: no such file")
+    expected = [f"protocol.{name}: unknown key in protocol" for name in ("base_until_ms", "stimulus_onset_ms")]
+    assert_refused(launch(2, "run.py", experiment), *expected)
 
 
 def test_all_problems_of_transfer_functions_are_reported_together(launch, experiment):
