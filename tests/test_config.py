@@ -65,7 +65,7 @@ def test_an_unknown_key_names_the_nearest(key, nearest):
         ("brain.patch_mm=nan", "finite"),
         ("brain.patch_mm=wide", "valid number"),
         ("brain.regions=[]", "at least 1 item"),
-        ("brain.variant=old", "'as_run' or 'clean'"),
+        ("brain.variant=old", "'as_run', 'clean' or 'loop'"),
         ("brain.virtual_processes=0", "greater than 0"),
         ("brain.virtual_processes=2.5", "valid integer"),
         ("clock.steps=0", "greater than 0"),

@@ -2,31 +2,136 @@
 """The rodent tables against the published counts."""
 
 import os
+from collections import Counter
 
 import pytest
 
-from cosim.brain.network import expected_synapses
+from cosim.brain.network import drive_links, expected_synapses
 from cosim.brain.values import Constant, Lognormal
 from models.rodent.network import network
 
-# Neurons and exact expected synapses of M1 by patch side in mm, computed from the published tables of
-# HBPNeurorobotics/nestserver_benchmarks; the full sheet's 58,805 is in Table 1 of Feldotto et al. 2022.
+# Neurons and exact expected synapses, as_run and clean, by region and patch side in mm, computed from the published tables
+# of HBPNeurorobotics/nestserver_benchmarks; the neurons at 1 mm are those of Table 1 of Feldotto et al. 2022.
 EXPECTED = {
-    0.25: (3744, 7_240_888, 1_457_294),
-    0.3: (5354, 9_706_238, 2_632_288),
-    0.4: (9445, 24_118_582, 7_722_349),
-    0.5: (14334, 60_645_480, 15_837_267),
-    1.0: (58805, 546_739_983, 172_263_977),
+    ("M1", 0.25): (3744, 7_240_888, 1_457_294),
+    ("M1", 0.3): (5354, 9_706_238, 2_632_288),
+    ("M1", 0.4): (9445, 24_118_582, 7_722_349),
+    ("M1", 0.5): (14334, 60_645_480, 15_837_267),
+    ("M1", 1.0): (58805, 546_739_983, 172_263_977),
+    ("S1", 0.25): (5758, 6_480_790, 1_302_490),
+    ("S1", 0.3): (8512, 9_276_566, 2_620_904),
+    ("S1", 0.4): (14624, 19_952_434, 6_756_285),
+    ("S1", 0.5): (23627, 55_463_204, 14_577_456),
+    ("S1", 1.0): (94396, 405_442_345, 139_621_788),
+    ("CB_M1", 0.25): (25920, 10_416_640, 3_316_155),
+    ("CB_S1", 0.3): (32805, 13_057_646, 4_500_879),
+    ("CB_S1", 0.4): (58320, 31_252_200, 9_791_809),
+    ("CB_M1", 0.5): (103680, 56_636_761, 25_867_416),
+    ("CB_S1", 1.0): (414720, 313_101_889, 137_437_471),
+    ("TH", 0.3): (972, 10_392, 1300),
+    ("TH", 0.4): (1728, 7236, 2316),
+    ("TH", 0.5): (3072, 20_292, 4156),
+    ("TH", 1.0): (12288, 33_472, 16_736),
 }
+TABLE_1 = {"M1": 58805, "S1": 94396, "VL": 6144, "VM": 6144, "BG": 10976, "CB_M1": 414720, "CB_S1": 414720}
 
 
-@pytest.mark.parametrize("patch_mm", EXPECTED)
-def test_neurons_and_expected_synapses(patch_mm):
-    neurons, as_run, clean = EXPECTED[patch_mm]
+def neurons(tables):
+    """Neurons by region."""
+    counts = Counter()
+    for population in tables.populations:
+        counts[population.region] += 0 if population.is_relay else population.size
+    return counts
+
+
+@pytest.mark.parametrize(("region", "patch_mm"), EXPECTED)
+def test_neurons_and_expected_synapses(region, patch_mm):
+    count, as_run, clean = EXPECTED[region, patch_mm]  # those of thalamus are sums of rounded numbers
     for variant, synapses in (("as_run", as_run), ("clean", clean)):
-        tables = network(variant=variant, patch_mm=patch_mm)
-        assert sum(population.size for population in tables.populations) == neurons
-        assert expected_synapses(tables).sum() == pytest.approx(synapses, rel=1e-5)
+        tables = network((region,), variant, patch_mm)
+        assert neurons(tables).total() == count
+        assert expected_synapses(tables).sum() == pytest.approx(synapses, rel=1e-3 if region == "TH" else 1e-5)
+
+
+@pytest.mark.parametrize(("variant", "synapses"), [("clean", 591.9e6), ("loop", 591.9e6 + 6_734_768)])
+def test_the_whole_brain_is_table_1(variant, synapses):
+    tables = network(("all",), variant, 1.0)
+    assert neurons(tables) == TABLE_1
+    assert neurons(tables).total() == 1_005_905
+    assert expected_synapses(tables).sum() + drive_links(tables) == pytest.approx(synapses, rel=1e-3)
+
+
+def test_the_whole_brain_as_run_has_the_basal_ganglia_twice_and_the_published_synapses():
+    tables = network(("all",), "as_run", 1.0)
+    assert neurons(tables) == TABLE_1 | {"BG": 11008, "BG_2": 11008}
+    assert expected_synapses(tables).sum() + drive_links(tables) == pytest.approx(1_588_416_712, abs=1.0)
+    regions = {population.name: population.region for population in tables.populations}
+    assert all(regions[each.source] == regions[each.target] for each in tables.projections)
+
+
+# Whole in-degree and weight in pA at full size, from the same tables.
+@pytest.mark.parametrize(
+    ("source", "target", "receptor", "indegree", "weight_pa"),
+    [
+        ("CMPf", "FSI", 1, 56, 2.7539198322519516),
+        ("CMPf", "MSN", 2, 5, 0.05765156652440741),
+        ("MSN", "GPe", 3, 6006, -0.46386012978101365),
+        ("MSN", "GPi", 3, 10576, -0.25909431044990716),
+        ("STN", "GPe", 1, 36, 2.176116068439293),
+        ("GPe", "STN", 3, 20, -0.4605909013939008),
+    ],
+)
+def test_in_degrees_and_weights_of_the_basal_ganglia(source, target, receptor, indegree, weight_pa):
+    tables = network(("BG",), "as_run", 1.0)
+    ends = (source, target, receptor)
+    (found,) = [each for each in tables.projections if (each.source, each.target, each.receptor) == ends]
+    assert found.rule.indegree == indegree
+    assert found.weight.value == pytest.approx(weight_pa, rel=1e-12)
+
+
+def test_one_copy_of_the_basal_ganglia_has_the_published_synapses():
+    tables = network(("BG",), "as_run", 1.0)
+    synapses = expected_synapses(tables)
+    first = [not each.source.endswith("_2") for each in tables.projections]
+    assert synapses[first].sum() == 4_879_768 + 56  # the relays of its output
+
+
+def test_links_need_both_ends_and_take_the_place_of_poisson_spikes():
+    apart, joined = network(("M1", "BG"), "clean", 0.5), network(("M1", "BG"), "loop", 0.5)
+    added = joined.projections[len(apart.projections) :]
+    assert [(each.source, each.target) for each in added] == [("M1_L5A_CS", "CSN"), ("M1_L5B_PT", "PTN")]
+    assert drive_links(apart) - drive_links(joined) == 2 * 250
+    assert expected_synapses(joined).sum() - expected_synapses(apart).sum() == 2 * 250
+    whole = network(("all",), "loop", 1.0)
+    pathways = {(each.source, each.target): each.rule for each in whole.projections}
+    assert (pathways["M1_L5B_PT", "PTN"].first_target, pathways["S1_L5B_Pyr", "PTN"].first_target) == (0, 1000)
+    assert ("CB_M1_vn", "TH_M1_EZ_TC") in pathways and ("GPi_fake", "TH_M1_IZ_TC") in pathways
+
+
+def test_a_patch_that_leaves_a_population_empty_is_refused_with_the_smallest_that_works():
+    with pytest.raises(ValueError) as caught:
+        network(("M1", "BG"), "clean", 0.1)
+    assert "brain.patch_mm = 0.1: leaves no neuron of STN in BG; the smallest patch" in str(caught.value)
+    smallest_mm = float(str(caught.value).split()[-2])
+    assert min(each.size for each in network(("M1", "BG"), "clean", smallest_mm).populations) >= 1
+
+
+def test_echoes_fill_the_in_degree_up_to_that_of_the_full_sheet():
+    kernel, echo = (network(variant="clean", patch_mm=0.25, patch_rule=rule) for rule in ("kernel", "echo"))
+    sheet = network(variant="clean", patch_mm=1.0)
+
+    def indegree(tables):
+        """Mean number of synapses onto a neuron, by target."""
+        counts = Counter()
+        for projection, synapses in zip(tables.projections, expected_synapses(tables), strict=True):
+            counts[projection.target] += synapses / tables.by_name[projection.target].size
+        return counts
+
+    wanted, filled, poor = indegree(sheet), indegree(echo), indegree(kernel)
+    for name in wanted:
+        assert filled[name] == pytest.approx(wanted[name], rel=0.01)
+        assert poor[name] < 0.7 * wanted[name]
+    assert max(each.delay_ms for each in echo.projections) == 40.0
 
 
 @pytest.mark.parametrize(
@@ -91,8 +196,8 @@ def test_bad_arguments_are_named_together():
     with pytest.raises(ValueError) as caught:
         network(regions=("M1", "M7"), variant="fast", patch_mm=0.0)
     assert str(caught.value).splitlines() == [
-        "unknown region 'M7' of the rodent brain, there are: M1",
-        "unknown variant 'fast' of the rodent brain, there are: as_run, clean",
+        "unknown region 'M7' of the rodent brain, there are: M1, S1, VL, VM, BG, CB_M1, CB_S1, TH, CB, all",
+        "unknown variant 'fast' of the rodent brain, there are: as_run, clean, loop",
         "patch_mm is 0.0, must lie in 0.1 to 1.0 mm",
     ]
 

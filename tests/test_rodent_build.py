@@ -27,7 +27,7 @@ import nest
 import numpy as np
 from functools import partial
 from cosim.brain import build, nest_rules
-from cosim.brain.brain import local_synapses_by_region
+from cosim.brain.standing import synapses_by_region
 from models.rodent.network import network
 
 variant, patch_mm, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
@@ -50,7 +50,7 @@ own = synapses("M1_L1_ENGC", "M1_L1_ENGC")
 print(json.dumps({
     "neurons": sum(len(nodes) for nodes in built.nodes.values()),
     "by_projection": built.local_synapses,
-    "by_region": local_synapses_by_region(built),
+    "by_region": synapses_by_region(built),
     "before_drives": before_drives,
     "drive_links": nest.num_connections - before_drives,
     "sample": zlib.crc32(np.array([sample["source"], sample["target"]]).tobytes()),

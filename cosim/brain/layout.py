@@ -64,7 +64,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Scattered:
-    """A random choice of the points of a square grid in the x-y plane, in the order of the grid.
+    """A random choice of the points of a square grid in the x-y plane, in random order: any few of them lie spread.
 
     The grid has ceil(sqrt(size)) points a side, the first at (``low_mm``, ``low_mm``) and the last one spacing before
     ``low_mm`` + ``side_mm``. ``seed`` alone decides which points are taken, so that a nucleus keeps its shape whatever
@@ -80,7 +80,7 @@ class Scattered:
     def positions_mm(self) -> np.ndarray:
         """Shape (size, 2)."""
         side = math.ceil(math.sqrt(self.size))
-        chosen = np.sort(np.random.default_rng(self.seed).choice(side**2, self.size, replace=False))
+        chosen = np.random.default_rng(self.seed).permutation(side**2)[: self.size]
         return self.low_mm + self.side_mm / max(side, 1) * np.stack(np.divmod(chosen, max(side, 1)), axis=1)
 
 

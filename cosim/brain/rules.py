@@ -16,6 +16,10 @@ import numpy as np
 from cosim.brain.layout import Grid, Layout, Unplaced
 
 
+# Planes this near to a mask's edge lie on it.
+ROUNDING_MM = 1e-9
+
+
 @dataclass(frozen=True)
 class Box:
     """A mask: the displacements (target minus source) that are looked at, edges included."""
@@ -91,7 +95,7 @@ class Bernoulli:
         lower edge in that period, and once more one period below if it sticks out at the top. Where planes
         fall onto a mask's edge the last bit decides, so the order of operations is NEST's too. What cannot
         be followed is that NEST's search tree rounds the edges of its own boxes and may miss such planes: up
-        to 1 % of a projection was measured (M1 at 1 mm, L5B_PT -> L5A_PV).
+        to 1 % of a projection was measured (M1 at 1 mm, L5B_PT -> L5A_PV). On a bounded grid such planes are inside.
         """
         targets_mm, sources_mm = target.axes[number].planes_mm, source.axes[number].planes_mm
         if self.mask is None:
@@ -99,7 +103,7 @@ class Bernoulli:
         # Seen from the target the mask holds the displacements to its sources, so it is mirrored.
         low_mm, high_mm = -self.mask.upper_mm[number], -self.mask.lower_mm[number]
         if not target.wrapped:
-            return _inside(sources_mm, targets_mm, low_mm, high_mm)
+            return _inside(sources_mm, targets_mm, low_mm - ROUNDING_MM, high_mm + ROUNDING_MM)
         period_mm = target.extent_mm[number]
         origin_mm = source.axes[number].centre_mm - source.extent_mm[number] / 2
         folded_mm = origin_mm + np.mod(sources_mm - origin_mm, period_mm)

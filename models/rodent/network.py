@@ -1,135 +1,142 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The rodent brain of Feldotto et al. 2022 as network tables; the numbers are in the files beside it."""
+"""The rodent brain of Feldotto et al. 2022 as network tables; the numbers are in the files beside it.
 
-import csv
-import tomllib
-from pathlib import Path
+Regions are called as in the paper's Table 1, populations as in the published benchmark.
+"""
+
+from __future__ import annotations
+
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from cosim.brain.layout import Axis, Grid
-from cosim.brain.network import Drive, Network, Population, Projection
-from cosim.brain.rules import Bernoulli, Box
-from cosim.brain.values import Constant, Lognormal, UniformOnce
+from cosim.brain.network import Network
 from cosim.config import Table
+from models.rodent.basal_ganglia import REGION as BASAL_GANGLIA
+from models.rodent.basal_ganglia import SECOND_COPY, basal_ganglia
+from models.rodent.cerebellum import MODULES, cerebellum
+from models.rodent.cortex import AREAS, cortex
+from models.rodent.echo import with_echoes
+from models.rodent.links import linked
+from models.rodent.tables import Part, Patch
+from models.rodent.thalamus import NUCLEI, thalamus
 
-HERE = Path(__file__).parent
-VARIANTS = ("as_run", "clean")
-# Below, populations shrink to single columns of cells and vanish; above, nothing was published.
+REGIONS = (*AREAS, *NUCLEI, BASAL_GANGLIA, *MODULES)
+# Names for several regions at once.
+GROUPS = {"TH": NUCLEI, "CB": MODULES, "all": REGIONS}
+VARIANTS = ("as_run", "clean", "loop")
+PATCH_RULES = ("kernel", "echo")
+# Below, cortical populations shrink to single columns of cells and vanish; above, nothing was published.
 PATCH_MM = (0.1, 1.0)
-# NEST 3.0, which ran the benchmark, put free positions into a box 0.1 mm larger on every side.
-MARGIN_MM = 0.2
 
 
 class Parameters(Table):
     """What ``[brain]`` in experiment.toml may say of this model."""
 
-    regions: tuple[str, ...] = Field(("M1",), min_length=1)
+    regions: tuple[str, ...] = Field(("M1",), min_length=1, description="names, or TH, CB, all")
     variant: Literal[VARIANTS] = "as_run"
-    patch_mm: float = Field(0.25, ge=PATCH_MM[0], le=PATCH_MM[1], description="side of the square sheet")
+    patch_mm: float = Field(0.25, ge=PATCH_MM[0], le=PATCH_MM[1], description="side of the square sheets")
+    patch_rule: Literal[PATCH_RULES] = "kernel"
+
+    @field_validator("regions")
+    @classmethod
+    def _known(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
+        if problems := _unknown_regions(regions):
+            raise ValueError("; ".join(problems))
+        return regions
 
 
-def network(regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25) -> Network:
-    """The tables of some regions for a square patch of side ``patch_mm``; the full sheet is 1 mm.
+def network(
+    regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25, patch_rule: str = "kernel"
+) -> Network:
+    """The tables of some regions for a square patch of side ``patch_mm``; the full sheets are 1 mm.
 
     ``as_run`` is what the published benchmark built: wrapped sheets, where a mask wider than the sheet offers
-    a pair up to eight times. ``clean`` is what the tables say: a bounded patch, each ordered pair offered
-    once. Probabilities do not change with the patch, so the in-degree falls with it. Raises ValueError with
-    all problems for an unknown region or variant and for a patch outside 0.1 to 1.0 mm.
+    a pair up to eight times, basal ganglia twice, and regions side by side. ``clean`` is what the tables say: bounded
+    sheets, each ordered pair offered once. ``loop`` is ``clean`` with the pathways between regions.
+
+    The patch rule ``kernel`` leaves probabilities as they are, so that the in-degree falls with the patch; ``echo``
+    makes up for it (see ``models/rodent/echo.py``).
+
+    Raises:
+        ValueError: an unknown region, variant or rule, a patch outside 0.1 to 1.0 mm or one that leaves a population empty.
     """
-    tables = tomllib.loads((HERE / "regions.toml").read_text())
-    _check(regions, variant, patch_mm, tuple(tables))
-    populations, projections, drives = [], [], []
-    for name in regions:
-        region, wrapped = tables[name], variant == "as_run"
-        rows = _rows(f"populations_{name.lower()}.csv")
-        populations += [_population(row, name, region, patch_mm, wrapped) for row in rows]
-        drives += [_drive(row) for row in rows]
-        mask = _mask(region["mask_reach_mm"]) if wrapped else None
-        projections += [_projection(row, mask) for row in _rows(f"projections_{name.lower()}.csv")]
-    return Network(tuple(populations), tuple(projections), tuple(drives))
+    _check(regions, variant, patch_mm, patch_rule)
+    names = whole_names(regions)
+    patch = _network(names, variant, patch_mm)
+    _check_not_empty(patch, names, variant, patch_mm)
+    return with_echoes(patch, _network(names, variant, PATCH_MM[1])) if patch_rule == "echo" else patch
 
 
-def full_network(regions: tuple[str, ...], variant: str, patch_mm: float) -> Network:
+def full_network(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str) -> Network:
     """The same network on the full sheet of 1 mm, whatever ``patch_mm``: what sink weights refer to."""
     return network(regions, variant, PATCH_MM[1])
 
 
-def _check(regions: tuple[str, ...], variant: str, patch_mm: float, known: tuple[str, ...]) -> None:
-    problems = [
+def whole_names(regions: tuple[str, ...]) -> tuple[str, ...]:
+    """Every region once, groups resolved."""
+    return tuple(dict.fromkeys(name for region in regions for name in GROUPS.get(region, (region,))))
+
+
+def _network(regions: tuple[str, ...], variant: str, patch_mm: float) -> Network:
+    patch = Patch(patch_mm, as_run=variant == "as_run")
+    whole = _joined([part for name in regions for part in _parts(name, patch)])
+    if variant == "loop":
+        whole = linked(whole, patch)
+    return Network(whole.populations, whole.projections, whole.drives)
+
+
+def _parts(region: str, patch: Patch) -> list[Part]:
+    if region in AREAS:
+        return [cortex(region, patch)]
+    if region in NUCLEI:
+        return [thalamus(region, patch)]
+    if region in MODULES:
+        return [cerebellum(region, patch)]
+    return [basal_ganglia(patch, copy) for copy in (("", SECOND_COPY) if patch.as_run else ("",))]
+
+
+def _joined(parts: list[Part]) -> Part:
+    return Part(
+        tuple(population for part in parts for population in part.populations),
+        tuple(projection for part in parts for projection in part.projections),
+        tuple(drive for part in parts for drive in part.drives),
+    )
+
+
+def _unknown_regions(regions: tuple[str, ...]) -> list[str]:
+    known = (*REGIONS, *GROUPS)
+    return [
         f"unknown region '{name}' of the rodent brain, there are: {', '.join(known)}"
         for name in regions
         if name not in known
     ]
-    if variant not in VARIANTS:
-        problems.append(f"unknown variant '{variant}' of the rodent brain, there are: {', '.join(VARIANTS)}")
+
+
+def _check(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str) -> None:
+    problems = _unknown_regions(regions) + [
+        f"unknown {what} '{name}' of the rodent brain, there are: {', '.join(allowed)}"
+        for what, name, allowed in (("variant", variant, VARIANTS), ("patch_rule", patch_rule, PATCH_RULES))
+        if name not in allowed
+    ]
     if not PATCH_MM[0] <= patch_mm <= PATCH_MM[1]:
         problems.append(f"patch_mm is {patch_mm}, must lie in {PATCH_MM[0]} to {PATCH_MM[1]} mm")
     if problems:
         raise ValueError("\n".join(problems))
 
 
-def _rows(file_name: str) -> list[dict[str, str]]:
-    """The rows of a CSV table; lines that start with # are comments."""
-    lines = (HERE / file_name).read_text().splitlines()
-    return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
-def _population(
-    row: dict[str, str], region_name: str, region: dict, patch_mm: float, wrapped: bool
-) -> Population:
-    parameters = region["parameters"] | region["cell_types"][row["cell_type"]]
-    axes = _axes(region, region["layers"][row["layer"]], float(row["density_per_mm2"]), patch_mm)
-    extent_mm = tuple(axis.span_mm + MARGIN_MM for axis in axes)
-    return Population(
-        name=row["name"],
-        region=region_name,
-        layer=row["layer"],
-        cell_type=row["cell_type"],
-        neuron_model=region["neuron_model"],
-        parameters=parameters,
-        layout=Grid(axes, extent_mm, wrapped),
-        v_m=UniformOnce(parameters["V_reset"], parameters["V_th"]),
+def _check_not_empty(built: Network, regions: tuple[str, ...], variant: str, patch_mm: float) -> None:
+    """A patch may leave nothing of a small nucleus."""
+    empty = _empty(built)
+    if not empty:
+        return
+    steps_mm = (step / 100 for step in range(round(100 * patch_mm), 101))
+    smallest_mm = next(size_mm for size_mm in steps_mm if not _empty(_network(regions, variant, size_mm)))
+    raise ValueError(
+        f"brain.patch_mm = {patch_mm}: leaves no neuron of {', '.join(empty)}; the smallest patch for these regions is "
+        f"{smallest_mm} mm"
     )
 
 
-def _axes(region: dict, layer: dict, density_per_mm2: float, patch_mm: float) -> tuple[Axis, Axis, Axis]:
-    """A cubic lattice of the layer's density, each side rounded to whole cells, as the benchmark built it."""
-    thickness_mm = layer["thickness_mm"]
-    cells_per_mm = (density_per_mm2 / thickness_mm) ** (1 / 3)
-    side_mm = region["side_mm"] * patch_mm
-    side = Axis(round(cells_per_mm * side_mm), -side_mm / 2, side_mm / 2)
-    middle_mm, top_mm = region["height_mm"] / 2, layer["top_mm"]
-    depth = Axis(round(cells_per_mm * thickness_mm), top_mm - middle_mm, top_mm + thickness_mm - middle_mm)
-    return side, side, depth
-
-
-def _mask(reach_mm: list[float]) -> Box:
-    return Box(tuple(-reach for reach in reach_mm), tuple(reach_mm))
-
-
-def _drive(row: dict[str, str]) -> Drive:
-    return Drive(
-        population=row["name"],
-        rate_hz=float(row["drive_rate_hz"]),
-        weight=float(row["drive_weight_ns"]),
-        delay_ms=float(row["drive_delay_ms"]),
-        start_ms=float(row["drive_start_ms"]),
-    )
-
-
-def _projection(row: dict[str, str], mask: Box | None) -> Projection:
-    return Projection(
-        source=row["source"],
-        target=row["target"],
-        rule=Bernoulli(float(row["p_center"]), float(row["sigma_mm"]), mask),
-        weight=_weight(row),
-        delay_ms=float(row["delay_ms"]),
-    )
-
-
-def _weight(row: dict[str, str]) -> Constant | Lognormal:
-    if row["weight"] == "constant":
-        return Constant(float(row["weight_ns"]))
-    return Lognormal(float(row["mu"]), float(row["sigma"]))
+def _empty(network: Network) -> list[str]:
+    return [f"{each.name} in {each.region}" for each in network.populations if each.size < 1]
