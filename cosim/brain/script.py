@@ -1,229 +1,367 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Any PyNEST script becomes a brain. Brain ranks only; the script runs on all of them.
+"""Any PyNEST script becomes a brain. Brain ranks only, except ``check``; the script runs on all of them.
 
-The script runs as ``python script.py`` would run it, on a kernel that is set up already, up to its first call that would
-simulate (``Simulate``, ``Run``, ``Prepare``, ``RunManager``): then its network is complete, cosim does the stepping, and what
-comes after, its own evaluation and plots, is left out.
+It runs as ``python script.py`` would run it, on a kernel that is set up already, up to its first call that would
+simulate (``Simulate``, ``Run``, ``Prepare``, ``RunManager``). Then its network is complete: cosim does the stepping, and
+what comes after, its own further simulation, evaluation and plots, is not run. What it prints appears once, it needs no
+display, and Python's and numpy's global random numbers start from the experiment's seed, the same on all ranks.
 
-- What one ``Create`` call of neurons made is a population. Its name is that of the module-level variable that holds it, or
-  its key if the script has a dictionary ``populations``; one that has no such name is called by its model and number, such
-  as ``iaf_psc_alpha_2``. Every other NodeCollection with a name (a slice, a sum) is an alias: it can be addressed, but
+Populations are neurons (also parrots) with consecutive node ids, and every neuron belongs to exactly one:
+
+- What one ``Create`` call made is a population. Its name is that of the module-level variable that holds just it. Where
+  there is none, as in functions and classes, it is what the script assigns it to: ``E`` in ``self.E = nest.Create(...)``
+  or ``cells["E"] = nest.Create(...)``; else the name of its model. Several of one name are numbered: ``E_1``, ``E_2``.
+- A script may say it itself by a module-level dictionary ``populations`` of NodeCollections by name. Of entries that
+  overlap one that a single ``Create`` call made wins, then the first. Neurons in no entry are populations as above;
+  what is left of a divided ``Create`` call is ``<name>_rest``.
+- Everything else with a name (in ``populations`` if there is one, else at module level) is an alias, if it holds neurons
+  only: a sum such as ``nodes_ex + nodes_in``, a slice such as ``nodes_ex[:50]``, a second name. It can be addressed;
   its neurons are counted and recorded as those of their populations.
-- ``ResetKernel`` resets and then sets the kernel up again. Threads, virtual processes and the seed are the experiment's;
-  the script's are left out and said in the log. A resolution that is not ``clock.resolution_ms`` is an error.
+
+In all names a character that addresses or files give a meaning becomes ``_``: ``L2/3E`` is called ``L2_3E``.
+
+Threads, virtual processes and the seed are the experiment's, also after ``ResetKernel``; another resolution than the
+experiment's is an error. ``print_time`` is left out, all other kernel settings act.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import math
 import os
+import random
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Protocol
+from types import FrameType, ModuleType
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from cosim.brain.assigned import assigned_name
 from cosim.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from cosim.brain.kernel import Kernel
 
 NodeCollection = Any  # NEST's type
 POPULATIONS = "populations"
-# Kernel settings that belong to the experiment, with the key that sets them there.
+# Kernel settings that belong to the experiment: the key that sets them there, and its name in Kernel.
 EXPERIMENTS_OWN = {
-    "local_num_threads": "brain.virtual_processes",
-    "total_num_virtual_procs": "brain.virtual_processes",
-    "rng_seed": "seed",
-    "print_time": "how far it is by itself",
+    "local_num_threads": ("brain.virtual_processes", "virtual_processes"),
+    "total_num_virtual_procs": ("brain.virtual_processes", "virtual_processes"),
+    "rng_seed": ("seed", "seed"),
 }
 SIMULATING = ("llapi_simulate", "llapi_run", "llapi_prepare")
 
 
-class Kernel(Protocol):
-    """What a script's kernel was set to."""
+class ScriptError(Exception):
+    """A script cannot be a brain; the message names its file and line.
 
-    resolution_ms: float
-
-    def restore(self) -> None:
-        """Set the kernel up again after a reset."""
+    It may be raised on one rank alone, so its handler has to end the job.
+    """
 
 
 @dataclass(frozen=True)
 class Script:
     """What stands when a script has run: disjoint populations of consecutive node ids, and other names for nodes.
 
-    ``notes`` say what of the script was left out.
+    ``notes`` are lines for the log: where the network was complete, and which settings were left out.
     """
 
     populations: Mapping[str, NodeCollection]
     aliases: Mapping[str, NodeCollection]
-    notes: tuple[str, ...]
+    notes: Sequence[str]
 
 
-class _NetworkComplete(BaseException):
-    """The script wants to simulate. No Exception, so that a script does not catch it."""
+def check(path: Path) -> None:
+    """Check what can be known without NEST: the script is there and compiles. Any rank.
+
+    Raises:
+        ConfigurationError: with file and line.
+    """
+    try:
+        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; must be a PyNEST script") from None
+    except SyntaxError as error:
+        raise ConfigurationError(f"{path}, line {error.lineno}: {type(error).__name__}: {error.msg}") from None
 
 
 def run_script(path: Path, nest: ModuleType, kernel: Kernel) -> Script:
-    """Run the script at ``path`` and collect its populations. Collective over the brain ranks.
+    """Run the script at ``path`` and find its populations. Collective over the brain ranks.
 
     Raises:
-        ConfigurationError: it raises, exits, sets another resolution, or creates no neurons.
+        ConfigurationError: it is not there or does not compile.
+        ScriptError: it raises, exits before its network is complete, sets another resolution, or creates no neurons.
     """
-    created: list[NodeCollection] = []
-    notes: list[str] = []
-    namespace: dict[str, Any] = {"__name__": "__main__", "__file__": str(path), "__builtins__": __builtins__}
-    with _guards(nest, kernel, created, notes), _as_program(path, quiet=nest.Rank() != 0):
-        _execute(path, namespace, notes)
-    neurons = [nodes for nodes in created if _are_neurons(nodes, nest)]
+    path = path.resolve()
+    check(path)
+    watch = _Watch(nest, kernel, path.parent)
+    module = ModuleType("__main__")
+    module.__file__ = str(path)
+    with _as_program(module, kernel.seed, quiet=nest.Rank() != 0), watch.over_kernel():
+        _execute(module, watch)
+    neurons = [batch for batch in watch.batches if nest.GetDefaults(batch.model, "element_type") == "neuron"]
     if not neurons:
-        raise ConfigurationError(f"{path}: creates no neurons")
-    populations, aliases = _named(neurons, _names(namespace, nest))
-    return Script(populations, aliases, tuple(notes))
+        raise ScriptError(f"{path}: creates no neurons before it simulates or ends")
+    return _named(neurons, vars(module), watch.notes, nest)
 
 
-def _execute(path: Path, namespace: dict[str, Any], notes: list[str]) -> None:
+def _execute(module: ModuleType, watch: _Watch) -> None:
+    path = Path(module.__file__)
     try:
-        exec(compile(path.read_text(), str(path), "exec"), namespace)
-    except _NetworkComplete as stop:
-        notes.append(f"{path.name}, line {_line(path, stop)}: the network is complete; what comes after is left out")
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}, line {_line(path, error)}: {error}") from None
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
+    except _NetworkComplete:
+        pass
     except (Exception, SystemExit) as error:
-        where = f"{path}, line {_line(path, error)}"
-        raise ConfigurationError(f"{where}: {type(error).__name__}: {error}") from error
-
-
-def _line(path: Path, error: BaseException) -> int | str:
-    """The last line of the script on the way to ``error``."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno or "?"
-    frames = traceback.extract_tb(error.__traceback__)
-    return next((frame.lineno for frame in reversed(frames) if frame.filename == str(path)), "?")
+        if not watch.is_complete:  # a `finally` of the script that does not fit the way it ended is no error
+            raise ScriptError(_what_went_wrong(path, error)) from error
 
 
 @contextlib.contextmanager
-def _as_program(path: Path, quiet: bool) -> Iterator[None]:
+def _as_program(module: ModuleType, seed: int, quiet: bool) -> Iterator[None]:
     """The surroundings of ``python script.py``; several ranks print once, and plots need no display."""
-    argv, folders = sys.argv, list(sys.path)
+    argv, folders, main = sys.argv, list(sys.path), sys.modules["__main__"]
     os.environ.setdefault("MPLBACKEND", "Agg")
-    sys.argv, sys.path[:0] = [str(path)], [str(path.parent)]
+    random.seed(seed)
+    np.random.seed(seed)
+    sys.argv, sys.path[:0], sys.modules["__main__"] = [module.__file__], [str(Path(module.__file__).parent)], module
     try:
-        with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
-            yield
+        with contextlib.chdir(Path.cwd()), open(os.devnull, "w") as nowhere:
+            with contextlib.redirect_stdout(nowhere if quiet else sys.stdout):
+                yield
     finally:
-        sys.argv, sys.path[:] = argv, folders
+        sys.argv, sys.path[:], sys.modules["__main__"] = argv, folders, main
 
 
-@contextlib.contextmanager
-def _guards(
-    nest: ModuleType, kernel: Kernel, created: list[NodeCollection], notes: list[str]
-) -> Iterator[None]:
-    """Watch over the calls into the kernel, which all spellings of PyNEST go through, while the script runs.
+def _is_users(frame: FrameType, folder: Path) -> bool:
+    """Whether a frame runs the script or a module that lies with it, and not a library."""
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    file = Path(frame.f_code.co_filename)
+    if package in ("nest", "cosim") or not file.is_relative_to(folder):
+        return False
+    return "site-packages" not in file.relative_to(folder).parts  # an environment that lies with the script
 
-    ``created`` and ``notes`` are added to.
-    """
-    low_level = nest.ll_api.nestkernel
-    names = ("llapi_reset_kernel", "llapi_set_kernel_status", "llapi_create", "llapi_create_spatial", *SIMULATING)
-    originals = {name: getattr(low_level, name) for name in names}
 
-    def reset() -> None:
-        created.clear()
-        originals["llapi_reset_kernel"]()
-        with _patched(low_level, {"llapi_set_kernel_status": originals["llapi_set_kernel_status"]}):
-            kernel.restore()
+def _what_went_wrong(path: Path, error: BaseException) -> str:
+    """The message for an error: the place in the user's files, the error, and the calls on the way if several."""
+    walked = traceback.walk_tb(error.__traceback__)
+    places = traceback.StackSummary.extract((frame, line) for frame, line in walked if _is_users(frame, path.parent))
+    if isinstance(error, SyntaxError):  # in a module that the script imports
+        file, line = error.filename, error.lineno
+    else:
+        file, line = places[-1].filename, places[-1].lineno
+    if isinstance(error, SystemExit):
+        text = f"exits with {error.code!r} before its network is complete"
+    else:
+        text = str(error) if isinstance(error, ScriptError) else f"{type(error).__name__}: {error}"
+    calls = [f"  {each.filename}, line {each.lineno}, in {each.name}: {each.line}" for each in places]
+    return "\n".join([f"{file}, line {line}: {text}", *(calls if len(calls) > 1 else [])])
 
-    def set_status(settings: Mapping[str, Any]) -> None:
-        allowed = _allowed_settings(settings, kernel.resolution_ms)
-        notes.extend(_left_out(settings))
+
+@dataclass(frozen=True)
+class _Batch:
+    """What one Create call made: nodes of one model with consecutive ids."""
+
+    nodes: NodeCollection
+    model: str
+    assigned_to: str | None
+
+
+class _NetworkComplete(BaseException):
+    """The script wants to simulate. No Exception, so that scripts do not catch it."""
+
+
+@dataclass
+class _Watch:
+    """Watches over the calls into the kernel that all spellings of PyNEST end in, while a script runs."""
+
+    nest: ModuleType
+    kernel: Kernel
+    folder: Path
+    batches: list[_Batch] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    is_complete: bool = False
+    _settings_act: bool = False
+
+    @contextlib.contextmanager
+    def over_kernel(self) -> Iterator[None]:
+        low_level = self.nest.ll_api.nestkernel
+        guards = {
+            "llapi_reset_kernel": self._reset,
+            "llapi_set_kernel_status": self._set,
+            "llapi_create": self._create,
+            "llapi_create_spatial": self._create_spatial,
+            "llapi_cleanup": lambda original: original(),
+            **dict.fromkeys(SIMULATING, self._simulate),
+        }
+        originals = {name: getattr(low_level, name) for name in guards}
+        try:
+            for name, guard in guards.items():
+                setattr(low_level, name, self._until_complete(guard, originals[name]))
+            yield
+        finally:
+            for name, original in originals.items():
+                setattr(low_level, name, original)
+
+    def _until_complete(self, guard: Callable[..., Any], original: Callable[..., Any]) -> Callable[..., Any]:
+        """A script that does not end when it is told to, by a bare ``except``, is told again."""
+
+        def guarded(*arguments: Any) -> Any:
+            if self.is_complete:
+                raise _NetworkComplete
+            return guard(original, *arguments)
+
+        return guarded
+
+    def _reset(self, original: Callable[[], None]) -> None:
+        self.batches.clear()
+        original()
+        self._settings_act = True
+        try:
+            self.kernel.restore()
+        finally:
+            self._settings_act = False
+
+    def _set(self, original: Callable[[dict], None], settings: Mapping[str, Any]) -> None:
+        allowed = settings if self._settings_act else self._allowed(settings)
         if allowed:
-            originals["llapi_set_kernel_status"](allowed)
+            original(allowed)
 
-    def remembering(name: str) -> Callable[..., Any]:
-        def create(*arguments: Any) -> Any:
-            nodes = originals[name](*arguments)
-            created.append(nodes)
-            return nodes
+    def _allowed(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings without those that are the experiment's."""
+        resolution_ms = self.kernel.resolution_ms
+        wanted_ms = settings.get("resolution", resolution_ms)
+        if not math.isclose(wanted_ms, resolution_ms):
+            raise ScriptError(
+                f"sets the resolution to {wanted_ms} ms, but clock.resolution_ms = {resolution_ms}: "
+                f"set clock.resolution_ms = {wanted_ms}, or take it out of the script"
+            )
+        for name in EXPERIMENTS_OWN.keys() & settings.keys():
+            key, attribute = EXPERIMENTS_OWN[name]
+            decided = getattr(self.kernel, attribute)
+            if settings[name] != decided:
+                self._note(f"{name} = {settings[name]} is left out: {key} = {decided} decides")
+        return {name: value for name, value in settings.items() if name not in {"print_time", *EXPERIMENTS_OWN}}
 
-        return create
+    def _create(self, original: Callable[..., NodeCollection], model: str, *arguments: Any) -> NodeCollection:
+        nodes = original(model, *arguments)
+        self.batches.append(_Batch(nodes, model, assigned_name(self._frames())))
+        return nodes
 
-    def complete(*_: Any) -> None:
+    def _create_spatial(self, original: Callable[..., NodeCollection], layer: Mapping[str, Any]) -> NodeCollection:
+        nodes = original(layer)
+        self.batches.append(_Batch(nodes, layer["elements"], assigned_name(self._frames())))
+        return nodes
+
+    def _simulate(self, *_: Any) -> None:
+        self._note("the network is complete; what comes after is not run")
+        self.is_complete = True
         raise _NetworkComplete
 
-    patches = {"llapi_reset_kernel": reset, "llapi_set_kernel_status": set_status}
-    patches |= {name: remembering(name) for name in ("llapi_create", "llapi_create_spatial")}
-    with _patched(low_level, patches | dict.fromkeys(SIMULATING, complete)):
-        yield
+    def _frames(self) -> Iterator[FrameType]:
+        """The user's frames, the innermost first."""
+        return (frame for frame, _ in traceback.walk_stack(sys._getframe()) if _is_users(frame, self.folder))
+
+    def _note(self, text: str) -> None:
+        frame = next(self._frames())
+        note = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}: {text}"
+        if note not in self.notes:
+            self.notes.append(note)
 
 
-@contextlib.contextmanager
-def _patched(module: ModuleType, patches: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    before = {name: getattr(module, name) for name in patches}
-    for name, function in patches.items():
-        setattr(module, name, function)
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(module, name, function)
-
-
-def _allowed_settings(settings: Mapping[str, Any], resolution_ms: float) -> dict[str, Any]:
-    """What a script may set; the rest is the experiment's.
-
-    Raises:
-        ConfigurationError: another resolution, for which the script's network was made.
-    """
-    if settings.get("resolution", resolution_ms) != resolution_ms:
-        raise ConfigurationError(
-            f"the script sets the resolution to {settings['resolution']} ms, but clock.resolution_ms = {resolution_ms}: "
-            "make them equal"
-        )
-    return {name: value for name, value in settings.items() if name not in {"resolution", *EXPERIMENTS_OWN}}
-
-
-def _left_out(settings: Mapping[str, Any]) -> Iterator[str]:
-    for name, key in EXPERIMENTS_OWN.items():
-        if name in settings:
-            yield f"the script's {name} = {settings[name]} is left out; the experiment says {key}"
-
-
-def _are_neurons(nodes: NodeCollection, nest: ModuleType) -> bool:
-    return nest.GetDefaults(_model(nodes), "element_type") == "neuron"
-
-
-def _model(nodes: NodeCollection) -> str:
-    """One Create call makes nodes of one model."""
-    return nodes[0].get("model")
-
-
-def _names(namespace: Mapping[str, Any], nest: ModuleType) -> dict[str, NodeCollection]:
-    """All named NodeCollections, in the order in which the script names them."""
-    named = namespace.get(POPULATIONS)
-    if not isinstance(named, Mapping):
-        named = {name: value for name, value in namespace.items() if not name.startswith("_")}
-    return {str(name): value for name, value in named.items() if isinstance(value, nest.NodeCollection) and len(value)}
-
-
-def _span(nodes: NodeCollection) -> tuple[int, int, int]:
-    return nodes[0].global_id, nodes[-1].global_id, len(nodes)
-
-
-def _named(
-    neurons: list[NodeCollection], names: Mapping[str, NodeCollection]
-) -> tuple[dict[str, NodeCollection], dict[str, NodeCollection]]:
-    """Give every batch of neurons its name; all other names are aliases, those of devices are left out."""
-    name_of: dict[tuple[int, int, int], str] = {}
-    for name, nodes in names.items():
-        name_of.setdefault(_span(nodes), name)
-    populations: dict[str, NodeCollection] = {}
-    for number, nodes in enumerate(neurons, start=1):
-        populations[name_of.get(_span(nodes), f"{_model(nodes)}_{number}")] = nodes
-    spans = [_span(nodes) for nodes in neurons]
-    aliases = {
+def _named(neurons: list[_Batch], variables: Mapping[str, Any], notes: list[str], nest: ModuleType) -> Script:
+    """Populations in the order of their node ids, and aliases; the rules are those of the module's docstring."""
+    of_module, given = _collections(variables, nest), variables.get(POPULATIONS)
+    entries = _collections(given, nest) if isinstance(given, Mapping) else {}
+    is_neuron = np.zeros(nest.network_size + 1, dtype=bool)
+    for batch in neurons:
+        is_neuron[_ids(batch.nodes)] = True
+    chosen = sorted(_choose(entries, neurons, of_module, is_neuron), key=lambda item: _span(item[1]))
+    same = {(name, _span(nodes)) for name, nodes in chosen}
+    others = {
         name: nodes
-        for name, nodes in names.items()
-        if name not in populations and any(first <= nodes[0].global_id <= last for first, last, _ in spans)
+        for name, nodes in (entries or of_module).items()
+        if not (_is_run(nodes) and (name, _span(nodes)) in same) and is_neuron[_ids(nodes)].all()
     }
-    return populations, aliases
+    names = _numbered([name for name, _ in chosen], set(others))
+    populations = dict(zip(names, (nodes for _, nodes in chosen), strict=True))
+    return Script(populations, others, tuple(notes))
+
+
+def _choose(
+    entries: Mapping[str, NodeCollection],
+    neurons: list[_Batch],
+    variables: Mapping[str, NodeCollection],
+    is_neuron: np.ndarray,
+) -> Iterator[tuple[str, NodeCollection]]:
+    """Disjoint runs of ids that hold all neurons, with names that may occur several times."""
+    free = is_neuron.copy()
+    made = {_span(batch.nodes) for batch in neurons}
+    for name, nodes in sorted(entries.items(), key=lambda entry: _span(entry[1]) not in made):
+        if _is_run(nodes) and free[_ids(nodes)].all():
+            free[_ids(nodes)] = False
+            yield name, nodes
+    name_of = {_span(nodes): name for name, nodes in reversed(variables.items()) if _is_run(nodes)}
+    for batch in neurons:
+        name = name_of.get(_span(batch.nodes)) or _clean(batch.assigned_to or batch.model)
+        for part in _runs(free[_ids(batch.nodes)]):
+            whole = part == slice(0, len(batch.nodes))
+            yield (name, batch.nodes) if whole else (f"{name}_rest", batch.nodes[part])
+
+
+def _collections(named: Mapping[Any, Any], nest: ModuleType) -> dict[str, NodeCollection]:
+    """The NodeCollections among ``named``, without empty ones and those from before a ResetKernel."""
+
+    def stands(value: Any) -> bool:
+        if not isinstance(value, nest.NodeCollection):
+            return False
+        try:
+            return bool(value[0])
+        except (nest.NESTError, IndexError):
+            return False
+
+    return {_clean(str(name)): value for name, value in named.items() if stands(value)}
+
+
+def _clean(name: str) -> str:
+    return re.sub(r"[^\w.+-]", "_", name)
+
+
+def _numbered(names: list[str], others: set[str]) -> Iterator[str]:
+    """The same names, but those that are not unique with a number."""
+    occurrences, numbers = Counter(names), defaultdict(lambda: count(1))
+    taken = others | set(names)
+    for name in names:
+        if occurrences[name] == 1 and name not in others:
+            yield name
+        else:
+            yield next(free for number in numbers[name] if (free := f"{name}_{number}") not in taken)
+
+
+def _span(nodes: NodeCollection) -> tuple[int, int]:
+    """First and last node id."""
+    return nodes[0].global_id, nodes[-1].global_id
+
+
+def _is_run(nodes: NodeCollection) -> bool:
+    first, last = _span(nodes)
+    return last - first + 1 == len(nodes)
+
+
+def _ids(nodes: NodeCollection) -> slice | np.ndarray:
+    """Node ids, as an index."""
+    first, last = _span(nodes)
+    return slice(first, last + 1) if _is_run(nodes) else np.array(nodes.tolist())
+
+
+def _runs(mask: np.ndarray) -> list[slice]:
+    """The runs of consecutive true elements."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
+    return [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
