@@ -90,7 +90,8 @@ def check(path: Path) -> None:
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}; must be a PyNEST script") from None
     except SyntaxError as error:
-        raise ConfigurationError(f"{path}, line {error.lineno}: {type(error).__name__}: {error.msg}") from None
+        place = f"{path}, line {error.lineno}" if error.lineno else str(path)
+        raise ConfigurationError(f"{place}: {type(error).__name__}: {error.msg}") from None
 
 
 def run_script(path: Path, nest: ModuleType, kernel: Kernel) -> Script:
@@ -243,7 +244,7 @@ class _Watch:
                 f"sets the resolution to {wanted_ms} ms, but clock.resolution_ms = {resolution_ms}: "
                 f"set clock.resolution_ms = {wanted_ms}, or take it out of the script"
             )
-        for name in EXPERIMENTS_OWN.keys() & settings.keys():
+        for name in filter(EXPERIMENTS_OWN.get, settings):
             key, attribute = EXPERIMENTS_OWN[name]
             decided = getattr(self.kernel, attribute)
             if settings[name] != decided:
@@ -284,7 +285,8 @@ def _named(neurons: list[_Batch], variables: Mapping[str, Any], notes: list[str]
     for batch in neurons:
         is_neuron[_ids(batch.nodes)] = True
     chosen = sorted(_choose(entries, neurons, of_module, is_neuron), key=lambda item: _span(item[1]))
-    same = {(name, _span(nodes)) for name, nodes in chosen}
+    occurrences = Counter(name for name, _ in chosen)
+    same = {(name, _span(nodes)) for name, nodes in chosen if occurrences[name] == 1}
     others = {
         name: nodes
         for name, nodes in (entries or of_module).items()
