@@ -71,7 +71,7 @@ class Brain(Table):
 
     model: str | None = Field(None, description="folder with the network tables of a brain")
     script: str | None = Field(None, description="instead of a model: a PyNEST script, relative to the experiment")
-    wiring: Literal["nestlink", "nest"] = Field("nest", description="who draws the synapses; NEST's rules are slow")
+    wiring: Literal["nestlink", "nest"] = Field("nestlink", description="who draws the synapses; NEST's rules are slow")
     virtual_processes: int = Field(
         4, gt=0, description="brain ranks x threads per rank; fixes the random numbers, however it is split"
     )

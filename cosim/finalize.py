@@ -18,7 +18,7 @@ from cosim.brain.brain import BuiltBrain
 from cosim.plan import Prepared
 from cosim.profile import Stopwatch
 from cosim.record.merge import merge_profiles, merge_spikes
-from cosim.summary import built_regions, mean_rates_hz, timing
+from cosim.summary import built_brain, mean_rates_hz, timing
 from cosim.world import StopSign
 
 log = logging.getLogger("cosim")
@@ -83,7 +83,7 @@ def summarize(
         "brain_ranks": len(built),
         "threads_per_brain_rank": built[0].threads,
         "peak_memory_mb": [report.peak_memory_mb for report in reports],
-        "built": {"regions": built_regions(built)},
+        "built": built_brain(built, [report.peak_memory_mb for report in reports]),
         "spikes": sum(spike_counts.values()),
         "mean_rate_hz": mean_rates_hz(spike_counts, built[0], simulated_s),
     }

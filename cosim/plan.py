@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim import transfer
-from cosim.brain import kernel
+from cosim.brain import kernel, memory
 from cosim.brain.kinds import ScriptBrain, TableBrain
 from cosim.brain.network import Network
 from cosim.config import Clock, Experiment, load
@@ -46,8 +46,10 @@ class Prepared:
     experiment: Experiment
 
 
-def prepare(options: Options, brain_ranks: int) -> Prepared:
+def prepare(options: Options, brain_ranks: int, ranks_here: int) -> Prepared:
     """Load the experiment, check everything that can be checked before NEST starts, and make the results folder.
+
+    ``ranks_here`` of the ``brain_ranks`` are on the machine of the body rank.
 
     Raises:
         ConfigurationError: all problems together.
@@ -64,6 +66,7 @@ def prepare(options: Options, brain_ranks: int) -> Prepared:
     _raise_any(problems)
     if devices is not None:
         _raise_any(_transfer_problems(experiment, devices))
+        memory.check(experiment, brain, devices, brain_ranks, ranks_here, memory.available_bytes())
     folder = make_folder(experiment.folder.name, options.out, Path("results"))
     processes, wiring = config.brain.virtual_processes, config.brain.wiring
     return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder), experiment)

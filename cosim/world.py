@@ -43,6 +43,8 @@ class World:
     """All ranks: a duplicate of the world for the coupling alone, as NEST and others may use the world itself."""
     brain: MPI.Comm | None
     """The brain ranks; None on the body rank."""
+    neighbours: int
+    """How many other ranks are on this rank's machine."""
 
     @property
     def is_body(self) -> bool:
@@ -108,7 +110,8 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
     check_size(comm.size, os.environ)
     is_body = comm.rank == BODY_RANK
     brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
-    return World(comm.Dup(), None if is_body else brain)
+    machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+    return World(comm.Dup(), None if is_body else brain, machine.size - 1)
 
 
 def check_size(size: int, environment: dict | os._Environ) -> None:
