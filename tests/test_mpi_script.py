@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Scripts on a part of the world: their spikes, stepped by cosim, are those that NEST alone gives.
 
-NEST's own examples run as they are installed, or as a copy in which only numbers of neurons and synapses are smaller.
+NEST's own examples run as copies of what is installed, in which only numbers of neurons, synapses and threads
+are smaller.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ EXAMPLES = nestlink.find_nest().folder / "doc" / "examples" / "pynest"
 
 @pytest.fixture
 def compare(launch, alone, tmp_path):
-    """Run a script both ways; check that the spikes are the same, and return what cosim made of it."""
+    """Run a script both ways, check that the spikes are the same, and return what cosim made of it."""
 
     def run(script: Path, brain_ranks: int, virtual_processes: int, seed: int) -> dict[str, np.ndarray]:
         stepped, plain = tmp_path / "stepped.npz", tmp_path / "plain.npz"
@@ -50,10 +51,11 @@ def smaller(example: str, folder: Path, **replaced: str) -> Path:
     """A copy of an example in which each ``name = number`` or ``"name": number`` has another number."""
     text = (EXAMPLES / example).read_text()
     for name, value in replaced.items():
-        text, count = re.subn(rf'^( *"?{name}"?(?: =|:) )[\w.() *"\[\]/]+', rf"\g<1>{value}", text, flags=re.MULTILINE)
+        setting = re.compile(rf'^( *"?{name}"?(?: =|:) )[\w.() *"\[\]/]+', re.MULTILINE)
+        text, count = setting.subn(rf"\g<1>{value}", text)
         assert count == 1, f"{example} has {count} lines that set {name}"
-    (folder / example).write_text(text)
-    return folder / example
+    (folder / Path(example).name).write_text(text)
+    return folder / Path(example).name
 
 
 @pytest.mark.parametrize(("brain_ranks", "virtual_processes"), [(1, 3), (3, 3)])
@@ -76,14 +78,20 @@ def test_nests_benchmark_with_plastic_synapses(compare, tmp_path):
     assert sizes(brain) == {"E_neurons": 450, "I_neurons": 112}
 
 
-def test_the_clustered_network_of_nests_examples_as_it_is_installed(compare):
-    brain = compare(EXAMPLES / "EI_clustered_network" / "run_simulation.py", 2, 4, 55)
-    expected = {f"E_pops_{number}": 200 for number in range(1, 21)}
-    assert sizes(brain) == expected | {f"I_pops_{number}": 50 for number in range(1, 21)}
+def test_the_clustered_network_of_nests_examples(compare, tmp_path):
+    """A class in a module beside the script holds its populations."""
+    for name in ("run_simulation", "network", "helper", "stimulus_params"):
+        smaller(f"EI_clustered_network/{name}.py", tmp_path)
+    smaller("EI_clustered_network/network_params.py", tmp_path, N_E="1000", N_I="240")
+    smaller("EI_clustered_network/sim_params.py", tmp_path, n_vp="2")
+    brain = compare(tmp_path / "run_simulation.py", 2, 2, 55)
+    expected = {f"E_pops_{number}": 50 for number in range(1, 21)}
+    assert sizes(brain) == expected | {f"I_pops_{number}": 12 for number in range(1, 21)}
 
 
 def test_on_several_ranks_a_script_prints_once_and_keeps_the_kernels_settings(launch):
-    result = launch(2, "tests/scripts/run_scripts.py", 4, 5, Path(__file__).parent / "scripts" / "balanced.py")
+    balanced = Path(__file__).parent / "scripts" / "balanced.py"
+    result = launch(2, "tests/scripts/run_scripts.py", 4, 5, balanced)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("Building is done") == 1
     assert '"total_num_virtual_procs": 4, "rng_seed": 5,' in result.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The name that a program gives to what a running call returns, read from the statement that the call stands in."""
+"""The name that a program gives to what a running call returns, read from the statement around the call."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ Span = tuple[int, int, int, int]
 
 
 def assigned_name(frames: Iterable[FrameType]) -> str | None:
-    """The name for what the call that runs in the first of ``frames`` returns; each frame was called by the next.
+    """The name for what the call that runs in the first of ``frames`` returns; each was called by the next.
 
-    It is ``E`` in ``E = call()``, ``self.E = call()``, ``cells["E"] = call()``, ``{"E": call()}`` and ``E = [call()
-    for ...]``; a returned value gets its name from the caller. None where no statement names it.
+    It is ``E`` in ``E = call()``, ``self.E = call()``, ``cells["E"] = call()``, ``cells = {"E": call()}`` and
+    ``E = [call() for ...]``; a returned value gets its name from the caller. None where nothing names it.
     """
     for frame in frames:
         call = _running_call(frame)
-        statement = next((each for each in _statements(frame.f_code.co_filename) if _holds(each, call)), None)
+        statements = _statements(frame.f_code.co_filename)
+        statement = next((each for each in statements if _holds(each, call)), None)
         if not isinstance(statement, ast.Return):
             return None if statement is None else _name(statement, call)
     return None
@@ -62,8 +63,10 @@ def _name(statement: ast.Assign | ast.AnnAssign, call: Span) -> str | None:
 
 def _name_of_target(target: ast.expr) -> str | None:
     match target:
-        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Subscript(slice=ast.Constant(value=str(name))):
+        case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
+        case ast.Subscript(slice=ast.Constant(value=str(key))):
+            return key
         case ast.Subscript(value=container):
             return _name_of_target(container)
     return None

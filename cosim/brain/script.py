@@ -1,27 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Any PyNEST script becomes a brain. Brain ranks only, except ``check``; the script runs on all of them.
 
-It runs as ``python script.py`` would run it, on a kernel that is set up already, up to its first call that would
-simulate (``Simulate``, ``Run``, ``Prepare``, ``RunManager``). Then its network is complete: cosim does the stepping, and
-what comes after, its own further simulation, evaluation and plots, is not run. What it prints appears once, it needs no
-display, and Python's and numpy's global random numbers start from the experiment's seed, the same on all ranks.
+It runs as ``python script.py`` would run it, on a kernel that is set up already, up to its first call that
+would simulate (``Simulate``, ``Run``, ``Prepare``, ``RunManager``). Then its network is complete: cosim does
+the stepping, and what comes after, its own further simulation, evaluation and plots, is not run. The module
+``populations`` says which populations it has and what they are called.
 
-Populations are neurons (also parrots) with consecutive node ids, and every neuron belongs to exactly one:
-
-- What one ``Create`` call made is a population. Its name is that of the module-level variable that holds just it. Where
-  there is none, as in functions and classes, it is what the script assigns it to: ``E`` in ``self.E = nest.Create(...)``
-  or ``cells["E"] = nest.Create(...)``; else the name of its model. Several of one name are numbered: ``E_1``, ``E_2``.
-- A script may say it itself by a module-level dictionary ``populations`` of NodeCollections by name. Of entries that
-  overlap one that a single ``Create`` call made wins, then the first. Neurons in no entry are populations as above;
-  what is left of a divided ``Create`` call is ``<name>_rest``.
-- Everything else with a name (in ``populations`` if there is one, else at module level) is an alias, if it holds neurons
-  only: a sum such as ``nodes_ex + nodes_in``, a slice such as ``nodes_ex[:50]``, a second name. It can be addressed;
-  its neurons are counted and recorded as those of their populations.
-
-In all names a character that addresses or files give a meaning becomes ``_``: ``L2/3E`` is called ``L2_3E``.
-
-Threads, virtual processes and the seed are the experiment's, also after ``ResetKernel``; another resolution than the
-experiment's is an error. ``print_time`` is left out, all other kernel settings act.
+Threads, virtual processes and the seed are the experiment's, also after ``ResetKernel``; another resolution
+than the experiment's is an error. ``print_time`` is left out, all other kernel settings act. What the script
+prints appears once, it needs no display, and Python's and numpy's global random numbers start from the
+experiment's seed, the same on all ranks.
 """
 
 from __future__ import annotations
@@ -30,13 +18,10 @@ import contextlib
 import math
 import os
 import random
-import re
 import sys
 import traceback
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -44,13 +29,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.brain.assigned import assigned_name
+from cosim.brain.populations import Batch, NodeCollection, find
 from cosim.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cosim.brain.kernel import Kernel
 
-NodeCollection = Any  # NEST's type
-POPULATIONS = "populations"
 # Kernel settings that belong to the experiment: the key that sets them there, and its name in Kernel.
 EXPERIMENTS_OWN = {
     "local_num_threads": ("brain.virtual_processes", "virtual_processes"),
@@ -69,7 +53,7 @@ class ScriptError(Exception):
 
 @dataclass(frozen=True)
 class Script:
-    """What stands when a script has run: disjoint populations of consecutive node ids, and other names for nodes.
+    """What stands when a script has run: its populations, disjoint, and other names for parts of them.
 
     ``notes`` are lines for the log: where the network was complete, and which settings were left out.
     """
@@ -98,26 +82,26 @@ def run_script(path: Path, nest: ModuleType, kernel: Kernel) -> Script:
     """Run the script at ``path`` and find its populations. Collective over the brain ranks.
 
     Raises:
-        ConfigurationError: it is not there or does not compile.
-        ScriptError: it raises, exits before its network is complete, sets another resolution, or creates no neurons.
+        ScriptError: it raises, exits before its network is complete, sets another resolution, or creates no
+            neurons.
     """
     path = path.resolve()
-    check(path)
     watch = _Watch(nest, kernel, path.parent)
     module = ModuleType("__main__")
     module.__file__ = str(path)
     with _as_program(module, kernel.seed, quiet=nest.Rank() != 0), watch.over_kernel():
         _execute(module, watch)
-    neurons = [batch for batch in watch.batches if nest.GetDefaults(batch.model, "element_type") == "neuron"]
+    neurons = [each for each in watch.batches if nest.GetDefaults(each.model, "element_type") == "neuron"]
     if not neurons:
         raise ScriptError(f"{path}: creates no neurons before it simulates or ends")
-    return _named(neurons, vars(module), watch.notes, nest)
+    return Script(*find(neurons, vars(module), nest), watch.notes)
 
 
 def _execute(module: ModuleType, watch: _Watch) -> None:
     path = Path(module.__file__)
+    code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     try:
-        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), vars(module))
+        exec(code, vars(module))
     except _NetworkComplete:
         pass
     except (Exception, SystemExit) as error:
@@ -132,7 +116,8 @@ def _as_program(module: ModuleType, seed: int, quiet: bool) -> Iterator[None]:
     os.environ.setdefault("MPLBACKEND", "Agg")
     random.seed(seed)
     np.random.seed(seed)
-    sys.argv, sys.path[:0], sys.modules["__main__"] = [module.__file__], [str(Path(module.__file__).parent)], module
+    sys.argv, sys.modules["__main__"] = [module.__file__], module
+    sys.path.insert(0, str(Path(module.__file__).parent))
     try:
         with contextlib.chdir(Path.cwd()), open(os.devnull, "w") as nowhere:
             with contextlib.redirect_stdout(nowhere if quiet else sys.stdout):
@@ -151,28 +136,19 @@ def _is_users(frame: FrameType, folder: Path) -> bool:
 
 
 def _what_went_wrong(path: Path, error: BaseException) -> str:
-    """The message for an error: the place in the user's files, the error, and the calls on the way if several."""
+    """The message for an error: its place in the user's files, the error, the calls on the way if several."""
     walked = traceback.walk_tb(error.__traceback__)
-    places = traceback.StackSummary.extract((frame, line) for frame, line in walked if _is_users(frame, path.parent))
-    if isinstance(error, SyntaxError):  # in a module that the script imports
+    users = ((frame, line) for frame, line in walked if _is_users(frame, path.parent))
+    places = traceback.StackSummary.extract(users)
+    file, line = places[-1].filename, places[-1].lineno
+    if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # a module that it imports
         file, line = error.filename, error.lineno
-    else:
-        file, line = places[-1].filename, places[-1].lineno
     if isinstance(error, SystemExit):
         text = f"exits with {error.code!r} before its network is complete"
     else:
         text = str(error) if isinstance(error, ScriptError) else f"{type(error).__name__}: {error}"
     calls = [f"  {each.filename}, line {each.lineno}, in {each.name}: {each.line}" for each in places]
     return "\n".join([f"{file}, line {line}: {text}", *(calls if len(calls) > 1 else [])])
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """What one Create call made: nodes of one model with consecutive ids."""
-
-    nodes: NodeCollection
-    model: str
-    assigned_to: str | None
 
 
 class _NetworkComplete(BaseException):
@@ -186,7 +162,7 @@ class _Watch:
     nest: ModuleType
     kernel: Kernel
     folder: Path
-    batches: list[_Batch] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     is_complete: bool = False
     _settings_act: bool = False
@@ -249,16 +225,17 @@ class _Watch:
             decided = getattr(self.kernel, attribute)
             if settings[name] != decided:
                 self._note(f"{name} = {settings[name]} is left out: {key} = {decided} decides")
-        return {name: value for name, value in settings.items() if name not in {"print_time", *EXPERIMENTS_OWN}}
+        left_out = {"print_time", *EXPERIMENTS_OWN}
+        return {name: value for name, value in settings.items() if name not in left_out}
 
-    def _create(self, original: Callable[..., NodeCollection], model: str, *arguments: Any) -> NodeCollection:
-        nodes = original(model, *arguments)
-        self.batches.append(_Batch(nodes, model, assigned_name(self._frames())))
+    def _create(self, original: Callable[..., NodeCollection], model: str, n: int = 1) -> NodeCollection:
+        nodes = original(model, n)
+        self.batches.append(Batch(nodes, model, assigned_name(self._frames())))
         return nodes
 
-    def _create_spatial(self, original: Callable[..., NodeCollection], layer: Mapping[str, Any]) -> NodeCollection:
+    def _create_spatial(self, original: Callable[..., NodeCollection], layer: Mapping) -> NodeCollection:
         nodes = original(layer)
-        self.batches.append(_Batch(nodes, layer["elements"], assigned_name(self._frames())))
+        self.batches.append(Batch(nodes, layer["elements"], assigned_name(self._frames())))
         return nodes
 
     def _simulate(self, *_: Any) -> None:
@@ -268,102 +245,11 @@ class _Watch:
 
     def _frames(self) -> Iterator[FrameType]:
         """The user's frames, the innermost first."""
-        return (frame for frame, _ in traceback.walk_stack(sys._getframe()) if _is_users(frame, self.folder))
+        walked = traceback.walk_stack(sys._getframe())
+        return (frame for frame, _ in walked if _is_users(frame, self.folder))
 
     def _note(self, text: str) -> None:
         frame = next(self._frames())
         note = f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}: {text}"
         if note not in self.notes:
             self.notes.append(note)
-
-
-def _named(neurons: list[_Batch], variables: Mapping[str, Any], notes: list[str], nest: ModuleType) -> Script:
-    """Populations in the order of their node ids, and aliases; the rules are those of the module's docstring."""
-    of_module, given = _collections(variables, nest), variables.get(POPULATIONS)
-    entries = _collections(given, nest) if isinstance(given, Mapping) else {}
-    is_neuron = np.zeros(nest.network_size + 1, dtype=bool)
-    for batch in neurons:
-        is_neuron[_ids(batch.nodes)] = True
-    chosen = sorted(_choose(entries, neurons, of_module, is_neuron), key=lambda item: _span(item[1]))
-    occurrences = Counter(name for name, _ in chosen)
-    same = {(name, _span(nodes)) for name, nodes in chosen if occurrences[name] == 1}
-    others = {
-        name: nodes
-        for name, nodes in (entries or of_module).items()
-        if not (_is_run(nodes) and (name, _span(nodes)) in same) and is_neuron[_ids(nodes)].all()
-    }
-    names = _numbered([name for name, _ in chosen], set(others))
-    populations = dict(zip(names, (nodes for _, nodes in chosen), strict=True))
-    return Script(populations, others, tuple(notes))
-
-
-def _choose(
-    entries: Mapping[str, NodeCollection],
-    neurons: list[_Batch],
-    variables: Mapping[str, NodeCollection],
-    is_neuron: np.ndarray,
-) -> Iterator[tuple[str, NodeCollection]]:
-    """Disjoint runs of ids that hold all neurons, with names that may occur several times."""
-    free = is_neuron.copy()
-    made = {_span(batch.nodes) for batch in neurons}
-    for name, nodes in sorted(entries.items(), key=lambda entry: _span(entry[1]) not in made):
-        if _is_run(nodes) and free[_ids(nodes)].all():
-            free[_ids(nodes)] = False
-            yield name, nodes
-    name_of = {_span(nodes): name for name, nodes in reversed(variables.items()) if _is_run(nodes)}
-    for batch in neurons:
-        name = name_of.get(_span(batch.nodes)) or _clean(batch.assigned_to or batch.model)
-        for part in _runs(free[_ids(batch.nodes)]):
-            whole = part == slice(0, len(batch.nodes))
-            yield (name, batch.nodes) if whole else (f"{name}_rest", batch.nodes[part])
-
-
-def _collections(named: Mapping[Any, Any], nest: ModuleType) -> dict[str, NodeCollection]:
-    """The NodeCollections among ``named``, without empty ones and those from before a ResetKernel."""
-
-    def stands(value: Any) -> bool:
-        if not isinstance(value, nest.NodeCollection):
-            return False
-        try:
-            return bool(value[0])
-        except (nest.NESTError, IndexError):
-            return False
-
-    return {_clean(str(name)): value for name, value in named.items() if stands(value)}
-
-
-def _clean(name: str) -> str:
-    return re.sub(r"[^\w.+-]", "_", name)
-
-
-def _numbered(names: list[str], others: set[str]) -> Iterator[str]:
-    """The same names, but those that are not unique with a number."""
-    occurrences, numbers = Counter(names), defaultdict(lambda: count(1))
-    taken = others | set(names)
-    for name in names:
-        if occurrences[name] == 1 and name not in others:
-            yield name
-        else:
-            yield next(free for number in numbers[name] if (free := f"{name}_{number}") not in taken)
-
-
-def _span(nodes: NodeCollection) -> tuple[int, int]:
-    """First and last node id."""
-    return nodes[0].global_id, nodes[-1].global_id
-
-
-def _is_run(nodes: NodeCollection) -> bool:
-    first, last = _span(nodes)
-    return last - first + 1 == len(nodes)
-
-
-def _ids(nodes: NodeCollection) -> slice | np.ndarray:
-    """Node ids, as an index."""
-    first, last = _span(nodes)
-    return slice(first, last + 1) if _is_run(nodes) else np.array(nodes.tolist())
-
-
-def _runs(mask: np.ndarray) -> list[slice]:
-    """The runs of consecutive true elements."""
-    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).tolist()
-    return [slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small balanced network as people write it: settings of its own, a loop of names, its own recorder and analysis."""
+"""A small balanced network as people write it: settings of its own, its own recorder and analysis."""
 
 import nest
 import nest.raster_plot

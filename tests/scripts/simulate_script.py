@@ -3,8 +3,8 @@
 
 ``python simulate_script.py SCRIPT THREADS SEED DURATION_MS OUT``
 
-The script's own first ``nest.Simulate`` is replaced by one of DURATION_MS with a spike recorder for all neurons. THREADS
-and SEED are set where the script resets the kernel and where it does not.
+The script's own first ``nest.Simulate`` is replaced by one of DURATION_MS with a spike recorder for all
+neurons. THREADS and SEED are set before the script runs and after each of its resets of the kernel.
 """
 
 import os
