@@ -54,7 +54,8 @@ INLINE = {
         for _ in range(3):
             pool = nest.Create("iaf_psc_exp", 2)
             pools.append(pool)
-        same, meter, nothing = pools[0], nest.Create("multimeter"), nest.NodeCollection()
+        same = twin = pools[0]
+        meter, nothing = nest.Create("multimeter"), nest.NodeCollection()
         every_other = pools[1] + pools[2]
         mixed = pool + meter
         """,
@@ -78,6 +79,14 @@ INLINE = {
         cells = nest.Create("iaf_psc_exp")
         nest.Connect(cells, cels)
         """,
+    "analysis_fails": """
+        import nest
+        cells = nest.Create("iaf_psc_exp", 2)
+        try:
+            nest.Simulate(10.0)
+        finally:
+            rate = 10.0 / cells.t_spike
+        """,
     "evaluates": "x = 1\n        eval('x +')",
     "imports": "import broken_module",
     "broken_module": "x = 1\n        y = (2",
@@ -85,8 +94,10 @@ INLINE = {
     "no_neurons": "import nest\n        meter = nest.Create('multimeter')\n        nest.Simulate(1.0)",
     "surroundings": """
         import dataclasses, os, sys
+        import random
         import matplotlib.pyplot as plt
         import nest
+        import numpy as np
         import surroundings_helper
 
         @dataclasses.dataclass
@@ -94,7 +105,13 @@ INLINE = {
             n: "int"
 
         assert __name__ == "__main__" and sys.argv == [__file__] and sys.modules["__main__"].Size is Size
-        assert plt.get_backend().lower() == "agg"
+        assert os.environ["MPLBACKEND"] == "Agg" and plt.get_backend().lower() == "agg"
+        assert random.random() == random.Random(11).random()
+        assert np.random.rand() == np.random.RandomState(11).rand()
+
+        def of_no_future(x: int): ...
+
+        assert of_no_future.__annotations__ == {"x": int}
         os.chdir("/")
         cells = nest.Create("iaf_psc_exp", Size(surroundings_helper.n).n)
         """,
@@ -162,8 +179,9 @@ def test_a_network_of_functions_and_classes_is_named_after_what_its_code_assigns
 
 
 def test_a_script_that_does_not_let_itself_be_ended_is_ended(results):
-    end = "columns.py, line 30: the network is complete; what comes after is not run"
-    assert results["columns"]["notes"] == [end]
+    for name, line in (("columns", 30), ("analysis_fails", 5)):
+        end = f"{name}.py, line {line}: the network is complete; what comes after is not run"
+        assert results[name]["notes"] == [end]
 
 
 def test_a_dictionary_says_what_the_populations_are(results):
@@ -175,13 +193,14 @@ def test_a_dictionary_says_what_the_populations_are(results):
         "L2_3": [20],
         "gap_rest_2": [21],
     }
+    assert list(results["dictionary"]["populations"])[:3] == ["thalamus", "cortex", "ganglia"]
     assert sizes(results["dictionary"]["aliases"]) == {"everything": 10, "left": 3, "scattered": 2}
 
 
 def test_names_that_occur_more_than_once_are_numbered_and_stale_or_mixed_nodes_have_no_name(results):
     found = results["no_dictionary"]
     assert found["populations"] == {"same": [1, 2], "pool_1": [3, 4], "pool_2": [5, 6]}
-    assert found["aliases"] == {"pool": [5, 6], "every_other": [3, 4, 5, 6]}
+    assert found["aliases"] == {"pool": [5, 6], "twin": [1, 2], "every_other": [3, 4, 5, 6]}
 
 
 @pytest.mark.parametrize(

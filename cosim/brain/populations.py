@@ -5,8 +5,8 @@ Populations are neurons (also parrots) with consecutive node ids, and every neur
 
 - What one ``Create`` call made is a population. Its name is that of the module-level variable that holds just
   it. Where there is none, as in functions and classes, it is what the script assigns it to: ``E`` in
-  ``self.E = nest.Create(...)`` or ``cells["E"] = nest.Create(...)``; else the name of its model. Several of one
-  name are numbered: ``E_1``, ``E_2``.
+  ``self.E = nest.Create(...)`` or ``cells["E"] = nest.Create(...)``; else the name of its model. Several of
+  one name are numbered: ``E_1``, ``E_2``.
 - A script may say it itself by a module-level dictionary ``populations`` of NodeCollections by name. Of
   entries that overlap, one that a single ``Create`` call made wins, then the first. Neurons in no entry are
   populations as above; what is left of a divided ``Create`` call is ``<name>_rest``.

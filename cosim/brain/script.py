@@ -175,7 +175,6 @@ class _Watch:
             "llapi_set_kernel_status": self._set,
             "llapi_create": self._create,
             "llapi_create_spatial": self._create_spatial,
-            "llapi_cleanup": lambda original: original(),
             **dict.fromkeys(SIMULATING, self._simulate),
         }
         originals = {name: getattr(low_level, name) for name in guards}
