@@ -172,14 +172,14 @@ def test_settings_that_are_the_experiments_are_left_out_and_told_with_both_value
 def test_a_network_of_functions_and_classes_is_named_after_what_its_code_assigns(results):
     columns = results["columns"]
     assert sizes(columns["populations"]) == {
-        **{"relay": 4, "layers_1": 4, "layers_2": 4, "basket": 2, "L5_PT": 4, "martinotti": 3},
-        "iaf_psc_exp": 1,
+        **{"relay": 4, "layers_1": 4, "layers_2": 4, "band_1": 1, "band_2": 1},
+        **{"basket": 2, "L5_PT": 4, "martinotti": 3, "iaf_psc_exp": 1},
     }
     assert columns["aliases"] == {}
 
 
 def test_a_script_that_does_not_let_itself_be_ended_is_ended(results):
-    for name, line in (("columns", 30), ("analysis_fails", 5)):
+    for name, line in (("columns", 34), ("analysis_fails", 5)):
         end = f"{name}.py, line {line}: the network is complete; what comes after is not run"
         assert results[name]["notes"] == [end]
 

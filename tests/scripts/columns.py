@@ -13,6 +13,10 @@ class Column:
             Create("iaf_psc_exp", size)
             for _ in range(2)
         ]
+        self.bands = []
+        for _ in range(2):
+            band = Create("iaf_psc_exp", 1)
+            self.bands.append(band)
         self.cells = {"basket": Create("iaf_psc_exp", 2), "L5/PT": self.tall(size)}
         self.cells["martinotti"], self.clock = Create("iaf_psc_exp", 3), Create("dc_generator")
 
