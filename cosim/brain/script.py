@@ -20,7 +20,7 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -60,7 +60,7 @@ class Script:
 
     populations: Mapping[str, NodeCollection]
     aliases: Mapping[str, NodeCollection]
-    notes: Sequence[str]
+    notes: tuple[str, ...]
 
 
 def check(path: Path) -> None:
@@ -94,7 +94,7 @@ def run_script(path: Path, nest: ModuleType, kernel: Kernel) -> Script:
     neurons = [each for each in watch.batches if nest.GetDefaults(each.model, "element_type") == "neuron"]
     if not neurons:
         raise ScriptError(f"{path}: creates no neurons before it simulates or ends")
-    return Script(*find(neurons, vars(module), nest), watch.notes)
+    return Script(*find(neurons, vars(module), nest), tuple(watch.notes))
 
 
 def _execute(module: ModuleType, watch: _Watch) -> None:
