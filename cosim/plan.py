@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from cosim import transfer
-from cosim.brain import kernel, memory
-from cosim.brain.kinds import ScriptBrain, TableBrain
+from cosim.brain import kernel, memory, script
+from cosim.brain.kinds import TableBrain
 from cosim.brain.network import Network
 from cosim.config import Clock, Experiment, load
 from cosim.devices import Devices, make_ports, resolve
@@ -61,7 +61,7 @@ def prepare(options: Options, brain_ranks: int, ranks_here: int) -> Prepared:
     with _collect(problems):
         kernel.check(brain_ranks, config.brain.virtual_processes)
     with _collect(problems, f"{experiment.folder / 'experiment.toml'}: "):
-        brain = network(experiment) if isinstance(experiment.brain, TableBrain) else checked_script(experiment.brain)
+        brain = brain_of(experiment)
         devices = _devices(experiment, brain.sizes) if isinstance(brain, Network) else None
     _raise_any(problems)
     if devices is not None:
@@ -72,10 +72,22 @@ def prepare(options: Options, brain_ranks: int, ranks_here: int) -> Prepared:
     return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder), experiment)
 
 
+def brain_of(experiment: Experiment) -> Network | Path:
+    """The checked tables of a model, or the path of a script that at least compiles.
+
+    Raises:
+        ValueError: tables with problems, all of them.
+        ConfigurationError: a script that is none.
+    """
+    if isinstance(experiment.brain, TableBrain):
+        return network(experiment)
+    script.check(experiment.brain.path)
+    return experiment.brain.path
+
+
 def network(experiment: Experiment) -> Network:
     """The checked tables of an experiment whose brain is a model. Raises ValueError with all problems."""
-    resolution_ms = experiment.config.clock.resolution_ms
-    return experiment.brain.network(experiment.brain_parameters, resolution_ms)
+    return experiment.brain.network(experiment.brain_parameters, experiment.config.clock.resolution_ms)
 
 
 def resolve_devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:
@@ -116,15 +128,6 @@ def _collect(problems: list[str], prefix: str = "") -> Iterator[None]:
 def _raise_any(problems: list[str]) -> None:
     if problems:
         raise ConfigurationError("\n".join(problems))
-
-
-def checked_script(brain: ScriptBrain) -> Path:
-    """The path of a script that at least compiles."""
-    try:
-        compile(brain.path.read_text(), str(brain.path), "exec")
-    except SyntaxError as error:
-        raise ConfigurationError(f"brain.script: {brain.path}, line {error.lineno}: {error.msg}") from None
-    return brain.path
 
 
 def _devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:

@@ -13,7 +13,6 @@ from cosim.brain.brain import Brain, BuiltBrain
 from cosim.brain.kernel import Kernel
 from cosim.brain.kernel import start as start_nest
 from cosim.brain.standing import Standing, stand
-from cosim.config import Experiment
 from cosim.timegrid import is_multiple
 from cosim.devices import Devices
 from cosim.errors import ConfigurationError
@@ -112,33 +111,21 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
     return EXIT_COMPLETE if complete else EXIT_STOPPED
 
 
-def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing | ConfigurationError]:
+def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing]:
     """Start NEST and build the network in it. Brain ranks."""
     started = start_nest(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
     watch.lap("start NEST")
-    try:
-        return started, stand(started, plan.brain, plan.wiring, watch.lap)
-    except ConfigurationError as error:  # of a script; the body rank hears of it in agree_on_devices
-        return started, error
+    return started, stand(started, plan.brain, plan.wiring, watch.lap)
 
 
-def agree_on_devices(
-    world: World, prepared: Prepared | None, standing: Standing | ConfigurationError | None
-) -> Devices:
+def agree_on_devices(world: World, prepared: Prepared | None, standing: Standing | None) -> Devices:
     """The devices of a brain whose populations were not known before it stood. Collective over all ranks.
 
     Raises:
-        ConfigurationError: on all ranks; a brain rank may have brought it.
+        ConfigurationError: on all ranks.
     """
-    found = world.to_body(standing.sizes if isinstance(standing, Standing) else standing)
-    return world.share(world.on_body(lambda: _settle(prepared.experiment, found[1:])))
-
-
-def _settle(experiment: Experiment, found: list[dict[str, int] | ConfigurationError]) -> Devices:
-    for error in found:
-        if isinstance(error, ConfigurationError):
-            raise error
-    return resolve_devices(experiment, found[0])
+    sizes = world.to_body(standing.sizes if standing else None)
+    return world.share(world.on_body(lambda: resolve_devices(prepared.experiment, sizes[1])))
 
 
 def build_brain(

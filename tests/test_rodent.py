@@ -97,7 +97,7 @@ def test_one_copy_of_the_basal_ganglia_has_the_published_synapses():
 
 
 def test_links_need_both_ends_and_take_the_place_of_poisson_spikes():
-    apart, joined = network(("M1", "BG"), "clean", 0.5), network(("M1", "BG"), "loop", 0.5)
+    apart, joined = (network(("M1", "BG"), variant, 0.5, "kernel") for variant in ("clean", "loop"))
     added = joined.projections[len(apart.projections) :]
     assert [(each.source, each.target) for each in added] == [("M1_L5A_CS", "CSN"), ("M1_L5B_PT", "PTN")]
     assert drive_links(apart) - drive_links(joined) == 2 * 250

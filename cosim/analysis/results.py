@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -27,6 +28,11 @@ class RunData:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = RunFolder(Path(folder))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The effective configuration."""
+        return tomllib.loads((self.folder.path / "config.toml").read_text())
 
     def _read(self, group: str) -> dict[str, np.ndarray]:
         with h5py.File(self.folder.run_file, "r") as file:

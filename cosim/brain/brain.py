@@ -154,7 +154,8 @@ def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
 def _create_recorder(nest: ModuleType, populations: list[Any]) -> int:
     recorder = nest.Create("spike_recorder", params={"record_to": BACKEND})
     for population in populations:
-        nest.Connect(population, recorder)
+        # NEST opens a block of 1024 synapses for every neuron that is recorded; these are the smallest ones.
+        nest.Connect(population, recorder, "all_to_all", "static_synapse_hpc")
     return recorder.global_id
 
 

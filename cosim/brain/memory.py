@@ -76,9 +76,10 @@ SOURCE_BYTES = 8
 # 343 with 2, 400 with 4; more with more threads.
 SENDER_BYTES, SENDER_BYTES_PER_THREAD = 295, 26
 # Synapses from and to devices lie in blocks of 1024 (block_vector.h): one block at least for each generator
-# and thread, and one for each recorded neuron, however few synapses are in it: 32.9 kB a recorded neuron.
+# and thread, and one for each recorded neuron, however few synapses are in it: 16.5 kB a recorded neuron.
 BLOCK = 1024
-DEVICE_BLOCK_BYTES = BLOCK * SYNAPSE_BYTES["static_synapse"]
+GENERATOR_BLOCK_BYTES = BLOCK * SYNAPSE_BYTES["static_synapse"]
+RECORDER_BLOCK_BYTES = BLOCK * (SYNAPSE_BYTES["static_synapse"] - HPC_SAVES_BYTES)
 
 # Parameters of brain models that scale a network, in the order in which they are tried.
 SIZE_PARAMETERS = ("patch_mm", "scale")
@@ -134,12 +135,12 @@ class Load:
 
     def split(self, ranks: int, threads: int) -> Memory:
         """The memory on ``ranks`` brain ranks with ``threads`` each; virtual processes share evenly."""
-        shared = self.node_bytes + self.synapse_bytes + DEVICE_BLOCK_BYTES * self.recorded
+        shared = self.node_bytes + self.synapse_bytes + RECORDER_BLOCK_BYTES * self.recorded
         shared += SYNAPSE_BYTES["static_synapse"] * self.generator_links
         neurons = sum(each.size for each in self.network.populations)
         senders = min(neurons, sum(self.synapses.values()) / ranks)
         own = senders * (SENDER_BYTES + SENDER_BYTES_PER_THREAD * threads)
-        own += DEVICE_BLOCK_BYTES * self.generators * threads
+        own += GENERATOR_BLOCK_BYTES * self.generators * threads
         return Memory(ranks, threads, round(PROCESS_BYTES + shared / ranks + own))
 
 

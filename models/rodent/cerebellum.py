@@ -18,7 +18,7 @@ def cerebellum(module: str, patch: Patch) -> Part:
     tables = toml("cerebellum.toml")
     return Part(
         tuple(_population(kind, cells, module, tables, patch) for kind, cells in tables["cells_per_point"].items()),
-        tuple(_projection(row, module) for row in tables["projections"]),
+        tuple(_projection(row, module, patch) for row in tables["projections"]),
     )
 
 
@@ -34,11 +34,13 @@ def _population(kind: str, cells_per_point: int, module: str, tables: dict, patc
     )
 
 
-def _projection(row: dict, module: str) -> Projection:
+def _projection(row: dict, module: str, patch: Patch) -> Projection:
+    """Mossy fibres are silent without cortex; their weight was tuned for a brain that has it."""
+    weight_ns = row.get("tuned_weight_ns", row["weight_ns"]) if patch.is_linked else row["weight_ns"]
     return Projection(
         source=f"{module}_{row['source']}",
         target=f"{module}_{row['target']}",
         rule=Bernoulli(row["p_center"], row.get("sigma_mm"), box(row["mask_reach_mm"])),
-        weight=Constant(row["weight_ns"]),
+        weight=Constant(weight_ns),
         delay_ms=DELAY_MS,
     )

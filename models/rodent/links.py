@@ -49,5 +49,5 @@ def _links(names: Mapping[str, Population]) -> Iterator[Projection]:
     for row in rows("links.csv"):
         if {row["source"], row["target"]} <= names.keys():
             rule = Bernoulli(float(row["p_center"]), float(row["sigma_mm"]))
-            weight = Constant(float(row["weight_ns"]))
+            weight = Constant(float(row["tuned_weight_ns"] or row["weight_ns"]))
             yield Projection(row["source"], row["target"], rule, weight, float(row["delay_ms"]))

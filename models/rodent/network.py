@@ -36,7 +36,9 @@ class Parameters(Table):
     regions: tuple[str, ...] = Field(("M1",), min_length=1, description="names, or TH, CB, all")
     variant: Literal[VARIANTS] = "as_run"
     patch_mm: float = Field(0.25, ge=PATCH_MM[0], le=PATCH_MM[1], description="side of the square sheets")
-    patch_rule: Literal[PATCH_RULES] = "kernel"
+    patch_rule: Literal[PATCH_RULES] | None = Field(
+        None, description="default: echo for loop, whose links are made for the rates of full sheets, else kernel"
+    )
 
     @field_validator("regions")
     @classmethod
@@ -47,7 +49,7 @@ class Parameters(Table):
 
 
 def network(
-    regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25, patch_rule: str = "kernel"
+    regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25, patch_rule: str | None = None
 ) -> Network:
     """The tables of some regions for a square patch of side ``patch_mm``; the full sheets are 1 mm.
 
@@ -56,11 +58,12 @@ def network(
     sheets, each ordered pair offered once. ``loop`` is ``clean`` with the pathways between regions.
 
     The patch rule ``kernel`` leaves probabilities as they are, so that the in-degree falls with the patch; ``echo``
-    makes up for it (see ``models/rodent/echo.py``).
+    makes up for it (see ``models/rodent/echo.py``). None is ``echo`` for ``loop`` and ``kernel`` for the others.
 
     Raises:
         ValueError: an unknown region, variant or rule, a patch outside 0.1 to 1.0 mm or one that leaves a population empty.
     """
+    patch_rule = patch_rule or ("echo" if variant == "loop" else "kernel")
     _check(regions, variant, patch_mm, patch_rule)
     names = whole_names(regions)
     patch = _network(names, variant, patch_mm)
@@ -68,9 +71,9 @@ def network(
     return with_echoes(patch, _network(names, variant, PATCH_MM[1])) if patch_rule == "echo" else patch
 
 
-def full_network(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str) -> Network:
+def full_network(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str | None) -> Network:
     """The same network on the full sheet of 1 mm, whatever ``patch_mm``: what sink weights refer to."""
-    return network(regions, variant, PATCH_MM[1])
+    return network(regions, variant, PATCH_MM[1], patch_rule)
 
 
 def whole_names(regions: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,9 +82,9 @@ def whole_names(regions: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _network(regions: tuple[str, ...], variant: str, patch_mm: float) -> Network:
-    patch = Patch(patch_mm, as_run=variant == "as_run")
+    patch = Patch(patch_mm, variant)
     whole = _joined([part for name in regions for part in _parts(name, patch)])
-    if variant == "loop":
+    if patch.is_linked:
         whole = linked(whole, patch)
     return Network(whole.populations, whole.projections, whole.drives)
 

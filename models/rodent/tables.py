@@ -21,10 +21,20 @@ MARGIN_MM = 0.2
 
 @dataclass(frozen=True)
 class Patch:
-    """What part of the full sheets is built, and how: a square of ``side_mm``; ``as_run`` as the benchmark did."""
+    """What part of the full sheets is built: a square of ``side_mm``, as which variant."""
 
     side_mm: float
-    as_run: bool
+    variant: str
+
+    @property
+    def as_run(self) -> bool:
+        """As the benchmark did."""
+        return self.variant == "as_run"
+
+    @property
+    def is_linked(self) -> bool:
+        """With the pathways between regions."""
+        return self.variant == "loop"
 
     def number(self, full: int) -> int:
         """How many of ``full`` cells of a whole nucleus there are."""
