@@ -154,8 +154,8 @@ draw_weight( const SynapseSpec& spec, RandomStream& random )
 
 // -----------------------------------------------------------------------------------------------------------
 
-//! Join every target with the sources that are drawn for it. `make_draw()` makes a thread's function `draw( target,
-//! random, take )`, which calls `take( source )`; targets and sources are numbers in their populations.
+//! Join every target with the sources that are drawn for it. `make_draw()` makes a thread's function
+//! `draw( target, random, take )`, which calls `take( source )`; both are numbers in their populations.
 template < typename MakeDraw >
 long
 build( const Nodes& sources, const Nodes& targets, const SynapseSpec& synapse, MakeDraw make_draw )
@@ -224,8 +224,7 @@ using namespace cosim;
 extern "C"
 {
 
-//! Join pairs of two grids with probabilities that are products over axes; one entry of `offers` for each of 3
-//! axes.
+//! Join pairs of two grids with probabilities that are products over axes; `offers` has one entry an axis.
 int
 nestlink_connect_bernoulli( const Nodes* sources,
   const Nodes* targets,

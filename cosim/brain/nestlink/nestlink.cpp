@@ -2,16 +2,17 @@
 //
 // nestlink: the few things that cosim needs from the NEST kernel and that PyNEST 3.10 does not offer.
 //
-//   1. NEST on a communicator of our own. PyNEST's set_communicator does nothing in 3.10; the kernel's method is
-//      still there.
+//   1. NEST on a communicator of our own. PyNEST's set_communicator does nothing in 3.10; the kernel's method
+//      is still there.
 //   2. A recording backend "cosim" that keeps events in contiguous buffers, which Python reads without a copy
 //      and empties after every step, also between Run calls inside Prepare ... Cleanup.
 //   3. Reading a state variable (such as V_m) of a few nodes without building Python objects.
-//   4. Setting the rate of a Poisson generator so that it acts from the next Run on. A generator takes its rate
-//      over in its pre_run_hook, which the kernel calls at Prepare only: set through PyNEST inside Prepare ...
-//      Cleanup, a new rate reads back as it was set and changes nothing.
+//   4. Setting the rate of a Poisson generator so that it acts from the next Run on. A generator takes its
+//      rate over in its pre_run_hook, which the kernel calls at Prepare only: set through PyNEST inside
+//      Prepare ... Cleanup, a new rate reads back as it was set and changes nothing.
+//   5. Making synapses fast and the same on every split, see connect.cpp.
 //
-// connect.cpp makes synapses. All functions have C linkage and are called through ctypes on brain ranks. Those that can fail return 0 on
+// All functions have C linkage and are called through ctypes on brain ranks. Those that can fail return 0 on
 // success and leave a message in nestlink_error().
 
 #include "config.h"

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+//
+// What a synapse costs, seen with the motor cortex on 0.5 mm (16 million lognormal synapses, AMD EPYC): 570 ns by
+// NEST's own spatial rule on one thread, here 90 ns. Making each one by NEST's connect, which checks receptor,
+// signal and delay by virtual calls, took 70 ns more than copying. Touching new memory before NEST does brought
+// two threads from 1.7 s to 0.85 s and left one thread at 1.4 s.
 
 #include "synapse_writer.h"
 
@@ -60,7 +65,8 @@ SynapseWriter::SynapseWriter( const SynapseSpec& spec, size_t thread )
   const auto& model = nest::kernel().model_manager.get_connection_model( model_, thread );
   if ( model.has_property( nest::ConnectionModelProperties::REQUIRES_SYMMETRIC ) )
   {
-    throw std::invalid_argument( std::string( spec.model ) + " joins both ways, nestlink does not: use Connect" );
+    const std::string name = spec.model;
+    throw std::invalid_argument( name + " joins both ways, which nestlink does not do: use Connect" );
   }
   if ( spec.receptor != 0 )
   {
@@ -115,8 +121,7 @@ private:
   }
 
   //! Write to the memory that the next block will get. Bit fields read before they write, and a page that is
-  //! first read costs a second page fault and an interrupt of all other threads: half of the time with two
-  //! threads.
+  //! first read costs a second page fault and an interrupt of all other threads.
   static void
   touch_next_block()
   {
