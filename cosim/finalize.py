@@ -18,7 +18,7 @@ from cosim.brain.brain import BuiltBrain
 from cosim.plan import Prepared
 from cosim.profile import Stopwatch
 from cosim.record.merge import merge_profiles, merge_spikes
-from cosim.summary import built_brain, mean_rates_hz, timing
+from cosim.summary import built_brain, connecting, mean_rates_hz, timing
 from cosim.world import StopSign
 
 log = logging.getLogger("cosim")
@@ -84,6 +84,7 @@ def summarize(
         "threads_per_brain_rank": built[0].threads,
         "peak_memory_mb": [report.peak_memory_mb for report in reports],
         "built": built_brain(built, [report.peak_memory_mb for report in reports]),
+        "connect": connecting(built, _longest_s(reports, "connect")),
         "spikes": sum(spike_counts.values()),
         "mean_rate_hz": mean_rates_hz(spike_counts, built[0], simulated_s),
     }
@@ -122,6 +123,11 @@ def _wall_s(reports: Sequence[RankReport]) -> dict[str, np.ndarray]:
     """Wall time in s of each phase outside the loop's steps, (ranks,); 0 where a rank does not have it."""
     names = dict.fromkeys(name for report in reports for name in report.wall_s)
     return {name: np.array([report.wall_s.get(name, 0.0) for report in reports]) for name in names}
+
+
+def _longest_s(reports: Sequence[RankReport], phase: str) -> float:
+    """Wall time in s of a phase on the rank where it took longest; 0 where no rank has it."""
+    return max(report.wall_s.get(phase, 0.0) for report in reports)
 
 
 def _write_summary(path: Any, summary: dict[str, Any]) -> None:

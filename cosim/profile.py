@@ -6,6 +6,7 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -46,6 +47,12 @@ class StepProfile:
         self._last = now
         if phase == STEP_PHASES[-1]:
             self._write(self._row)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in use now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def peak_memory_mb() -> float:

@@ -18,17 +18,26 @@ from cosim.analysis.results import RunData, Spikes
 from cosim.errors import ConfigurationError
 
 LATE_MS = 500.0  # the window of the second rate, if none is asked for
+CONNECTING = {
+    "synapses_per_s": "synapses made per s",
+    "synapses_per_s_and_core": "synapses made per s and core",
+    "bytes_per_synapse": "bytes per synapse",
+}
 COPIED = (
-    *(
-        "experiment",
-        "complete",
-        "stopped_by",
-        "steps",
-        "simulated_s",
-        "brain_ranks",
-        "threads_per_brain_rank",
-    ),
-    *("built", "wall_s", "loop_phases_s", "peak_memory_mb", "real_time_factor", "coupling_fraction"),
+    "experiment",
+    "complete",
+    "stopped_by",
+    "steps",
+    "simulated_s",
+    "brain_ranks",
+    "threads_per_brain_rank",
+    "built",
+    "connect",
+    "wall_s",
+    "loop_phases_s",
+    "peak_memory_mb",
+    "real_time_factor",
+    "coupling_fraction",
 )
 
 
@@ -219,8 +228,9 @@ def _cost(run: dict[str, Any]) -> dict[str, str]:
     wall = {name: f"{seconds:.2f}" for name, seconds in run["wall_s"].items()}
     loop = {f"  of it {name}": f"{seconds:.2f}" for name, seconds in run["loop_phases_s"].items()}
     body_mb, *brain_mb = run["peak_memory_mb"]
+    speed = {CONNECTING[key]: f"{value:,.3g}" for key, value in (run["connect"] or {}).items() if key in CONNECTING}
     memory = {"memory, body rank": f"{body_mb:,.0f}", "memory, largest brain rank": f"{max(brain_mb):,.0f}"}
-    return wall | loop | memory | {"memory in all": f"{body_mb + sum(brain_mb):,.0f}"}
+    return wall | speed | loop | memory | {"memory in all": f"{body_mb + sum(brain_mb):,.0f}"}
 
 
 def _value(value: Any) -> str:

@@ -56,6 +56,25 @@ def built_brain(built: Sequence[BuiltBrain], peak_memory_mb: Sequence[float]) ->
     }
 
 
+def connecting(built: Sequence[BuiltBrain], seconds: float) -> dict[str, float] | None:
+    """How fast synapses were made in ``seconds``, by all brain ranks, and what they take; None for a script's.
+
+    A core is a thread of a brain rank.
+    """
+    regions = built_regions(built)
+    synapses = sum(region["synapses"] for region in regions.values()) + sum(
+        rank.local_links.get("relay", 0) for rank in built
+    )
+    if not (synapses and seconds and sum(rank.connect_bytes for rank in built)):
+        return None
+    return {
+        "seconds": seconds,
+        "synapses_per_s": synapses / seconds,
+        "synapses_per_s_and_core": synapses / seconds / len(built) / built[0].threads,
+        "bytes_per_synapse": sum(rank.connect_bytes for rank in built) / synapses,
+    }
+
+
 def _entry(population: BuiltPopulation, size: str) -> dict[str, Any]:
     return {"name": population.name, "region": population.region, size: population.size}
 

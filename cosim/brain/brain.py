@@ -47,6 +47,8 @@ class BuiltBrain:
     min_delay_ms: float
     threads: int
     notes: tuple[str, ...] = ()
+    connect_bytes: int = 0
+    """Memory that the synapses took on this rank; 0 for a script."""
 
 
 class Brain:
@@ -169,5 +171,12 @@ def _describe(
         return BuiltPopulation(name, region, nodes[0].global_id, size, count, is_relay)
 
     populations = tuple(population(name, nodes) for name, nodes in standing.nodes.items())
-    threads, notes = nest.local_num_threads, standing.notes
-    return BuiltBrain(populations, dict(standing.local_synapses), links, nest.min_delay, threads, notes)
+    return BuiltBrain(
+        populations,
+        dict(standing.local_synapses),
+        links,
+        min_delay_ms=nest.min_delay,
+        threads=nest.local_num_threads,
+        notes=standing.notes,
+        connect_bytes=standing.connect_bytes,
+    )

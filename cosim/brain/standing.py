@@ -18,6 +18,7 @@ from cosim.brain.kernel import Kernel
 from cosim.brain.network import Network
 from cosim.brain.script import run_script
 from cosim.brain.wiring import Wiring
+from cosim.profile import resident_bytes
 
 NodeCollection = Any  # NEST's type
 SCRIPT_REGION = "script"
@@ -30,7 +31,7 @@ class Standing:
     ``aliases`` are other names for some of these nodes. ``local_synapses`` are those onto neurons of this rank, by
     region and by projection; ``local_links`` those that are not between neurons (from Poisson generators and onto
     relays), by kind. A script does not say which is which: all its connections count as synapses of one region. ``notes``
-    are for the user.
+    are for the user. ``connect_bytes`` is the memory that the synapses of tables took on this rank.
     """
 
     nodes: Mapping[str, NodeCollection]
@@ -40,6 +41,7 @@ class Standing:
     relays: frozenset[str] = frozenset()
     aliases: Mapping[str, NodeCollection] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    connect_bytes: int = 0
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -62,7 +64,9 @@ def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[s
     nest = kernel.nest
     built = build.create(network, nest, kernel.seed, placed=wiring == "nest")
     lap("create")
+    empty_bytes = resident_bytes()
     build.connect(built, _wire(kernel, built, wiring), nest)
+    connect_bytes = resident_bytes() - empty_bytes
     lap("connect")
     before = local_connections(nest)
     build.drive(built, nest)
@@ -71,7 +75,7 @@ def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[s
     links = {"poisson": local_connections(nest) - before, "relay": sum(built.local_synapses) - sum(synapses.values())}
     relays = frozenset(each.name for each in network.populations if each.is_relay)
     regions = {each.name: each.region for each in network.populations}
-    return Standing(built.nodes, regions, synapses, links, relays)
+    return Standing(built.nodes, regions, synapses, links, relays, connect_bytes=connect_bytes)
 
 
 def _wire(kernel: Kernel, built: build.Built, wiring: str) -> build.Wire:
