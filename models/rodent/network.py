@@ -6,11 +6,13 @@ Regions are called as in the paper's Table 1, populations as in the published be
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from cosim.brain.network import Network
+from cosim.brain.values import Uniform, UniformOnce
 from cosim.config import Table
 from models.rodent.basal_ganglia import REGION as BASAL_GANGLIA
 from models.rodent.basal_ganglia import SECOND_COPY, basal_ganglia
@@ -26,6 +28,7 @@ REGIONS = (*AREAS, *NUCLEI, BASAL_GANGLIA, *MODULES)
 GROUPS = {"TH": NUCLEI, "CB": MODULES, "all": REGIONS}
 VARIANTS = ("as_run", "clean", "loop")
 PATCH_RULES = ("kernel", "echo")
+STARTS = ("staggered", "together")
 # Below, cortical populations shrink to single columns of cells and vanish; above, nothing was published.
 PATCH_MM = (0.1, 1.0)
 
@@ -39,6 +42,7 @@ class Parameters(Table):
     patch_rule: Literal[PATCH_RULES] | None = Field(
         None, description="default: echo for loop, whose links are made for the rates of full sheets, else kernel"
     )
+    start: Literal[STARTS] = Field("staggered", description="together shows what staggered start times are for")
 
     @field_validator("regions")
     @classmethod
@@ -49,7 +53,11 @@ class Parameters(Table):
 
 
 def network(
-    regions: tuple[str, ...] = ("M1",), variant: str = "as_run", patch_mm: float = 0.25, patch_rule: str | None = None
+    regions: tuple[str, ...] = ("M1",),
+    variant: str = "as_run",
+    patch_mm: float = 0.25,
+    patch_rule: str | None = None,
+    start: str = "staggered",
 ) -> Network:
     """The tables of some regions for a square patch of side ``patch_mm``; the full sheets are 1 mm.
 
@@ -60,20 +68,28 @@ def network(
     The patch rule ``kernel`` leaves probabilities as they are, so that the in-degree falls with the patch; ``echo``
     makes up for it (see ``models/rodent/echo.py``). None is ``echo`` for ``loop`` and ``kernel`` for the others.
 
+    Started ``together``, all drives at once from potentials of their own for every neuron, motor cortex with all its
+    inputs locks at more than 100 Hz; the published start times, inhibition first, and one potential for a
+    population lead it to its low state.
+
     Raises:
         ValueError: an unknown region, variant or rule, a patch outside 0.1 to 1.0 mm or one that leaves a population empty.
     """
     patch_rule = patch_rule or ("echo" if variant == "loop" else "kernel")
-    _check(regions, variant, patch_mm, patch_rule)
+    _check(regions, variant, patch_mm, patch_rule, start)
     names = whole_names(regions)
     patch = _network(names, variant, patch_mm)
     _check_not_empty(patch, names, variant, patch_mm)
-    return with_echoes(patch, _network(names, variant, PATCH_MM[1])) if patch_rule == "echo" else patch
+    if patch_rule == "echo":
+        patch = with_echoes(patch, _network(names, variant, PATCH_MM[1]))
+    return _together(patch) if start == "together" else patch
 
 
-def full_network(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str | None) -> Network:
+def full_network(
+    regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str | None, start: str
+) -> Network:
     """The same network on the full sheet of 1 mm, whatever ``patch_mm``: what sink weights refer to."""
-    return network(regions, variant, PATCH_MM[1], patch_rule)
+    return network(regions, variant, PATCH_MM[1], patch_rule, start)
 
 
 def whole_names(regions: tuple[str, ...]) -> tuple[str, ...]:
@@ -116,10 +132,24 @@ def _unknown_regions(regions: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _check(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str) -> None:
+def _together(staggered: Network) -> Network:
+    """All drives from the beginning; every neuron where one potential for all was drawn gets one of its own."""
+    populations = [
+        replace(each, v_m=Uniform(each.v_m.low_mv, each.v_m.high_mv)) if isinstance(each.v_m, UniformOnce) else each
+        for each in staggered.populations
+    ]
+    drives = [replace(drive, start_ms=0.0) for drive in staggered.drives]
+    return replace(staggered, populations=tuple(populations), drives=tuple(drives))
+
+
+def _check(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: str, start: str) -> None:
     problems = _unknown_regions(regions) + [
         f"unknown {what} '{name}' of the rodent brain, there are: {', '.join(allowed)}"
-        for what, name, allowed in (("variant", variant, VARIANTS), ("patch_rule", patch_rule, PATCH_RULES))
+        for what, name, allowed in (
+            ("variant", variant, VARIANTS),
+            ("patch_rule", patch_rule, PATCH_RULES),
+            ("start", start, STARTS),
+        )
         if name not in allowed
     ]
     if not PATCH_MM[0] <= patch_mm <= PATCH_MM[1]:
