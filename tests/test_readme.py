@@ -23,6 +23,7 @@ RUN_ELSEWHERE = {
     "make demo": "test_fresh_clone.py",
     "make test": ".ci/run",
     "make nest-mpi": "run by `make test`",
+    ".venv/bin/cosim report results/light": "test_report.py, on another run",
     "sbatch slurm/run.sbatch mouse_m1": "test_slurm.py, with fewer steps",
 }
 
