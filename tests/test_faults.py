@@ -48,7 +48,7 @@ def assert_refused(result, *fragments: str) -> None:
         ("clock.resolution_ms=0.3", ["clock.coupling_step_ms = 20.0", "clock.resolution_ms = 0.3"]),
         ("brain.pach_mm=0.2", ["unknown key", "did you mean patch_mm?"]),
         ("brain.model=rodnt", ["brain.model = 'rodnt'", "did you mean rodent?"]),
-        ("brain.variant=dirty", ["brain.variant = 'dirty'", "'as_run' or 'clean'"]),
+        ("brain.variant=dirty", ["brain.variant = 'dirty'", "'as_run', 'clean' or 'loop'"]),
         ("body.model=forlimb", ["body.model = 'forlimb'"]),
         ("sources.0.population=M1_L1_ENGS", ["'M1_L1_ENGS': no such population", "did you mean M1_L1_ENGC?"]),
         ("protocol.stimulus_rate_hz=-1", ["protocol.stimulus_rate_hz = -1", "greater than or equal to 0"]),
