@@ -30,15 +30,12 @@ def built(data: RunData) -> dict:
     return json.loads(data.folder.summary_file.read_text())["built"]
 
 
-@pytest.fixture
-def one_rank(launch, tmp_path) -> RunData:
-    """The loop of all regions on the smallest patch that leaves no population empty."""
-    return run(launch, 2, tmp_path / "1x4", "mouse_brain", f"brain.patch_mm={SMALLEST_PATCH_MM}", steps=8)
-
-
 @pytest.mark.slow
-def test_the_loop_is_the_same_on_every_split_and_has_the_expected_synapses(launch, tmp_path, one_rank):
-    split = run(launch, 3, tmp_path / "2x2", "mouse_brain", f"brain.patch_mm={SMALLEST_PATCH_MM}", steps=8)
+def test_the_loop_is_the_same_on_every_split_and_has_the_expected_synapses(launch, tmp_path):
+    """On the smallest patch that leaves no population empty; started together, so that all regions fire at once."""
+    settings = (f"brain.patch_mm={SMALLEST_PATCH_MM}", "brain.start=together", "brain.virtual_processes=2")
+    one_rank = run(launch, 2, tmp_path / "1x2", "mouse_brain", *settings, steps=3)
+    split = run(launch, 3, tmp_path / "2x1", "mouse_brain", *settings, steps=3)
     assert sum(spikes.timestamps_ms.size for spikes in one_rank.spikes.values()) > 1000
     for name, spikes in one_rank.spikes.items():
         np.testing.assert_array_equal(spikes.timestamps_ms, split.spikes[name].timestamps_ms, err_msg=name)
