@@ -360,7 +360,8 @@ def _explain(
         elif problem["type"] == "missing":
             yield f"{where}: missing; it must be given"
         else:
-            yield f"{where} = {problem['input']!r}: {problem['msg'].replace('Input should', 'must')}"
+            message = problem["msg"].replace("Input should", "must").removeprefix("Value error, ")
+            yield f"{where} = {problem['input']!r}: {message}"
 
 
 def _origin(key: str, file: Path, overridden: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// What a synapse costs, seen with the motor cortex on 0.5 mm (16 million lognormal synapses, AMD EPYC): 570 ns by
-// NEST's own spatial rule on one thread, here 90 ns. Making each one by NEST's connect, which checks receptor,
-// signal and delay by virtual calls, took 70 ns more than copying. Touching new memory before NEST does brought
-// two threads from 1.7 s to 0.85 s and left one thread at 1.4 s.
+// What a synapse costs, seen with the motor cortex on 0.5 mm (16 million lognormal synapses, AMD EPYC, one
+// thread): 570 ns by NEST's own spatial rule, 90 ns here. Making each one by NEST's connect, which checks
+// receptor, signal and delay by virtual calls, took 70 ns more than copying. Touching new memory before NEST
+// does brought two threads from 1.7 s to 0.85 s and left one thread at 1.4 s.
 
 #include "synapse_writer.h"
 
