@@ -43,6 +43,10 @@ def of_clusters(
         "rate_i_hz": mean_rate_hz(trains_i, neurons_i, start_ms, end_ms),
         "cv2_e": cv2(trains_e, start_ms, end_ms),
         "cv2_i": cv2(trains_i, start_ms, end_ms),
+        "interval_cv_e": interval_cv(trains_e, start_ms, end_ms),
+        "interval_cv_i": interval_cv(trains_i, start_ms, end_ms),
+        "fano_100ms_e": fano_factor(trains_e, neurons_e, 100.0, start_ms, end_ms),
+        "fano_100ms_i": fano_factor(trains_i, neurons_i, 100.0, start_ms, end_ms),
         "fano_400ms_e": fano_factor(trains_e, neurons_e, 400.0, start_ms, end_ms),
         "fano_400ms_i": fano_factor(trains_i, neurons_i, 400.0, start_ms, end_ms),
         "cluster_rate_cv": float(rates_e.std(axis=1).mean() / rates_e.mean()) if rates_e.any() else None,
@@ -71,21 +75,39 @@ def mean_rate_hz(spikes: Spikes, neurons: int, start_ms: float, end_ms: float) -
     return within(spikes, start_ms, end_ms).timestamps_ms.size / neurons / (end_ms - start_ms) * 1000
 
 
+def intervals(spikes: Spikes, start_ms: float, end_ms: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times in ms between a neuron's spikes, and whose they are: neuron by neuron, each in order of time."""
+    chosen = within(spikes, start_ms, end_ms)
+    order = np.lexsort((chosen.timestamps_ms, chosen.node_ids))
+    ids = chosen.node_ids[order]
+    same = ids[1:] == ids[:-1]
+    return np.diff(chosen.timestamps_ms[order])[same], ids[1:][same]
+
+
 def cv2(spikes: Spikes, start_ms: float, end_ms: float) -> float | None:
     """Local variation of intervals, 2 |I2 - I1| / (I2 + I1), averaged in each neuron and then over neurons (Holt 1996).
 
     Neurons with fewer than five intervals do not count; None without others.
     """
-    chosen = within(spikes, start_ms, end_ms)
-    order = np.lexsort((chosen.timestamps_ms, chosen.node_ids))
-    ids = chosen.node_ids[order]
-    intervals_ms, same = np.diff(chosen.timestamps_ms[order]), ids[1:] == ids[:-1]
-    pairs = same[1:] & same[:-1]
-    first_ms, second_ms = intervals_ms[:-1][pairs], intervals_ms[1:][pairs]
-    _, owner, number = np.unique(ids[2:][pairs], return_inverse=True, return_counts=True)
+    times_ms, ids = intervals(spikes, start_ms, end_ms)
+    pairs = ids[1:] == ids[:-1]
+    first_ms, second_ms = times_ms[:-1][pairs], times_ms[1:][pairs]
+    _, owner, number = np.unique(ids[1:][pairs], return_inverse=True, return_counts=True)
     enough = number >= FEWEST_INTERVALS - 1
     of_neurons = np.bincount(owner, 2 * np.abs(second_ms - first_ms) / (second_ms + first_ms)) / number
     return float(of_neurons[enough].mean()) if enough.any() else None
+
+
+def interval_cv(spikes: Spikes, start_ms: float, end_ms: float) -> float | None:
+    """Standard deviation (ddof 0) over mean of a neuron's intervals, averaged over the neurons that `cv2` counts."""
+    times_ms, ids = intervals(spikes, start_ms, end_ms)
+    _, owner, number = np.unique(ids, return_inverse=True, return_counts=True)
+    enough = number >= FEWEST_INTERVALS
+    if not enough.any():
+        return None
+    mean_ms = np.bincount(owner, times_ms) / number
+    variance = np.bincount(owner, (times_ms - mean_ms[owner]) ** 2) / number
+    return float((np.sqrt(variance) / mean_ms)[enough].mean())
 
 
 def fano_factor(spikes: Spikes, neurons: int, window_ms: float, start_ms: float, end_ms: float) -> float | None:
@@ -138,5 +160,6 @@ def episodes(rates_hz: np.ndarray) -> dict[str, Any]:
         "active_clusters_most": int(active.sum(axis=0).max()),
         "episodes_per_s": float(long.sum() / duration_s),
         "episode_mean_ms": float(lengths_ms[long].mean()) if long.any() else None,
+        "episode_longest_ms": float(lengths_ms[long].max()) if long.any() else None,
         "clusters_ever_active": int(np.unique(clusters[long]).size),
     }
