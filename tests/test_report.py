@@ -15,6 +15,7 @@ from conftest import REPOSITORY, clean_environment, find_mpiexec
 
 from cosim.analysis.results import Spikes
 from cosim.errors import ConfigurationError
+from cosim.config import load
 from cosim.report import cv_of_intervals, report
 from models.rodent.network import network
 
@@ -80,7 +81,7 @@ def test_the_run_is_told(folder):
     result = report(folder)
     assert (result["experiment"], result["seed"], result["steps"], result["complete"]) == (
         "mouse_m1",
-        10,
+        load("mouse_m1").config.seed,
         STEPS,
         True,
     )
