@@ -57,7 +57,8 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
     ranks, threads = _split(experiment, ranks, threads)
     head = {"experiment": experiment.name, "title": experiment.config.title, "seed": experiment.config.seed}
     if not isinstance(experiment.brain, TableBrain):
-        return head | {"script": str(experiment.brain.path), "ports": _script_ports(experiment)}
+        unknown = {"populations": [], "regions": {}, "totals": dict.fromkeys(("neurons", "synapses", "bytes"))}
+        return head | {"script": str(experiment.brain.path)} | unknown | {"ports": _script_ports(experiment)}
     try:
         tables = network(experiment)
     except ValueError as error:

@@ -14,8 +14,8 @@ import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
 from cosim.analysis.results import Spikes
-from cosim.errors import ConfigurationError
 from cosim.config import load
+from cosim.errors import ConfigurationError
 from cosim.report import cv_of_intervals, report
 from models.rodent.network import network
 
