@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""M1 built in NEST: counts against the exact expectation, weights, drives, and what the seed decides.
+"""Regions built in NEST with its own rules: counts against the exact expectation; in M1 weights, drives, and the seed.
 
 Each build runs in a process of its own: NEST is one global kernel, and under an MPI launcher it must not
 start before the communicator is handed over.
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.brain.network import expected_synapses
+from cosim.brain.network import drive_links, expected_synapses, synapse_variance
+from cosim.brain.rules import OneToOne
 from models.rodent.network import network
 
 ROOT = Path(__file__).parents[1]
@@ -63,11 +64,46 @@ print(json.dumps({
 }))
 """
 
+# Flat and scattered regions; NEST has no rule for one-to-one links that leave some neurons out.
+COUNT = """
+import json, sys
+import mpi4py.MPI
+import nest
+from dataclasses import replace
+from functools import partial
+from cosim.brain import build, nest_rules
+from cosim.brain.rules import OneToOne
+from models.rodent.network import network
+
+nest.verbosity = nest.VerbosityLevel.ERROR
+nest.local_num_threads = 2
+tables = network(("VL", "BG", "CB_M1"), sys.argv[1], float(sys.argv[2]))
+drawn = tuple(each for each in tables.projections if not isinstance(each.rule, OneToOne))
+tables = replace(tables, projections=drawn)
+built = build.create(tables, nest, 1)
+build.connect(built, partial(nest_rules.connect, tables, nodes=built.nodes, nest=nest), nest)
+before_drives = nest.num_connections
+build.drive(built, nest)
+
+print(json.dumps({
+    "neurons": {name: len(nodes) for name, nodes in built.nodes.items()},
+    "by_projection": built.local_synapses,
+    "drive_links": nest.num_connections - before_drives,
+    "v_m": {name: sorted(set(built.nodes[name].get("V_m"))) for name in ("TH_M1_IZ_RE", "CB_M1_gr", "MSN")},
+    "tau_syn": [list(each) for each in built.nodes["FSI"].get("tau_syn")],
+    "receptors": sorted(set(nest.GetConnections(target=built.nodes["STN"]).get("receptor"))),
+}))
+"""
+
 
 def build(variant, patch_mm, seed):
+    return run(BUILD, variant, patch_mm, seed)
+
+
+def run(program, *arguments):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(LAUNCHER_VARIABLES)}
     environment |= {"PYTHONPATH": str(ROOT), "PYNEST_QUIET": "1"}
-    command = [sys.executable, "-c", BUILD, variant, str(patch_mm), str(seed)]
+    command = [sys.executable, "-c", program, *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -117,3 +153,21 @@ def test_synapses_of_m1_at_a_quarter_millimetre(variant):
     assert sum(built["by_projection"]) == pytest.approx(expected.sum(), rel=1e-3)
     # Six standard deviations for each of 226 projections; a Bernoulli count varies less than its mean.
     assert np.max(np.abs(built["by_projection"] - expected) / np.sqrt(expected)) < 6
+
+
+@pytest.mark.parametrize("variant", ["as_run", "clean"])
+def test_synapses_of_thalamus_basal_ganglia_and_cerebellum(variant):
+    """Not at 0.2 mm: as run, edges of masks fall onto planes of cells there and NEST's rounding decides."""
+    built = run(COUNT, variant, 0.15)
+    tables = network(("VL", "BG", "CB_M1"), variant, 0.15)
+    drawn = [not isinstance(each.rule, OneToOne) for each in tables.projections]
+    expected, deviation = expected_synapses(tables)[drawn], np.sqrt(synapse_variance(tables)[drawn])
+    # In-degrees and constant kernels are exact.
+    assert np.all(np.abs(built["by_projection"] - expected) <= np.maximum(4 * deviation, 1e-6))
+    assert np.count_nonzero(deviation) == 11  # 8 in thalamus, 3 in the cerebellum
+    assert built["neurons"] == tables.sizes
+    assert built["drive_links"] == drive_links(tables)
+    assert built["v_m"] == {"TH_M1_IZ_RE": [0.0], "CB_M1_gr": [-70.0], "MSN": [0.0]}
+    fast_spiking = tables.by_name["FSI"]
+    assert built["tau_syn"] == [list(fast_spiking.parameters["tau_syn"])] * fast_spiking.size
+    assert built["receptors"] == [1, 2, 3]
