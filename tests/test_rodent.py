@@ -139,6 +139,37 @@ def test_one_copy_of_the_basal_ganglia_has_the_published_synapses():
     assert synapses[first].sum() == 4_879_768 + 56  # the relays of its output
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "weight_ns", "sigma_mm", "reach_mm"),
+    [
+        ("go", "gr", -0.2408, None, (0.15, 0.15, 0.5)),
+        ("gr", "go", 0.002275, None, (0.1, 0.1, 0.1)),
+        ("gr", "pkj", 0.007, 0.1, (2.0, 2.0, 2.0)),
+        ("gr", "bs", 0.015, None, (0.5, 0.1, 0.5)),  # a strip along x: parallel fibres
+        ("pkj", "vn", -0.01806, 0.1, (2.0, 2.0, 2.0)),
+        ("bs", "pkj", -1.05, None, (0.1, 0.25, 0.5)),  # and one across
+        ("pons", "gr", 0.00405, 0.05, (2.0, 2.0, 2.0)),
+    ],
+)
+@pytest.mark.parametrize("variant", ["as_run", "clean"])
+def test_projections_of_the_cerebellum(variant, source, target, weight_ns, sigma_mm, reach_mm):
+    for module in ("CB_M1", "CB_S1"):
+        ends = (f"{module}_{source}", f"{module}_{target}")
+        projections = network((module,), variant, 0.25).projections
+        (found,) = [each for each in projections if (each.source, each.target) == ends]
+        assert (found.weight.value, found.rule.sigma_mm) == (weight_ns, sigma_mm)
+        assert found.rule.mask.upper_mm == reach_mm
+        assert found.rule.mask.lower_mm == tuple(-reach for reach in reach_mm)
+
+
+def test_drives_of_thalamus():
+    """Tonic drive makes up for inhibition by GPi in the zone that gets it."""
+    drives = network(("TH",), "clean", 0.25).drives
+    assert len(drives) == 12
+    assert {each.population for each in drives if each.rate_hz == 210.0} == {"TH_M1_IZ_TC"}
+    assert {(each.weight, each.start_ms) for each in drives} == {(50.0, 100.0)}
+
+
 def test_links_need_both_ends_and_take_the_place_of_poisson_spikes():
     apart, joined = (network(("M1", "BG"), variant, 0.5, "kernel") for variant in ("clean", "loop"))
     added = joined.projections[len(apart.projections) :]
