@@ -12,8 +12,9 @@ from cosim.brain.network import drive_links, expected_synapses
 from cosim.brain.values import Constant, Lognormal
 from models.rodent.network import network
 
-# Neurons and exact expected synapses, as_run and clean, by region and patch side in mm, computed from the published tables
-# of HBPNeurorobotics/nestserver_benchmarks; the neurons at 1 mm are those of Table 1 of Feldotto et al. 2022.
+# Neurons and exact expected synapses, as_run and clean, by region and patch side in mm, computed from the
+# published tables of HBPNeurorobotics/nestserver_benchmarks; neurons at 1 mm are those of Table 1 of Feldotto
+# et al. 2022.
 EXPECTED = {
     ("M1", 0.25): (3744, 7_240_888, 1_457_294),
     ("M1", 0.3): (5354, 9_706_238, 2_632_288),
@@ -71,7 +72,7 @@ def test_expected_synapses_of_every_projection(variant, column, rows):
     }
     assert len(published) == rows
     assert {ends: found[ends] for ends in published} == pytest.approx(published, rel=1e-5, abs=0.51)
-    # Besides those: the second copy of the basal ganglia, relays of GPi, and what the file says it leaves empty.
+    # Besides those: the second copy of the basal ganglia, relays of GPi, and what the file leaves empty.
     extra = {ends for ends in found if ends not in published and not ends[0].endswith("_2")}
     assert all("GPi_fake" in ends or "STN" in ends for ends in extra), extra
 
@@ -100,7 +101,7 @@ def test_the_whole_brain_is_table_1(variant, drives):
     assert neurons(tables).total() == 1_005_905
     assert drive_links(tables) == drives
     if variant == "clean":
-        # The published sum for 64 STN cells; 32 have 8,736 synapses less, as targets and as too few sources of GPe.
+        # The published sum for 64 STN cells; 32 have 8,736 synapses less: fewer targets, and too few for GPe.
         assert expected_synapses(tables).sum() + drives == pytest.approx(591_858_755 - 8736, abs=3.0)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Regions built in NEST with its own rules: counts against the exact expectation; in M1 weights, drives, and the seed.
+"""Regions built in NEST with its own rules: counts against exact expectations, weights, drives, seeds.
 
 Each build runs in a process of its own: NEST is one global kernel, and under an MPI launcher it must not
 start before the communicator is handed over.
