@@ -75,3 +75,13 @@ def test_a_brain_that_does_not_fit_is_refused_with_what_would(launch):
     assert "Traceback" not in result.stderr
     assert "GB of memory on this machine, but" in result.stderr
     assert "brain.patch_mm = 0." in result.stderr
+
+
+def test_wiring_of_nest_falls_back_where_nest_has_no_rule(launch, tmp_path):
+    """Relays one to one, and scattered cells onto a grid."""
+    settings = ('brain.regions=["BG", "VL"]', "brain.variant=loop", "brain.wiring=nest", "brain.patch_rule=kernel")
+    counts = built(run(launch, 2, tmp_path / "run", "rodent_rest", *settings, "brain.patch_mm=0.25", steps=1))
+    tables = network(("BG", "VL"), "loop", 0.25, "kernel")
+    expected = expected_synapses(tables).sum() + drive_links(tables)
+    assert counts["links"]["relay"] == tables.sizes["GPi_fake"]
+    assert abs(counts["totals"]["synapses"] - expected) < 4 * synapse_variance(tables).sum() ** 0.5

@@ -38,18 +38,26 @@ def connect(
     return nest.num_connections - before
 
 
+def has_rule(network: Network, number: int) -> bool:
+    """Whether NEST has a rule for a projection, told by its number."""
+    projection = network.projections[number]
+    rule = projection.rule
+    everywhere = isinstance(rule, Bernoulli) and rule.sigma_mm is None and rule.mask is None
+    return isinstance(rule, FixedIndegree) or everywhere or _is_spatial(rule, *network.ends(projection))
+
+
+def _is_spatial(rule: Any, source: Population, target: Population) -> bool:
+    return isinstance(rule, Bernoulli) and all(isinstance(each.layout, Grid) for each in (source, target))
+
+
 def _rule(rule: Any, source: Population, target: Population, nest: ModuleType) -> dict[str, Any]:
-    if isinstance(rule, Bernoulli) and _placed_alike(source, target):
+    if _is_spatial(rule, source, target):
         return _bernoulli(rule, nest)
     if isinstance(rule, Bernoulli) and rule.sigma_mm is None and rule.mask is None:
         return {"rule": "pairwise_bernoulli", "p": rule.p_center, "allow_autapses": False}
     if isinstance(rule, FixedIndegree):
         return _fixed_indegree(rule)
     raise NotImplementedError(f"{source.name} -> {target.name}: NEST has no rule for {rule}")
-
-
-def _placed_alike(source: Population, target: Population) -> bool:
-    return isinstance(source.layout, Grid) and isinstance(target.layout, Grid)
 
 
 def _bernoulli(rule: Bernoulli, nest: ModuleType) -> dict[str, Any]:

@@ -79,10 +79,13 @@ def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[s
 
 
 def _wire(kernel: Kernel, built: build.Built, wiring: str) -> build.Wire:
-    if wiring == "nest":
-        return partial(nest_rules.connect, built.network, nodes=built.nodes, nest=kernel.nest)
+    """Who draws a projection; what NEST has no rule for is drawn by nestlink in any case."""
     first_ids = {name: nodes[0].global_id for name, nodes in built.nodes.items()}
-    return Wiring(kernel.link, built.network, first_ids, kernel.seed)
+    own = Wiring(kernel.link, built.network, first_ids, kernel.seed)
+    if wiring == "nestlink":
+        return own
+    nests = partial(nest_rules.connect, built.network, nodes=built.nodes, nest=kernel.nest)
+    return lambda number, model: (nests if nest_rules.has_rule(built.network, number) else own)(number, model)
 
 
 def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Standing:
