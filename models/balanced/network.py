@@ -45,9 +45,11 @@ STDP = {"alpha": 0.0513, "lambda": 0.1, "mu": 0.4, "tau_plus": 15.0}
 # The drive in units of the one that just reaches threshold.
 ETA = 1.685
 DELAY_MS = 1.5
-# Below scale 1: part of the neurons that each neuron has as inputs, and how the drive falls with the inputs; found by
-# trying (1.0: excitation dies out; 0: the network fires at 20 to 30 Hz).
-SPARSE, DRIVE_EXPONENT = 0.2, 0.31
+# Below scale 1: part of the neurons that each neuron has as inputs (1.0: the network becomes synchronous).
+SPARSE = 0.2
+# The rate at which inhibition that is missing is taken off the drive; chosen so that small networks fire at 5 to 10 Hz.
+BALANCED_RATE_HZ = 7.2
+
 
 class Parameters(Table):
     """What ``[brain]`` in experiment.toml may say of this model."""
@@ -63,8 +65,8 @@ def network(scale: float = 0.5, indegree_scale: float | None = None) -> Network:
 
     From scale 1 on every neuron has 9,000 excitatory and 2,250 inhibitory inputs, whatever the scale, drawn with
     replacement. With fewer inputs weights are stronger by the square root of that factor, so that input fluctuates as
-    much, and the drive is weaker, as there is less inhibition that it works against. The plasticity's depression is
-    scaled such that it balances potentiation at those weights.
+    much, and the drive is weaker by the inhibition that is lost (see ``eta``), which keeps the mean input (van Albada
+    et al. 2015). The plasticity's depression is scaled such that it balances potentiation at those weights.
 
     Where nearly every pair is joined, at scale 1 with all inputs and below with more than a fifth of the neurons,
     spikes become synchronous and plasticity lets the rate grow without end after some 300 ms; NEST's own wiring does
@@ -81,16 +83,30 @@ def network(scale: float = 0.5, indegree_scale: float | None = None) -> Network:
     projections = tuple(
         _projection(source, target, inputs[source], weight_pa, share) for target in sizes for source in sizes
     )
-    rate_hz = drive_rate_hz(weight_pa, ETA * share**DRIVE_EXPONENT)
+    rate_hz = drive_rate_hz(weight_pa, eta(share))
     return Network(populations, projections, tuple(Drive(name, rate_hz, weight_pa, DELAY_MS) for name in sizes))
 
 
 def drive_rate_hz(weight_pa: float, eta: float) -> float:
     """Rate of the Poisson spikes from outside that every neuron gets, ``eta`` times the one that just reaches threshold.
-
-    One spike a ms of weight w holds the mean potential at w e tau_syn tau_m / C_m.
     """
-    return 1000 * eta * V_TH_MV / (weight_pa * math.e * TAU_SYN_MS * TAU_M_MS / C_M_PF)
+    return 1000 * eta * V_TH_MV / mean_mv(weight_pa)
+
+
+def mean_mv(weight_pa: float) -> float:
+    """The mean potential that one spike a ms of this weight holds: w e tau_syn tau_m / C_m."""
+    return weight_pa * math.e * TAU_SYN_MS * TAU_M_MS / C_M_PF
+
+
+def eta(share: float) -> float:
+    """The drive for ``share`` of the inputs, in units of the one that just reaches threshold.
+
+    With weights that go with 1 / sqrt(share) the recurrent input, which is inhibitory, goes with sqrt(share). What is
+    lost of it at ``BALANCED_RATE_HZ`` is taken off the drive.
+    """
+    inhibitory_inputs = INHIBITION * NEURONS["I"] - NEURONS["E"]
+    recurrent_mv = inhibitory_inputs * BALANCED_RATE_HZ / 1000 * mean_mv(PSP_MV * PA_PER_MV)
+    return ETA - (1 - math.sqrt(share)) * recurrent_mv / V_TH_MV
 
 
 def _projection(source: str, target: str, indegree: int, weight_pa: float, share: float) -> Projection:
