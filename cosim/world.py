@@ -23,6 +23,8 @@ BODY_RANK = 0
 
 SPIN_S = 100e-6
 PAUSE_S = 50e-6
+# Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
+PATIENT_PAUSE_S = 1e-3
 # On Abort the launcher drops what it has not yet passed on: without this time one traceback in twenty is lost.
 LAST_WORDS_S = 0.2
 
@@ -86,10 +88,10 @@ class World:
 
     def synchronise(self) -> None:
         """Wait for all ranks. Collective."""
-        wait(self.comm.Ibarrier())
+        wait(self.comm.Ibarrier(), PATIENT_PAUSE_S)
 
 
-def wait(request: MPI.Request) -> None:
+def wait(request: MPI.Request, pause_s: float = PAUSE_S) -> None:
     """Wait for a collective by polling: first without a pause, then with pauses that leave the core to others.
 
     On a laptop the body rank shares its core with a brain thread; MPI's own waiting would take half of that core for
@@ -98,7 +100,7 @@ def wait(request: MPI.Request) -> None:
     spin_until = time.perf_counter() + SPIN_S
     while not request.Test():
         if time.perf_counter() > spin_until:
-            time.sleep(PAUSE_S)
+            time.sleep(pause_s)
 
 
 def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
