@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from cosim.body.description import Description
+from cosim.body.engine import EngineName, start
 from cosim.body.kinematics import Kinematics
 from cosim.body.muscle import RigidTendonMuscles
 from cosim.body.ports import BodyState, make_ports
@@ -29,10 +30,8 @@ class Body:
     """
 
     def __init__(self, description: Description, physics_step_ms: float = 1.0, coupling_step_ms: float = 20.0,
-                 driven: Literal["excitation", "activation"] = "excitation"):
-        # Here, not above: brain ranks and checks of ports do without PyBullet.
-        from cosim.body.pybullet_engine import PyBulletEngine
-
+                 driven: Literal["excitation", "activation"] = "excitation",
+                 tendon: Literal["rigid", "elastic"] = "rigid", engine: EngineName = "pybullet"):
         if driven not in ("excitation", "activation"):
             raise ValueError(f"driven = {driven!r}: allowed are 'excitation' and 'activation'")
         self._jumps = driven == "activation"
@@ -41,7 +40,7 @@ class Body:
         self._state = BodyState(description)
         self._kinematics = Kinematics(description)
         self._muscle_model = RigidTendonMuscles(description.muscles)
-        self._engine = PyBulletEngine(description)
+        self._engine = start(engine, description)
         self.ports = make_ports(description, self._state)
         self._effort = _efforts(description)
         self._moment_arm = np.empty((len(description.muscles), len(self._effort)))

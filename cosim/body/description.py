@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
+from cosim.body.engine import EngineName, is_installed
 from cosim.body.rotation import matrix_from_rpy
 
 if TYPE_CHECKING:
@@ -84,31 +85,35 @@ class Inertia(_Part):
         ])
 
 
-class Rod(_Part):
-    """Drawn as a rod with round ends."""
+class _Shape(_Part):
+    """Drawn in ``colour``, and felt by other links where it is solid."""
+
+    colour: str
+    solid: bool = False
+
+
+class Rod(_Shape):
+    """A rod with round ends."""
 
     kind: Literal["rod"]
     ends_m: tuple[Vector, Vector]
     radius_m: Positive
-    colour: str
 
 
-class Sphere(_Part):
-    """Drawn as a ball."""
+class Sphere(_Shape):
+    """A ball."""
 
     kind: Literal["sphere"]
     centre_m: Vector
     radius_m: Positive
-    colour: str
 
 
-class Box(_Part):
-    """Drawn as a box whose edges follow the axes of the link."""
+class Box(_Shape):
+    """A box whose edges follow the axes of the link."""
 
     kind: Literal["box"]
     centre_m: Vector
     size_m: tuple[Positive, Positive, Positive]
-    colour: str
 
 
 Shape = Annotated[Rod | Sphere | Box, Field(discriminator="kind")]
@@ -198,6 +203,17 @@ class MuscleSettings(BaseModel):
     driven: Literal["excitation", "activation"] = Field(
         "excitation", description="what transfer functions set: excitation acts through activation dynamics"
     )
+    tendon: Literal["rigid", "elastic"] = Field(
+        "rigid", description="whether tendons stretch; rigid is faster, and the same for short tendons"
+    )
+    engine: EngineName = Field("pybullet", description="what moves the joints; mujoco is an optional extra")
+
+    @field_validator("engine")
+    @classmethod
+    def _installed(cls, engine: str) -> str:
+        if not is_installed(engine):
+            raise ValueError(f"{engine} is not installed here: pip install 'cosim[{engine}]'")
+        return engine
 
 
 class Description(_Part):
@@ -222,6 +238,11 @@ class Description(_Part):
         """The joints that move, in the order in which their angles are reported."""
         return tuple(joint for joint in self.joints if joint.type == "revolute")
 
+    @property
+    def solid_links(self) -> tuple[Link, ...]:
+        """The links that can touch others, in the order in which contact forces are reported."""
+        return tuple(link for link in self.links if any(shape.solid for shape in link.shapes))
+
     def link(self, name: str) -> Link:
         """The link of that name; KeyError where there is none."""
         return {link.name: link for link in self.links}[name]
@@ -242,11 +263,12 @@ class Description(_Part):
 
         return make_ports(self, BodyState(self))
 
-    def make_body(self, physics_step_ms: float, coupling_step_ms: float, driven: str = "excitation") -> Body:
-        """The body itself, in a PyBullet world of its own; see `Body`."""
+    def make_body(self, physics_step_ms: float, coupling_step_ms: float, driven: str = "excitation",
+                  tendon: str = "rigid", engine: EngineName = "pybullet") -> Body:
+        """The body itself, in an engine's world of its own; see `Body`."""
         from cosim.body.body import Body
 
-        return Body(self, physics_step_ms, coupling_step_ms, driven)
+        return Body(self, physics_step_ms, coupling_step_ms, driven, tendon, engine)
 
     def draw(self, path: Path, run: RunData) -> None:
         """Write a picture file with the body at the start, in the middle and at the end of a run."""
