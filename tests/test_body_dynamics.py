@@ -108,8 +108,9 @@ def test_runs_repeat_bit_for_bit_in_a_new_body_and_after_a_reset(run):
 
 def test_series_have_one_row_per_physics_step(run):
     assert {name: samples.shape for name, samples in run.items()} == {
-        "joint_angle_rad": (1000, 6), "tip_position_m": (1000, 3), "muscle_length_m": (1000, 8),
-        "muscle_force_N": (1000, 8), "muscle_activation": (1000, 8)}
+        "joint_angle_rad": (1000, 6), "joint_speed_rad_s": (1000, 6), "tip_position_m": (1000, 3),
+        "muscle_length_m": (1000, 8), "muscle_force_N": (1000, 8), "muscle_activation": (1000, 8),
+        "fiber_length_m": (1000, 8)}
     assert all((np.diff(samples, axis=0) != 0.0).any() for samples in run.values())
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The body in a closed loop: muscles, joint kinematics and a physics engine, one coupling step at a time."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -8,8 +9,9 @@ import numpy as np
 from cosim.body.description import Description
 from cosim.body.engine import EngineName, start
 from cosim.body.kinematics import Kinematics
-from cosim.body.muscle import RigidTendonMuscles
-from cosim.body.ports import BodyState, make_ports
+from cosim.body.muscle import TENDONS
+from cosim.body.ports import Contacts, Joints, Muscles, Tip, make_ports
+from cosim.body.state import BodyState
 from cosim.timegrid import is_multiple
 
 # Bullet cuts joint speeds off at 100 rad/s (btMultiBody's maximum coordinate velocity), so a body that
@@ -21,90 +23,122 @@ class Body:
     """A body that follows muscle commands; lives on the body rank only.
 
     ``driven`` says what a command is: "excitation" goes through activation dynamics, "activation" is taken as
-    it is from the start of the coupling step. Raises ValueError where the coupling step is no multiple of the
+    it is from the start of the coupling step. ``tendon`` says whether tendons stretch, ``engine`` what moves
+    the joints. Raises ValueError where one of these is unknown or the coupling step is no multiple of the
     physics step.
 
-    ``ports`` are ``muscles``, ``joints`` and ``tip`` (see `cosim.body.ports`). ``series`` maps a name to an
-    array (n_substeps, n) with the samples after every physics step of the last coupling step, whose columns
-    are named by ``columns``; the arrays are used again in the next one.
+    ``ports`` are those of `cosim.body.ports`. ``series`` maps a name to an array (n_substeps, n) with the
+    samples after every physics step of the last coupling step, whose columns are named by ``columns``; the
+    arrays are used again in the next one.
     """
 
     def __init__(self, description: Description, physics_step_ms: float = 1.0, coupling_step_ms: float = 20.0,
                  driven: Literal["excitation", "activation"] = "excitation",
-                 tendon: Literal["rigid", "elastic"] = "rigid", engine: EngineName = "pybullet"):
-        if driven not in ("excitation", "activation"):
-            raise ValueError(f"driven = {driven!r}: allowed are 'excitation' and 'activation'")
-        self._jumps = driven == "activation"
+                 tendon: Literal["rigid", "elastic"] = "rigid", engine: EngineName = "pybullet") -> None:
+        _check_choice("driven", driven, ("excitation", "activation"))
+        _check_choice("tendon", tendon, tuple(TENDONS))
+        self._name, self._jumps = description.name, driven == "activation"
         self._substeps = count_substeps(coupling_step_ms, physics_step_ms)
         self._step_s = physics_step_ms / 1000.0
         self._state = BodyState(description)
         self._kinematics = Kinematics(description)
-        self._muscle_model = RigidTendonMuscles(description.muscles)
+        self._muscle_model = TENDONS[tendon](description.muscles)
         self._engine = start(engine, description)
         self.ports = make_ports(description, self._state)
         self._effort = _efforts(description)
         self._moment_arm = np.empty((len(description.muscles), len(self._effort)))
-        self.series = self._make_series()
-        self.columns = {name: self._columns(name) for name in self.series}
+        self._sampled = self._choose_samples(description)
+        self.series = {name: np.zeros((self._substeps, array.size)) for name, (array, _) in self._sampled.items()}
+        self.columns = {name: columns for name, (_, columns) in self._sampled.items()}
         self.reset()
 
     @property
-    def muscles(self):
+    def muscles(self) -> Muscles:
         """Muscle commands and sensors."""
         return self.ports["muscles"]
 
     @property
-    def joints(self):
+    def joints(self) -> Joints:
         """Joint sensors."""
         return self.ports["joints"]
 
     @property
-    def tip(self):
+    def tip(self) -> Tip:
         """Position of the tip."""
         return self.ports["tip"]
+
+    @property
+    def contacts(self) -> Contacts:
+        """Touch of the solid links."""
+        return self.ports["contacts"]
 
     @property
     def time_ms(self) -> float:
         """Simulated time since the last reset."""
         return self._steps_done * self._step_s * 1000.0
 
-    def reset(self, angle_rad=0.0, speed_rad_s=0.0, activation=0.0):
+    def reset(self, angle_rad: float | np.ndarray = 0.0, speed_rad_s: float | np.ndarray = 0.0,
+              activation: float | np.ndarray = 0.0) -> None:
         """Start again at time 0 with these joint angles, speeds and activations; commands are set to zero.
 
         Each is one number or an array. The angles must close the loops. Activations are clipped to what a
-        muscle can have; ValueError where one is no number.
+        muscle can have; ValueError where one is no number. Fibres start at rest.
         """
-        state = self._state
+        muscle, joint = self._state.muscle, self._state.joint
         self._steps_done = 0
-        state.angle[:], state.angle_speed[:] = angle_rad, speed_rad_s
-        state.activation[:] = activation
-        state.activation[:] = self._allowed("activation", state.activation)
-        state.excitation[:] = 0.0
-        self._engine.reset(state.angle, state.angle_speed)
+        joint.angle[:], joint.speed[:] = angle_rad, speed_rad_s
+        muscle.activation[:] = activation
+        muscle.activation[:] = self._allowed("activation", muscle.activation)
+        muscle.excitation[:] = 0.0
+        self._engine.reset(joint.angle, joint.speed)
         self._sense()
+        self._muscle_model.settle(muscle)
+        self._pull()
 
-    def advance(self):
+    def advance(self) -> None:
         """Move on by one coupling step under the commands in ``muscles.excitation``.
 
         Raises ValueError where a command is not finite and FloatingPointError where the body diverges.
         """
-        command = self._allowed("excitation", self._state.excitation)
+        muscle = self._state.muscle
+        command = self._allowed("excitation", muscle.excitation)
         if self._jumps:
-            self._state.activation[:] = command
+            muscle.activation[:] = command
+            self._muscle_model.advance(muscle, 0.0)
             self._pull()
         for row in range(self._substeps):
             self._engine.step(self._torque, self._step_s)
             self._steps_done += 1
-            # An activation equal to the command stays as it is, so this serves both ways of driving.
-            self._muscle_model.activate(self._state.activation, command, self._step_s)
             self._sense()
+            # An activation equal to the command stays as it is, so this serves both ways of driving.
+            self._muscle_model.activate(muscle.activation, command, self._step_s)
+            self._muscle_model.advance(muscle, self._step_s)
+            self._pull()
             self._sample(row)
+
+    def save(self) -> dict[str, np.ndarray]:
+        """The whole state as arrays, from which `restore` goes on bit for bit, also in another process."""
+        parts = {"muscle": self._state.muscle.save(), "joint": self._state.joint.save(),
+                 "engine": self._engine.save(), "clock": {"steps_done": np.array(self._steps_done)}}
+        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `save` returned for a body of the same description and settings."""
+        def part(prefix: str) -> dict[str, np.ndarray]:
+            return {name.removeprefix(prefix): array for name, array in saved.items() if name.startswith(prefix)}
+
+        self._steps_done = int(saved["clock/steps_done"])
+        self._engine.restore(part("engine/"))
+        self._sense()
+        self._state.joint.restore(part("joint/"))
+        self._state.muscle.restore(part("muscle/"))
+        self._pull()
 
     def loop_error(self) -> float:
         """Largest distance in m between two points that a loop closure holds together."""
         return self._engine.loop_error()
 
-    def close(self):
+    def close(self) -> None:
         """Release the physics engine."""
         self._engine.close()
 
@@ -116,50 +150,56 @@ class Body:
                                  "allowed are finite numbers (clipped to 0 to 1)")
         return self._muscle_model.clip(values)
 
-    def _sense(self):
-        """Take over the engine's state and work out everything that follows from it."""
-        state = self._state
-        state.angle[:], state.angle_speed[:] = self._engine.state()
+    def _sense(self) -> None:
+        """Take over the engine's state and work out where muscle paths, moment arms and the tip are."""
+        muscle, joint = self._state.muscle, self._state.joint
+        joint.angle[:], joint.speed[:] = self._engine.state()
         self._check()
-        self._kinematics.measure(state.angle, state.angle_speed, state.length, state.speed, self._moment_arm)
-        self._kinematics.tip(state.angle, state.tip_position)
-        self._pull()
+        self._kinematics.measure(joint.angle, joint.speed, muscle.length, muscle.speed, self._moment_arm)
+        self._kinematics.tip(joint.angle, joint.tip_position)
+        if joint.contact_force.size:
+            joint.contact_force[:] = self._engine.contact_force_N()
 
-    def _pull(self):
-        """Muscle forces and the joint torques that they make."""
-        state = self._state
-        self._muscle_model.pull(state.activation, state.length, state.speed, state.force)
-        self._torque = state.force @ self._moment_arm + self._effort
+    def _pull(self) -> None:
+        """Joint torques that follow from the muscle forces."""
+        self._torque = self._state.muscle.force @ self._moment_arm + self._effort
 
-    def _check(self):
-        within = np.abs(self._state.angle_speed) < MAX_JOINT_SPEED_RAD_S  # false for NaN too
+    def _check(self) -> None:
+        speed = self._state.joint.speed
+        within = np.abs(speed) < MAX_JOINT_SPEED_RAD_S  # false for NaN too
         if within.all():
             return
         joint = int(np.argmin(within))
         raise FloatingPointError(
-            f"the body diverged at {self.time_ms:g} ms: joint {self.joints.names[joint]} turns at "
-            f"{self._state.angle_speed[joint]:g} rad/s, allowed is less than {MAX_JOINT_SPEED_RAD_S:g} rad/s "
+            f"the body {self._name!r} diverged at {self.time_ms:g} ms: joint {self.joints.names[joint]} turns at "
+            f"{speed[joint]:g} rad/s, allowed is less than {MAX_JOINT_SPEED_RAD_S:g} rad/s "
             f"(physics step {self._step_s * 1000.0:g} ms)")
 
-    def _make_series(self) -> dict[str, np.ndarray]:
-        state = self._state
-        self._sampled = {
-            "joint_angle_rad": state.angle,
-            "tip_position_m": state.tip_position,
-            "muscle_length_m": state.length,
-            "muscle_force_N": state.force,
-            "muscle_activation": state.activation,
+    def _choose_samples(self, description: Description) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
+        """What is recorded after every physics step, and the names of its columns."""
+        muscle, joint = self._state.muscle, self._state.joint
+        muscles, joints = self.muscles.names, self.joints.names
+        samples = {
+            "joint_angle_rad": (joint.angle, joints),
+            "joint_speed_rad_s": (joint.speed, joints),
+            "tip_position_m": (joint.tip_position, ("x", "y", "z")),
+            "muscle_length_m": (muscle.length, muscles),
+            "muscle_force_N": (muscle.force, muscles),
+            "muscle_activation": (muscle.activation, muscles),
+            "fiber_length_m": (muscle.fiber_length, muscles),
         }
-        return {name: np.zeros((self._substeps, array.size)) for name, array in self._sampled.items()}
+        if description.solid_links:
+            samples["contact_force_N"] = (joint.contact_force, self.contacts.names)
+        return samples
 
-    def _columns(self, series: str) -> tuple[str, ...]:
-        """What the columns of a series are, told by the first word of its name."""
-        names = {"joint": self.joints.names, "muscle": self.muscles.names, "tip": ("x", "y", "z")}
-        return names[series.partition("_")[0]]
-
-    def _sample(self, row: int):
-        for name, array in self._sampled.items():
+    def _sample(self, row: int) -> None:
+        for name, (array, _) in self._sampled.items():
             self.series[name][row] = array
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{name} = {value!r}: allowed are {' and '.join(map(repr, allowed))}")
 
 
 def count_substeps(coupling_step_ms: float, physics_step_ms: float) -> int:

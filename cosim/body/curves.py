@@ -14,6 +14,8 @@ from numba import njit
 
 # With 2000 intervals the interpolation stays below 1e-8 of the Bezier curves; they are checked in the tests.
 TABLE_INTERVALS = 2000
+# The length below which a fibre is not active, in optimal lengths: OpenSim's min_norm_active_fiber_length.
+SHORTEST_ACTIVE = 0.4441
 
 
 class Curve(NamedTuple):
@@ -54,7 +56,7 @@ def active_force_length() -> Curve:
 
     Its lowest value is 0, as in OpenSim's damped equilibrium muscle (a curve on its own has 0.1 there).
     """
-    shortest, shallow, optimum, longest = 0.4441, 0.73, 1.0, 1.8123
+    shortest, shallow, optimum, longest = SHORTEST_ACTIVE, 0.73, 1.0, 1.8123
     shallow_slope, plateau_half = 0.8616, 0.05
     rise_end = optimum - plateau_half
     shallow_value = 1.0 - shallow_slope * (rise_end - shallow)

@@ -259,7 +259,8 @@ class Description(_Part):
 
     def make_ports(self) -> dict[str, object]:
         """Ports that stand alone, for checks."""
-        from cosim.body.ports import BodyState, make_ports
+        from cosim.body.ports import make_ports
+        from cosim.body.state import BodyState
 
         return make_ports(self, BodyState(self))
 

@@ -1,87 +1,156 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Millard et al. (2013) muscles with activation dynamics, as in OpenSim, for all muscles of a body at once.
 
-Millard, Uchida, Seth, Delp (2013), "Flexing computational muscle", J. Biomech. Eng. 135, 021005.
-Thelen (2003), "Adjustment of muscle mechanics model parameters", J. Biomech. Eng. 125, 70-77.
+`cosim.body.fiber` has the equations of one muscle. Thelen (2003), "Adjustment of muscle mechanics model
+parameters", J. Biomech. Eng. 125, 70-77.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 from cosim.body import curves
-# Numba does not see when a function of another file changes: delete __pycache__ after a change of `evaluate`.
-from cosim.body.curves import Curve, evaluate
 from cosim.body.description import Muscle
+from cosim.body.fiber import GAMMA, LEAST_COSINE, Curves, Fiber, balance, cosine, rigid, solve, stretch
+from cosim.body.state import MuscleState
+
+# An implicit step of so many seconds ends where the fibre rests.
+FOR_EVER_S = 1e9
 
 
 class Parameters(NamedTuple):
-    """The numbers of the muscles as in `Muscle`, each an array (n,)."""
+    """What the compiled functions need of the muscles, each an array (n,) in SI units."""
 
     max_isometric_force_N: np.ndarray
     optimal_fiber_length_m: np.ndarray
     tendon_slack_length_m: np.ndarray
-    pennation_rad: np.ndarray
-    max_contraction_velocity_per_s: np.ndarray
     fiber_damping: np.ndarray
     activation_time_constant_s: np.ndarray
     deactivation_time_constant_s: np.ndarray
     minimum_activation: np.ndarray
+    height_m: np.ndarray
+    max_speed_m_s: np.ndarray
+    shortest_m: np.ndarray
 
 
-class FiberCurves(NamedTuple):
-    """The curves that a muscle with a rigid tendon needs."""
+class Muscles:
+    """What muscles with rigid and with elastic tendons have in common: parameters and activation."""
 
-    active: Curve
-    passive: Curve
-    velocity: Curve
+    def __init__(self, muscles: Sequence[Muscle]) -> None:
+        self.parameters = _parameters(muscles)
+        self.curves = Curves(curves.active_force_length(), curves.passive_force_length(),
+                             curves.force_velocity(), curves.tendon_force_length())
 
-
-class RigidTendonMuscles:
-    """Muscles whose tendons do not stretch: force follows from activation, path length and speed alone."""
-
-    def __init__(self, muscles: tuple[Muscle, ...]):
-        self.parameters = Parameters(*(
-            np.array([getattr(muscle, name) for muscle in muscles], dtype=float)
-            for name in Parameters._fields))
-        self.curves = FiberCurves(
-            curves.active_force_length(), curves.passive_force_length(), curves.force_velocity())
-
-    def pull(self, activation, length_m, speed_m_s, force_N):
-        """Write the tendon forces (n,) for path lengths and speeds (n,) into ``force_N``."""
-        rigid_tendon_force(self.parameters, self.curves, activation, length_m, speed_m_s, force_N)
-
-    def activate(self, activation, excitation, step_s):
+    def activate(self, activation: np.ndarray, excitation: np.ndarray, step_s: float) -> None:
         """Advance ``activation`` (n,) in place by ``step_s`` under the constant ``excitation`` (n,)."""
         activate(self.parameters, activation, excitation, step_s)
 
-    def clip(self, command) -> np.ndarray:
+    def clip(self, command: np.ndarray) -> np.ndarray:
         """``command`` (n,) brought into the range that an activation can have, minimum_activation to 1."""
         return np.clip(command, self.parameters.minimum_activation, 1.0)
 
 
-@njit(cache=True)
-def rigid_tendon_force(parameters, fiber_curves, activation, length, speed, force):
-    """Write the tendon force (n,) of every muscle into ``force``.
+class RigidTendonMuscles(Muscles):
+    """Muscles whose tendons keep their slack length: fibre and force follow from activation and path alone."""
 
-    The fibre keeps its height L0 sin(pennation), so its length and speed follow from the path, and
-    F = F0 (a f_L f_V + f_PE + damping v / v_max) cos(alpha), never below zero (Millard et al. 2013, damped).
-    """
-    p = parameters
+    def settle(self, state: MuscleState) -> None:
+        """Fibres and forces (n,) at the activations, path lengths and speeds of ``state``."""
+        follow(self.parameters, self.curves, state.activation, state.length, state.speed,
+               state.fiber_length, state.fiber_speed, state.force)
+
+    def advance(self, state: MuscleState, _step_s: float) -> None:
+        """As `settle`: there is no history."""
+        self.settle(state)
+
+
+class ElasticTendonMuscles(Muscles):
+    """Muscles whose tendons stretch, damped as in Millard et al. (2013); the fibre length is a state."""
+
+    def settle(self, state: MuscleState) -> None:
+        """Put the fibres of ``state`` at rest at its activations and path lengths (static equilibrium)."""
+        rest(self.parameters, self.curves, state.activation, state.length,
+             state.fiber_length, state.fiber_speed, state.force)
+        self._remember(state)
+
+    def advance(self, state: MuscleState, step_s: float) -> None:
+        """Follow the path and the activation to where they are in ``state``, ``step_s`` after the last call.
+
+        A step of 0 s takes over a jump of the activation.
+        """
+        advance(self.parameters, self.curves, state.before, state.activation, state.length, state.speed,
+                state.fiber_length, state.fiber_speed, state.force, step_s)
+        self._remember(state)
+
+    @staticmethod
+    def _remember(state: MuscleState) -> None:
+        state.before[0], state.before[1], state.before[2] = state.activation, state.length, state.speed
+
+
+TENDONS = {"rigid": RigidTendonMuscles, "elastic": ElasticTendonMuscles}
+
+
+def _parameters(muscles: Sequence[Muscle]) -> Parameters:
+    columns = {name: np.array([getattr(muscle, name) for muscle in muscles], dtype=float)
+               for name in Parameters._fields if name in Muscle.model_fields}
+    optimal = columns["optimal_fiber_length_m"]
+    height = optimal * np.sin([muscle.pennation_rad for muscle in muscles])
+    # OpenSim lets a fibre shorten until it can pull no more or lies at its maximum pennation.
+    shortest = np.maximum(curves.SHORTEST_ACTIVE * optimal, height / np.sqrt(1.0 - LEAST_COSINE**2))
+    speed = optimal * np.array([muscle.max_contraction_velocity_per_s for muscle in muscles])
+    return Parameters(**columns, height_m=height, max_speed_m_s=speed, shortest_m=shortest)
+
+
+@njit(cache=True)
+def _fiber(p, m):
+    return Fiber(p.optimal_fiber_length_m[m], p.height_m[m], p.tendon_slack_length_m[m], p.max_speed_m_s[m],
+                 p.fiber_damping[m], p.shortest_m[m])
+
+
+@njit(cache=True)
+def follow(p, fiber_curves, activation, length, speed, fiber_length, fiber_speed, force):
+    """Write fibre lengths, fibre speeds and tendon forces (n,) of muscles with rigid tendons."""
     for m in range(force.size):
-        optimal = p.optimal_fiber_length_m[m]
-        along = length[m] - p.tendon_slack_length_m[m]
-        if along <= 0.0:
-            force[m] = 0.0  # the path is shorter than the tendon: it hangs loose
-            continue
-        fiber = np.hypot(along, optimal * np.sin(p.pennation_rad[m]))
-        cosine = along / fiber
-        velocity = speed[m] * cosine / (optimal * p.max_contraction_velocity_per_s[m])
-        active = evaluate(fiber_curves.active, fiber / optimal)[0]
-        active *= activation[m] * evaluate(fiber_curves.velocity, velocity)[0]
-        passive = evaluate(fiber_curves.passive, fiber / optimal)[0] + p.fiber_damping[m] * velocity
-        force[m] = p.max_isometric_force_N[m] * max(0.0, active + passive) * cosine
+        fiber_length[m], fiber_speed[m], pull = rigid(_fiber(p, m), fiber_curves, activation[m], length[m], speed[m])
+        force[m] = p.max_isometric_force_N[m] * pull
+
+
+@njit(cache=True)
+def rest(p, fiber_curves, activation, length, fiber_length, fiber_speed, force):
+    """Write fibre lengths, fibre speeds (0) and tendon forces (n,) in static equilibrium."""
+    for m in range(force.size):
+        fiber = _fiber(p, m)
+        speed = solve(fiber, fiber_curves, activation[m], length[m], fiber.optimal, FOR_EVER_S, 0.0)
+        fiber_length[m], fiber_speed[m] = fiber.optimal + FOR_EVER_S * speed, 0.0
+        force[m] = _tendon_force(p, m, fiber, fiber_curves, length[m], fiber_length[m])
+
+
+@njit(cache=True)
+def advance(p, fiber_curves, before, activation, length, speed, fiber_length, fiber_speed, force, step):
+    """Advance the fibres (n,) by ``step`` s while activation, path length and speed went from ``before``.
+
+    In between, activation is linear and the path a cubic that has its lengths and speeds at both ends.
+    """
+    for m in range(force.size):
+        fiber = _fiber(p, m)
+        levels = before[0, m] + GAMMA * (activation[m] - before[0, m]), activation[m]
+        between = _cubic(before[1, m], before[2, m] * step, length[m], speed[m] * step, GAMMA)
+        fiber_length[m], fiber_speed[m] = stretch(
+            fiber, fiber_curves, levels, (between, length[m]), fiber_length[m], fiber_speed[m], step)
+        force[m] = _tendon_force(p, m, fiber, fiber_curves, length[m], fiber_length[m])
+
+
+@njit(cache=True)
+def _tendon_force(p, m, fiber, fiber_curves, path, fiber_length):
+    strained = (path - fiber_length * cosine(fiber, fiber_length)) / fiber.slack
+    return p.max_isometric_force_N[m] * curves.evaluate(fiber_curves.tendon, strained)[0]
+
+
+@njit(cache=True)
+def _cubic(y0, rise0, y1, rise1, s):
+    """The cubic with values y0, y1 and slopes rise0, rise1 at 0 and 1, at ``s``."""
+    return y0 + s * (rise0 + s * (3.0 * (y1 - y0) - 2.0 * rise0 - rise1 + s * (2.0 * (y0 - y1) + rise0 + rise1)))
 
 
 @njit(cache=True)

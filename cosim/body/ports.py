@@ -5,24 +5,12 @@ Ports are plain objects around arrays that are made once and written in place, s
 stays valid for the whole run. They need no physics engine.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from cosim.body.description import Description
-
-
-class BodyState:
-    """The arrays of a moving body: what the body writes and the ports show.
-
-    Muscle arrays are (n_muscles,), joint arrays (n_joints,), ``tip_position`` (3,); SI units.
-    """
-
-    def __init__(self, description: Description):
-        n_muscles, n_joints = len(description.muscles), len(description.revolute_joints)
-        self.excitation = np.zeros(n_muscles)
-        self.activation = np.array([muscle.minimum_activation for muscle in description.muscles])
-        self.length, self.speed, self.force = np.zeros((3, n_muscles))
-        self.angle, self.angle_speed = np.zeros((2, n_joints))
-        self.tip_position = np.zeros(3)
+from cosim.body.state import BodyState, JointState, MuscleState
 
 
 def _sensor(field: str, doc: str) -> property:
@@ -39,7 +27,7 @@ class _Named:
 
     __slots__ = ("names", "_kind", "_state")
 
-    def __init__(self, kind: str, names, state: BodyState):
+    def __init__(self, kind: str, names: Iterable[str], state: MuscleState | JointState) -> None:
         self.names = tuple(names)
         self._kind = kind
         self._state = state
@@ -47,7 +35,7 @@ class _Named:
     def index(self, name: str) -> int:
         """Place of ``name`` in the arrays; ValueError with all names where there is no such name."""
         if name not in self.names:
-            raise ValueError(f"no {self._kind} is called {name!r}, there are {', '.join(self.names)}")
+            raise ValueError(f"no {self._kind} is called {name!r}, there are {', '.join(self.names) or 'none'}")
         return self.names.index(name)
 
     def indices(self, *names: str) -> np.ndarray:
@@ -56,7 +44,10 @@ class _Named:
 
 
 class Muscles(_Named):
-    """Muscle commands and muscle sensors, each (n_muscles,) in the order of ``names``."""
+    """Muscle commands and muscle sensors, each (n_muscles,) in the order of ``names``.
+
+    Muscle spindles sense the length and the speed of the fibre, tendon organs the force.
+    """
 
     __slots__ = ()
 
@@ -64,6 +55,8 @@ class Muscles(_Named):
     length_m = _sensor("length", "Length of the path, tendon and fibre together.")
     speed_m_s = _sensor("speed", "Speed of the path, lengthening positive.")
     force_N = _sensor("force", "Force of the tendon, tension positive.")
+    fiber_length_m = _sensor("fiber_length", "Length of the fibre alone.")
+    fiber_speed_m_s = _sensor("fiber_speed", "Speed of the fibre alone, lengthening positive.")
 
     @property
     def excitation(self) -> np.ndarray:
@@ -88,7 +81,7 @@ class Joints(_Named):
     __slots__ = ()
 
     angle_rad = _sensor("angle", "Angle against the rest pose.")
-    speed_rad_s = _sensor("angle_speed", "Rate of change of the angle.")
+    speed_rad_s = _sensor("speed", "Rate of change of the angle.")
 
 
 class Tip:
@@ -98,14 +91,28 @@ class Tip:
 
     position_m = _sensor("tip_position", "Position (3,) in the model frame.")
 
-    def __init__(self, state: BodyState):
+    def __init__(self, state: JointState) -> None:
         self._state = state
 
 
-def make_ports(description: Description, state: BodyState) -> dict[str, Muscles | Joints | Tip]:
+class Contacts(_Named):
+    """Touch of the links with solid shapes, each (n_solid_links,) in the order of ``names``."""
+
+    __slots__ = ()
+
+    force_N = _sensor("contact_force", "Sum of the normal forces on the link, 0 where it touches nothing.")
+
+    @property
+    def touching(self) -> np.ndarray:
+        """Whether the link touches another solid link."""
+        return self.force_N > 0.0
+
+
+def make_ports(description: Description, state: BodyState) -> dict[str, Muscles | Joints | Tip | Contacts]:
     """All ports of the body ``description``, by name, which show ``state``."""
     return {
-        "muscles": Muscles("muscle", [muscle.name for muscle in description.muscles], state),
-        "joints": Joints("joint", [joint.name for joint in description.revolute_joints], state),
-        "tip": Tip(state),
+        "muscles": Muscles("muscle", [muscle.name for muscle in description.muscles], state.muscle),
+        "joints": Joints("joint", [joint.name for joint in description.revolute_joints], state.joint),
+        "tip": Tip(state.joint),
+        "contacts": Contacts("solid link", [link.name for link in description.solid_links], state.joint),
     }
