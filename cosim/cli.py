@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
     _add_report(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -66,6 +67,12 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(command=_report)
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    from cosim.bench import command
+
+    command.add_arguments(commands.add_parser("bench", help="measure cosim on this machine"))
 
 
 def _describe(options: argparse.Namespace) -> int:

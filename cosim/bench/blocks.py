@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Worker of ``cosim bench coupling``: blocks of simulated time, in our loop or in one uninterrupted ``Run``.
+
+All blocks of a job start from the same state: the network is built anew for each, from the seed of the repetition, and
+simulates a warm-up in one ``Run``. From there a block with coupling steps that are multiples of NEST's smallest delay
+has the same spikes as the uninterrupted one, so that exactly the same work is compared. Other steps cut NEST's own
+steps, which changes the order of its random numbers; the spikes of both sides are counted, so that one can see how far
+their activity differs. Every repetition has a seed of its own, its blocks follow each other in rotated order, and one
+block before the first is not counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cosim.brain.brain import BuiltBrain
+from cosim.brain.kernel import Kernel
+from cosim.config import Experiment, load
+from cosim.loop import Parts, loop
+from cosim.options import Options
+from cosim.plan import Plan, Prepared, prepare
+from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb
+from cosim.record.folder import RunFolder
+from cosim.record.merge import merge_profiles, merge_spikes
+from cosim.run import agree_on_devices, build_body, build_brain, build_network
+from cosim.summary import built_regions, coupling_fraction
+from cosim.timegrid import is_multiple
+from cosim.world import StopSign, World
+
+UNINTERRUPTED = 0.0
+"""Stands for the coupling step of a block without any."""
+
+log = logging.getLogger("cosim")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What stands on this rank for one block; the kernel is None on the body rank."""
+
+    world: World
+    plan: Plan
+    kernel: Kernel | None
+    parts: Parts
+    built: list[BuiltBrain] | None
+    """Of all brain ranks, on the body rank."""
+
+
+def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
+    """Run all blocks and return them, with what was built, on the body rank. Collective over all ranks.
+
+    Raises:
+        ConfigurationError: on all ranks.
+    """
+    prepared = world.on_body(lambda: prepare_steps(request, world))
+    plans = world.share({step: each.plan for step, each in prepared.items()} if world.is_body else None)
+    blocks, number = [], 0
+    for repetition, step_ms in order(request["steps_ms"], request["repetitions"]):
+        of_step = step_ms or request["steps_ms"][0]
+        plan = place(world, plans[of_step], repetition, number)
+        own = replace(prepared[of_step], plan=plan) if world.is_body else None
+        stage = build(world, plan, own)
+        block = run_block(stage, step_ms, request)
+        if world.is_body:
+            blocks.append({"repetition": repetition, "step_ms": step_ms, **block})
+            shutil.rmtree(plan.folder.path)
+        number += 1
+    memory = world.to_body(peak_memory_mb())
+    if not world.is_body:
+        return None
+    network = {"min_delay_ms": stage.built[0].min_delay_ms, "regions": built_regions(stage.built)}
+    return {"blocks": blocks[1:], "network": network, "peak_memory_mb": memory}
+
+
+def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, float]]:
+    """Repetition and coupling step of every block; the first one is for warming up memory and processor."""
+    kinds = [UNINTERRUPTED, *steps_ms]
+    yield 0, UNINTERRUPTED
+    for repetition in range(repetitions):
+        shift = repetition % len(kinds)
+        yield from ((repetition, step_ms) for step_ms in kinds[shift:] + kinds[:shift])
+
+
+def prepare_steps(request: Mapping[str, Any], world: World) -> dict[float, Prepared]:
+    """The experiment with each coupling step, checked before NEST starts. Body rank."""
+    return {step: _prepare(request, step, world) for step in request["steps_ms"]}
+
+
+def _prepare(request: Mapping[str, Any], step_ms: float, world: World) -> Prepared:
+    overrides = [*request["overrides"], *step_overrides(request, step_ms)]
+    out = str(Path(request["folder"]) / f"step-{step_ms:g}")
+    return prepare(Options(request["experiment"], tuple(overrides), out), world.brain_ranks, world.neighbours)
+
+
+def step_overrides(request: Mapping[str, Any], step_ms: float) -> list[str]:
+    """Clock settings for a coupling step; the physics step becomes its largest part that is not longer than before."""
+    experiment = load(request["experiment"], request["overrides"])
+    physics_ms = physics_step_ms(experiment, step_ms)
+    steps = round(request["simulate_ms"] / step_ms)
+    values = {"coupling_step_ms": step_ms, "physics_step_ms": physics_ms, "steps": steps}
+    return [f"clock.{name}={value}" for name, value in values.items()]
+
+
+def physics_step_ms(experiment: Experiment, step_ms: float) -> float:
+    """The experiment's own, where it divides the coupling step."""
+    own_ms = experiment.config.clock.physics_step_ms
+    return own_ms if is_multiple(step_ms, own_ms) else step_ms / np.ceil(step_ms / own_ms)
+
+
+def place(world: World, plan: Plan, repetition: int, number: int) -> Plan:
+    """The plan of one block: a folder and a seed of its own. Collective over all ranks."""
+    folder = RunFolder(plan.folder.path / f"block-{number}")
+    if world.is_body:
+        (folder.path / "shards").mkdir(parents=True)
+    return replace(plan, folder=folder, seed=plan.seed + repetition)
+
+
+def build(world: World, plan: Plan, prepared: Prepared | None) -> Stage:
+    """Network, devices, body and recorders as in a run, in place of those of the block before. Collective."""
+    watch, stop = Stopwatch(), StopSign()
+    kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)
+    devices = plan.devices or agree_on_devices(world, prepared, standing)
+    if world.is_body:
+        parts = build_body(world, prepared, devices, stop, watch)
+    else:
+        parts = build_brain(world, plan, kernel, standing, devices, stop, watch)
+    built = world.to_body(None if world.is_body else parts.brain.built)
+    return Stage(world, plan, kernel, parts, built[1:] if world.is_body else None)
+
+
+def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Warm up, measure one block and close everything; returns what was seen on the body rank. Collective."""
+    world, parts = stage.world, stage.parts
+    if not world.is_body:
+        stage.kernel.nest.Run(request["warm_up_ms"])
+        parts.brain.forget_spikes()
+    world.synchronise()
+    world.comm.Barrier()  # the patient waiting above lets go one rank after the other
+    began = time.perf_counter()
+    if step_ms == UNINTERRUPTED:
+        spikes = advance_uninterrupted(stage, request["simulate_ms"])
+    else:
+        advance_in_loop(stage, step_ms)
+    seconds = world.to_body(time.perf_counter() - began)
+    if step_ms == UNINTERRUPTED:
+        seen = {"spikes": sum(world.to_body(spikes) or [])}
+        parts.recorder.close()
+    for part in (parts.progress, parts.brain, parts.body):
+        part.close()
+    world.synchronise()
+    if not world.is_body:
+        return None
+    close_logs()
+    return {"seconds": max(seconds), **(seen if step_ms == UNINTERRUPTED else read_block(stage))}
+
+
+def advance_uninterrupted(stage: Stage, duration_ms: float) -> int:
+    """One ``Run``; returns the number of spikes of this rank, which wait in NEST's recorder. The body rank sleeps."""
+    if stage.world.is_body:
+        return 0
+    stage.kernel.nest.Run(duration_ms)
+    return sum(len(events.senders) for events in stage.parts.brain.spikes())
+
+
+def advance_in_loop(stage: Stage, step_ms: float) -> None:
+    """Our loop, until every spike is in a file."""
+    asked = stage.plan.clock.steps
+    steps = loop(stage.parts, asked, step_ms)
+    stage.parts.recorder.close()
+    if steps < asked:
+        raise RuntimeError(f"stopped after {steps} of {asked} steps: {stage.parts.stop.reason or 'another rank failed'}")
+
+
+def close_logs() -> None:
+    """A run of an experiment keeps its log open until its process ends; here come more of them."""
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+
+
+def read_block(stage: Stage) -> dict[str, Any]:
+    """Spikes and times per step from the files of a block in our loop. Body rank."""
+    folder = stage.plan.folder
+    shards = folder.shards(stage.world.comm.size)
+    counts = merge_spikes(shards[1:], stage.built[0].populations, folder.spike_file)
+    profile = merge_profiles(folder.run_file, shards, stage.plan.clock.steps, {})
+    return {"spikes": sum(counts.values()), **step_times(profile)}
+
+
+def step_times(profile: np.ndarray) -> dict[str, Any]:
+    """Times per step in us from a profile (ranks, steps, phases) in s whose row 0 is the body rank.
+
+    Coupling is the time of the slowest brain rank's step less the slowest ``Run``. Recording is a mean, as its
+    writing comes in bursts; all others are medians. Phases are those of the rank whose ``Run`` was the slowest.
+    """
+    body, brain = profile[0] * 1e6, profile[1:] * 1e6
+    run = brain[:, :, STEP_PHASES.index("brain")]
+    coupling = brain.sum(axis=2).max(axis=0) - run.max(axis=0)
+    slowest = brain[run.argmax(axis=0), np.arange(run.shape[1])]
+    recording = sum(brain[:, :, STEP_PHASES.index(name)] for name in ("record", "flush"))
+    return {
+        "coupling_us": float(np.median(coupling)),
+        "coupling_mean_us": float(coupling.mean()),
+        "coupling_fraction": coupling_fraction(profile),
+        "run_us": float(np.median(run.max(axis=0))),
+        "record_us": float(recording.max(axis=0).mean()),
+        "body_us": float(np.median(body[:, STEP_PHASES.index("body")])),
+        "transfer_us": float(np.median(body[:, STEP_PHASES.index("transfer")])),
+        "phases_us": dict(zip(STEP_PHASES, np.median(slowest, axis=0).tolist(), strict=True)),
+    }

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line of ``cosim bench``; a benchmark itself is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+
+from cosim.bench.launch import WorkerFailed
+from cosim.errors import ConfigurationError
+
+RESULTS = Path("results/bench")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give ``cosim bench`` its benchmarks."""
+    names = parser.add_subparsers(required=True, metavar="NAME")
+    _add_coupling(names)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the benchmark that was asked for and return the exit code.
+
+    Raises:
+        ConfigurationError: arguments that make no sense.
+    """
+    import mpi4py
+
+    mpi4py.rc.initialize = False  # ranks are processes of their own; this one only looks at MPI's version
+    if options.repetitions < 1:
+        raise ConfigurationError(f"--repetitions {options.repetitions}: must be 1 or more")
+    benchmark = importlib.import_module(f"cosim.bench.{options.benchmark}")
+    try:
+        return benchmark.main(options)
+    except WorkerFailed as failure:
+        return failure.code  # the worker has said what was wrong
+
+
+def _add_coupling(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "coupling", "our loop against one uninterrupted Run of NEST on the same network")
+    _add_experiment(parser)
+    parser.add_argument("--steps-ms", type=_numbers, default=[20.0, 5.0, 3.0], metavar="LIST",
+                        help="coupling steps, such as 20,5,3")  # fmt: skip
+    parser.add_argument("--simulate-ms", type=float, default=480.0, metavar="MS",
+                        help="simulated time of each measurement; default: %(default)g")  # fmt: skip
+    parser.add_argument("--warm-up-ms", type=float, default=60.0, metavar="MS",
+                        help="simulated time before it, on both sides alike; default: %(default)g")  # fmt: skip
+
+
+def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5) -> argparse.ArgumentParser:
+    """A benchmark with the options that all have."""
+    parser = names.add_parser(name, help=what, description=what)
+    parser.add_argument("--repetitions", type=int, default=repetitions, metavar="R",
+                        help="how often everything is measured; default: %(default)s")  # fmt: skip
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER",
+                        help="folder of the JSON and the figure; default: %(default)s")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.set_defaults(command=run, benchmark=name)
+    return parser
+
+
+def _add_experiment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
+    parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
+                        help="change a value of experiment.toml; may be given several times")  # fmt: skip
+    parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
+    parser.add_argument("--threads", type=int, metavar="T",
+                        help="threads of each; default: brain.virtual_processes of the experiment / N")  # fmt: skip
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]

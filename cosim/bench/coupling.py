@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``cosim bench coupling``: what our loop costs beyond NEST, which simulates the same time without interruption.
+
+On the side of the loop everything of a run is counted: all sinks and sources, transfer functions, body, spikes of all
+recorded populations written to disk until the last one is there. The other side is the same network with the same
+devices on the same brain ranks in one call of ``Run``. See ``cosim.bench.blocks`` for how the two are made comparable.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cosim.bench import launch, machine
+from cosim.bench.output import make_folder, publish
+from cosim.bench.spread import spread, text
+from cosim.bench.split import Split, split
+from cosim.errors import ConfigurationError
+from cosim.timegrid import is_multiple
+
+QUANTITIES = ("coupling_us", "coupling_mean_us", "coupling_fraction", "run_us", "record_us", "body_us", "transfer_us")
+COLUMNS = ("coupling step", "to uninterrupted Run", "coupling (us)", "recording (us)", "body (us)", "spikes, ratio")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure, write, print; returns the exit code.
+
+    Raises:
+        ConfigurationError: arguments that do not fit together.
+        WorkerFailed: the MPI job did not end well.
+    """
+    here = machine.describe()
+    check_times(options)
+    ranks = split(options)
+    request = {
+        "experiment": options.experiment,
+        "overrides": ranks.overrides,
+        "steps_ms": options.steps_ms,
+        "simulate_ms": options.simulate_ms,
+        "warm_up_ms": options.warm_up_ms,
+        "repetitions": options.repetitions,
+        "out": str(make_folder(options.out)),
+    }
+    measured = launch.work("coupling", request, 1 + ranks.ranks, ranks.threads)
+    result = summarize(options, ranks, measured)
+    return publish(options, here, result, COLUMNS, rows(result), draw)
+
+
+def check_times(options: argparse.Namespace) -> None:
+    """Every coupling step must divide the simulated time.
+
+    Raises:
+        ConfigurationError: with the first that does not.
+    """
+    for step_ms in options.steps_ms:
+        if step_ms <= 0 or not is_multiple(options.simulate_ms, step_ms):
+            raise ConfigurationError(
+                f"--steps-ms {step_ms:g}: must be positive and divide --simulate-ms = {options.simulate_ms:g}"
+            )
+    if options.warm_up_ms <= 0:
+        raise ConfigurationError(f"--warm-up-ms {options.warm_up_ms:g}: must be positive")
+
+
+def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any]) -> dict[str, Any]:
+    """The content of the JSON file; numbers without a step length are those of the first one."""
+    by_step = {f"{step:g}": of_step(step, measured["blocks"]) for step in options.steps_ms}
+    ratios = {step: each["ratio_to_uninterrupted"] for step, each in by_step.items()}
+    first = next(iter(by_step.values()))
+    return {
+        "experiment": options.experiment,
+        "overrides": options.overrides,
+        "brain_ranks": ranks.ranks,
+        "threads_per_brain_rank": ranks.threads,
+        "oversubscribed": ranks.oversubscribed,
+        "simulated_ms": options.simulate_ms,
+        "warm_up_ms": options.warm_up_ms,
+        "ratio_to_uninterrupted": {step: ratio["median"] for step, ratio in ratios.items()},
+        "ratio_to_uninterrupted_min": {step: ratio["min"] for step, ratio in ratios.items()},
+        "ratio_to_uninterrupted_max": {step: ratio["max"] for step, ratio in ratios.items()},
+        "coupling_us_per_step": first["coupling_us"]["median"],
+        "body_us_per_step": first["body_us"]["median"],
+        "record_us_per_step": first["record_us"]["median"],
+        "coupling_fraction": first["coupling_fraction"]["median"],
+        "uninterrupted_s": spread([each["seconds"] for each in uninterrupted(measured["blocks"]).values()]),
+        "by_step_ms": by_step,
+        "network": measured["network"],
+        "peak_memory_mb": measured["peak_memory_mb"],
+    }
+
+
+def uninterrupted(blocks: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """The block without coupling of each repetition."""
+    return {each["repetition"]: each for each in blocks if not each["step_ms"]}
+
+
+def of_step(step_ms: float, blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Medians over repetitions for one coupling step; each block is compared with that of its own repetition."""
+    plain = uninterrupted(blocks)
+    ours = [each for each in blocks if each["step_ms"] == step_ms]
+    ratios = [each["seconds"] / plain[each["repetition"]]["seconds"] for each in ours]
+    spikes = [(each["spikes"], plain[each["repetition"]]["spikes"]) for each in ours]
+    middle = sorted(ours, key=lambda each: each["coupling_us"])[len(ours) // 2]
+    return {
+        "ratio_to_uninterrupted": spread(ratios),
+        "spikes": spread([own for own, _ in spikes]),
+        "spikes_ratio": spread([own / other if other else 1.0 for own, other in spikes]),
+        "same_spikes": all(own == other for own, other in spikes),
+        **{name: spread([each[name] for each in ours]) for name in QUANTITIES},
+        "phases_us": middle["phases_us"],
+    }
+
+
+def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """One for each coupling step."""
+    for step, each in result["by_step_ms"].items():
+        numbers = (text(each[name], ".0f") for name in ("coupling_us", "record_us", "body_us"))
+        same = "the same" if each["same_spikes"] else text(each["spikes_ratio"])
+        yield f"{step} ms", text(each["ratio_to_uninterrupted"], ".3f"), *numbers, same
+
+
+def draw(result: dict[str, Any]) -> Figure:
+    """Ratio to the uninterrupted Run, and where the coupling time of a step goes, by coupling step."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    draw_ratios(left, result)
+    draw_phases(right, result)
+    figure.suptitle(f"{result['experiment']}: {result['brain_ranks']} brain ranks x {result['threads_per_brain_rank']}")
+    return figure
+
+
+def draw_ratios(axis: Axes, result: dict[str, Any]) -> None:
+    """Medians with bars from the lowest to the highest repetition."""
+    for place, each in enumerate(result["by_step_ms"].values()):
+        ratio = each["ratio_to_uninterrupted"]
+        axis.plot([place, place], [ratio["min"], ratio["max"]], color="tab:blue")
+        axis.plot(place, ratio["median"], "o", color="tab:blue")
+    axis.axhline(1.0, color="0.6", linewidth=1)
+    _label_steps(axis, result)
+    axis.set_ylabel("wall time / that of an uninterrupted Run")
+
+
+def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
+    """Phases of a step besides Run, one on top of the other."""
+    names = [name for name in next(iter(result["by_step_ms"].values()))["phases_us"] if name not in ("brain", "body")]
+    for place, each in enumerate(result["by_step_ms"].values()):
+        bottom = 0.0
+        for number, name in enumerate(names):
+            axis.bar(place, each["phases_us"][name], 0.6, bottom, color=f"C{number}", label=name if place == 0 else None)
+            bottom += each["phases_us"][name]
+    _label_steps(axis, result)
+    axis.set_ylabel("time of a step outside Run (us)")
+    axis.legend(fontsize=8, frameon=False)
+
+
+def _label_steps(axis: Axes, result: dict[str, Any]) -> None:
+    axis.set_xticks(range(len(result["by_step_ms"])), [f"{step} ms" for step in result["by_step_ms"]])
+    axis.set_xlabel("coupling step")

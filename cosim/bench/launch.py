@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start a benchmark's MPI job: with mpiexec, or with srun inside an allocation of Slurm."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from cosim.errors import ConfigurationError
+from cosim.setup import mpi
+
+# What a launcher leaves in the environment of its ranks; another launch starts without.
+LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_")
+
+
+class WorkerFailed(Exception):
+    """The job ended with this exit code; its ranks have said why on standard error."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"exit code {code}")
+        self.code = code
+
+
+def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> dict[str, Any]:
+    """Run a task of ``cosim.bench.worker`` on ``ranks`` ranks of ``threads`` cores each and return its result.
+
+    The request gets a folder for the job's files, ``folder``, beside which the result lies meanwhile.
+
+    Raises:
+        WorkerFailed: the job did not end well.
+    """
+    with tempfile.TemporaryDirectory(prefix=".work-", dir=request["out"]) as folder:
+        result = Path(folder) / "result.json"
+        asked = json.dumps(request | {"folder": folder, "result": str(result)})
+        start(ranks, threads, [sys.executable, "-m", "cosim.bench.worker", task, asked])
+        return json.loads(result.read_text())
+
+
+def start(ranks: int, threads: int, program: list[str]) -> None:
+    """Run ``program`` on ``ranks`` ranks and wait for it; what it prints goes to standard error.
+
+    Raises:
+        WorkerFailed: it did not end well.
+    """
+    code = subprocess.run([*launcher(ranks, threads), *program], env=environment(), stdin=subprocess.DEVNULL,
+                          stdout=sys.stderr).returncode  # fmt: skip
+    if code:
+        raise WorkerFailed(code)
+
+
+def launcher(ranks: int, threads: int) -> list[str]:
+    """The command in front of a program that makes it an MPI job.
+
+    Raises:
+        ConfigurationError: there is none on this machine.
+    """
+    if in_allocation():
+        # MPICH finds its ranks through PMI-2; without --cpus-per-task each rank would get a single core.
+        return ["srun", "--mpi=pmi2", f"--ntasks={ranks}", f"--cpus-per-task={threads}", "--overlap"]
+    mpiexec = mpi.launcher()
+    if mpiexec is None:
+        raise ConfigurationError("no mpiexec beside this Python or on PATH: pip install mpich brings one")
+    return [str(mpiexec), "-n", str(ranks)]
+
+
+def in_allocation() -> bool:
+    """Whether this process is in a job of Slurm that can start steps."""
+    return "SLURM_JOB_ID" in os.environ and shutil.which("srun") is not None
+
+
+def environment() -> dict[str, str]:
+    """This process's environment without what an MPI launcher put there."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a benchmark leaves: a JSON file, a figure, and on the screen a table or the same JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+from cosim.errors import ConfigurationError
+
+Row = Sequence[str]
+# What the tables need; in a pipe rich would cut them at 80 columns.
+WIDTH = 140
+
+
+def make_folder(path: Path) -> Path:
+    """The folder of the results, made if it is not there.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"--out {path}: {error.strerror}; must be a folder that can be written") from None
+    return path.resolve()
+
+
+def publish(
+    options: argparse.Namespace,
+    machine: dict[str, Any],
+    result: dict[str, Any],
+    columns: Row,
+    rows: Iterable[Row],
+    draw: Callable[[dict[str, Any]], Figure],
+) -> int:
+    """Write ``result`` and its figure below ``--out`` and print it; return the exit code.
+
+    ``rows`` of the table are given as text, their first cell says what is measured.
+    """
+    name, folder = options.benchmark, make_folder(options.out)
+    head = {"benchmark": name, "command": shlex.join(["cosim", *sys.argv[1:]]), "repetitions": options.repetitions}
+    document = head | result | {"machine": machine}
+    text = json.dumps(document, indent=2)
+    (folder / f"{name}.json").write_text(text + "\n")
+    figure = draw(document)
+    figure.savefig(folder / f"{name}.png", dpi=110)
+    plt.close(figure)
+    if options.json:
+        print(text)
+    else:
+        _print(name, machine, columns, rows, folder)
+    return 0
+
+
+def _print(name: str, machine: dict[str, Any], columns: Row, rows: Iterable[Row], folder: Path) -> None:
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(markup=False, highlight=False)
+    console.width = max(console.width, WIDTH)
+    console.print(table)
+    console.print(
+        f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_average'][0]:g} at the start; "
+        f"medians (lowest to highest)\n{folder / name}.json, {name}.png",
+        style="dim",
+        soft_wrap=True,
+    )
