@@ -25,7 +25,7 @@ def description():
 
 def measured(kinematics, angle, speed):
     length, lengthening, arm = np.empty(8), np.empty(8), np.empty((8, 6))
-    kinematics.measure(angle, speed, length, lengthening, arm)
+    kinematics.measure(angle, speed, length, lengthening, arm, np.empty(3))
     return length, lengthening, arm
 
 
@@ -51,15 +51,14 @@ def test_the_foot_is_where_opensim_has_it(reference, description):
 def test_closed_loop_poses_of_opensim_close_here(reference, description):
     """Checks the joystick's side: the stick must reach the foot in every closed pose of the reference."""
     kinematics = Kinematics(description)
-    tip, foot = np.empty(3), kinematics.points([description.closures[0].a])
+    stick, foot = (kinematics.points([point]) for point in (description.tip, description.closures[0].a))
     for q in reference["fd_limit_protocol_q"]:
-        kinematics.tip(q, tip)
-        assert np.linalg.norm(tip - kinematics.positions(q, foot)[0]) < 2e-8
+        assert np.linalg.norm(kinematics.positions(q, stick) - kinematics.positions(q, foot)) < 2e-8
 
 
 def test_positive_joystick_helper_angle_moves_the_tip_backwards(description):
-    tip = np.empty(3)
-    Kinematics(description).tip(np.array([0, 0, 0, 0, 0, 0.1]), tip)
+    kinematics = Kinematics(description)
+    tip = kinematics.positions(np.array([0, 0, 0, 0, 0, 0.1]), kinematics.points([description.tip]))[0]
     assert tip[1] > description.link("joystick").position_m[1] + 1e-3
 
 

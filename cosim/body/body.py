@@ -155,8 +155,8 @@ class Body:
         muscle, joint = self._state.muscle, self._state.joint
         joint.angle[:], joint.speed[:] = self._engine.state()
         self._check()
-        self._kinematics.measure(joint.angle, joint.speed, muscle.length, muscle.speed, self._moment_arm)
-        self._kinematics.tip(joint.angle, joint.tip_position)
+        self._kinematics.measure(joint.angle, joint.speed, muscle.length, muscle.speed, self._moment_arm,
+                                 joint.tip_position)
         if joint.contact_force.size:
             joint.contact_force[:] = self._engine.contact_force_N()
 

@@ -13,10 +13,10 @@ from numba import njit
 
 from cosim.body import curves
 from cosim.body.description import Muscle
-from cosim.body.fiber import GAMMA, LEAST_COSINE, Curves, Fiber, balance, cosine, rigid, solve, stretch
+from cosim.body.fiber import GAMMA, LEAST_COSINE, Curves, Fiber, cosine, rigid, stretch
 from cosim.body.state import MuscleState
 
-# An implicit step of so many seconds ends where the fibre rests.
+# An implicit step of so many seconds ends where a fibre rests.
 FOR_EVER_S = 1e9
 
 
@@ -70,8 +70,11 @@ class ElasticTendonMuscles(Muscles):
 
     def settle(self, state: MuscleState) -> None:
         """Put the fibres of ``state`` at rest at its activations and path lengths (static equilibrium)."""
-        rest(self.parameters, self.curves, state.activation, state.length,
-             state.fiber_length, state.fiber_speed, state.force)
+        state.fiber_length[:], state.fiber_speed[:] = self.parameters.optimal_fiber_length_m, 0.0
+        still = np.zeros_like(state.speed)
+        advance(self.parameters, self.curves, np.stack([state.activation, state.length, still]),
+                state.activation, state.length, still, state.fiber_length, state.fiber_speed, state.force, FOR_EVER_S)
+        state.fiber_speed[:] = 0.0
         self._remember(state)
 
     def advance(self, state: MuscleState, step_s: float) -> None:
@@ -114,16 +117,6 @@ def follow(p, fiber_curves, activation, length, speed, fiber_length, fiber_speed
     for m in range(force.size):
         fiber_length[m], fiber_speed[m], pull = rigid(_fiber(p, m), fiber_curves, activation[m], length[m], speed[m])
         force[m] = p.max_isometric_force_N[m] * pull
-
-
-@njit(cache=True)
-def rest(p, fiber_curves, activation, length, fiber_length, fiber_speed, force):
-    """Write fibre lengths, fibre speeds (0) and tendon forces (n,) in static equilibrium."""
-    for m in range(force.size):
-        fiber = _fiber(p, m)
-        speed = solve(fiber, fiber_curves, activation[m], length[m], fiber.optimal, FOR_EVER_S, 0.0)
-        fiber_length[m], fiber_speed[m] = fiber.optimal + FOR_EVER_S * speed, 0.0
-        force[m] = _tendon_force(p, m, fiber, fiber_curves, length[m], fiber_length[m])
 
 
 @njit(cache=True)
