@@ -20,6 +20,7 @@ from cosim.body.rotation import matrix_from_rpy
 if TYPE_CHECKING:
     from cosim.analysis.results import RunData
     from cosim.body.body import Body
+    from cosim.body.kinds import Film
 
 WORLD = "world"
 
@@ -220,6 +221,7 @@ class Description(_Part):
     """A whole body; ``problems`` checks how its parts refer to each other."""
 
     Settings: ClassVar[type[BaseModel]] = MuscleSettings
+    film_speed: ClassVar[float] = 0.25
 
     kind: Literal["musculoskeletal"] = "musculoskeletal"
     name: str
@@ -276,6 +278,12 @@ class Description(_Part):
         from cosim.body.render import draw_run
 
         draw_run(path, self, run)
+
+    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
+        """The moving body; muscles are coloured by activation."""
+        from cosim.body.render import film
+
+        return film(self, run, rows, width, height)
 
 
 def _repeated_names(description):

@@ -7,18 +7,21 @@ and need no physics engine; PyBullet is imported where a body starts and where p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel
 
 from cosim.body import bodyfile
 from cosim.body.description import Description as Musculoskeletal
+from cosim.body.readers.include import include
 from cosim.body.vehicle.description import VehicleDescription
 
 if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
+
     from cosim.analysis.results import RunData
 
 
@@ -46,14 +49,25 @@ class Body(Protocol):
         """Release what the body holds."""
 
 
+class Film(NamedTuple):
+    """What a body did, picture by picture."""
+
+    pictures: Iterator[np.ndarray]
+    """(height, width, 3) uint8 each; to be used up, or closed, as they hold a renderer."""
+    colours: tuple[str, Colormap] | None
+    """What goes from 0 to 1, and how it is coloured; None where colours say nothing."""
+
+
 class Description(Protocol):
     """What is known of a body before it is there.
 
     Attributes:
         Settings: the keys that ``[body]`` of an experiment may have besides ``model``.
+        film_speed: simulated time over film time at which it is well seen how the body moves.
     """
 
     Settings: ClassVar[type[BaseModel]]
+    film_speed: ClassVar[float]
 
     def make_ports(self) -> dict[str, object]:
         """Ports of the same names and shapes as those of the body; they stand alone, for checks."""
@@ -64,6 +78,12 @@ class Description(Protocol):
     def draw(self, path: Path, run: RunData) -> None:
         """Write a picture file of what the body did in a run of at least one step."""
 
+    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
+        """Pictures of that size at some rows of the series of a run, without any simulation.
+
+        Raises ValueError where the series are not those of such a body.
+        """
+
 
 class NoSettings(BaseModel):
     """For bodies that have nothing to set."""
@@ -73,6 +93,7 @@ class NoBody:
     """Stands where a body would be, as a description and in the loop, if an experiment has none."""
 
     Settings: ClassVar[type[BaseModel]] = NoSettings
+    film_speed: ClassVar[float] = 1.0
     ports: Mapping[str, object] = {}
     series: Mapping[str, np.ndarray] = {}
     columns: Mapping[str, Sequence[str]] = {}
@@ -94,12 +115,16 @@ class NoBody:
     def draw(self, path: Path, run: RunData) -> None:
         """There is nothing to see, so no file is written."""
 
+    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
+        """There is nothing to see: ValueError."""
+        raise ValueError("the experiment has no body, so there is nothing to see")
+
 
 KINDS = {"musculoskeletal": Musculoskeletal, "vehicle": VehicleDescription}
 
 
 def load(path: Path) -> Description:
-    """Read and check the body file at ``path``, of any kind.
+    """Read and check the body file at ``path``, of any kind, with the files that it includes.
 
     Raises FileNotFoundError where there is no such file, and one ValueError that lists every problem found.
     """
@@ -107,4 +132,6 @@ def load(path: Path) -> Description:
     kind = content.get("kind", "musculoskeletal")
     if kind not in KINDS:
         raise ValueError(f"{path}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
+    if kind == "musculoskeletal":
+        content = include(path, content)
     return bodyfile.describe(path, content, KINDS[kind])

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pictures of a body with muscles, from joint angles alone.
+"""Pictures and films of a body with muscles, from joint angles alone.
 
 PyBullet's software renderer draws them from primitives. No simulation and no display are needed. Muscles are
 coloured by activation, from blue (0) to red (1).
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pybullet
@@ -11,22 +18,23 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cosim.body.description import Description, Shape
-from cosim.body.kinematics import Kinematics
+from cosim.body.camera import aim
+from cosim.body.description import Description, Muscle, Point, Shape
+from cosim.body.kinds import Film
+from cosim.body.kinematics import Kinematics, Points
 from cosim.body.rotation import rpy_from_matrix
 
-# Bodies of any size are drawn this large: the renderer's depth and light are made for scenes of a few units.
-SCENE_SIZE = 2.0
-# A narrow view keeps proportions true; the margin leaves room to move around the rest pose.
+# Bodies of any size are drawn this far away: the renderer's depth and light are made for scenes of a few units.
+DISTANCE = 6.5
+DEPTHS = (DISTANCE - 4.0, DISTANCE + 8.0)
+# A narrow view keeps proportions true.
 FIELD_OF_VIEW_DEG = 20.0
-MARGIN = 1.15
+MARGIN = 1.06
 MUSCLE_RADIUS = 0.016  # in the scene's units
 # Width and height in pixels of one moment among several.
 MOMENT_SIZE = (440, 640)
 # How finely round things are cut.
 AROUND, CAP_RINGS = 24, 6
-# Pictures are drawn this many times finer and averaged, as the renderer does not smooth edges.
-OVERSAMPLING = 2
 ACTIVATION_COLOURS = LinearSegmentedColormap.from_list("activation", [(0.10, 0.25, 0.90), (0.92, 0.08, 0.08)])
 
 
@@ -35,9 +43,32 @@ def render(description: Description, joint_angle_rad, activation, width: int, he
 
     The camera follows from the description alone, so that pictures of one body can be compared.
     """
-    renderer = Renderer(description)
+    renderer = Renderer(description, width, height)
     try:
-        return renderer.picture(joint_angle_rad, activation, width, height)
+        return renderer.picture(joint_angle_rad, activation)
+    finally:
+        renderer.close()
+
+
+def film(description: Description, run, rows: np.ndarray, width: int, height: int) -> Film:
+    """The body at some ``rows`` of the series of ``run``, a `RunData`; the camera has all of the motion in view.
+
+    Raises ValueError where the series are not those of this body.
+    """
+    columns = {"joint_angle_rad": [joint.name for joint in description.revolute_joints],
+               "muscle_activation": [muscle.name for muscle in description.muscles]}
+    for series, names in columns.items():
+        if run.columns(series) != names:
+            raise ValueError(f"{series} was recorded of {', '.join(run.columns(series))}, "
+                             f"but the body {description.name} has {', '.join(names)}")
+    angles, activations = (run.body[series][rows] for series in columns)
+    renderer = Renderer(description, width, height, angles)
+    return Film(_pictures(renderer, angles, activations), ("activation", ACTIVATION_COLOURS))
+
+
+def _pictures(renderer: Renderer, angles, activations) -> Iterator[np.ndarray]:
+    try:
+        yield from map(renderer.picture, angles, activations)
     finally:
         renderer.close()
 
@@ -49,8 +80,9 @@ def draw_moments(path, description: Description, joint_angle_rad, activation, ca
     """
     figure = Figure(figsize=(3.2 * len(captions) + 0.8, 4.8), layout="constrained")
     panels = figure.subplots(1, len(captions), squeeze=False)[0]
-    for panel, angle, level, caption in zip(panels, joint_angle_rad, activation, captions, strict=True):
-        panel.imshow(render(description, angle, level, *MOMENT_SIZE))
+    pictures = _pictures(Renderer(description, *MOMENT_SIZE, joint_angle_rad), joint_angle_rad, activation)
+    for panel, picture, caption in zip(panels, pictures, captions, strict=True):
+        panel.imshow(picture)
         panel.set_title(caption)
         panel.set_axis_off()
     figure.colorbar(ScalarMappable(cmap=ACTIVATION_COLOURS), ax=panels, label="muscle activation", shrink=0.5)
@@ -65,105 +97,123 @@ def draw_run(path, description: Description, run):
     draw_moments(path, description, angles, activations, [f"{times_ms[row]:g} ms" for row in rows])
 
 
-class Renderer:
-    """Draws ``description`` in a PyBullet world of its own."""
+class _Strand(NamedTuple):
+    """What is drawn of a muscle: pieces between points of one link move with it, spans are made anew each time."""
 
-    def __init__(self, description: Description):
+    pieces: list[int]
+    """PyBullet bodies."""
+    spans: list[int]
+    """Each goes from this path point to the next."""
+
+
+class Renderer:
+    """Draws ``description`` in a PyBullet world of its own, with a camera that stands still.
+
+    The camera has all that moves in view in each of ``poses`` (n_poses, n_joints); if none are given, at rest.
+    """
+
+    def __init__(self, description: Description, width: int, height: int, poses=None):
         self._description = description
         self._kinematics = Kinematics(description)
         self._toward = np.array(description.view_from) / np.linalg.norm(description.view_from)
-        self._frame()
+        at_rest = np.zeros((1, len(description.revolute_joints)))
+        self._frame(at_rest if poses is None else np.asarray(poses, dtype=float), width, height)
         self._client = pybullet.connect(pybullet.DIRECT)
+        self._bodies = {link.name: [self._solid(shape, description.colours[shape.colour]) for shape in link.shapes]
+                        for link in description.links}
+        self._strands = [self._strand(*part) for part in zip(description.muscles, self._kinematics.path_start)]
+        self._stretched: list[int] = []
 
-    def picture(self, joint_angle_rad, activation, width: int, height: int) -> np.ndarray:
+    def picture(self, joint_angle_rad, activation) -> np.ndarray:
         """Picture (height, width, 3) uint8 at joint angles (n_joints,) and activations (n_muscles,)."""
-        pybullet.resetSimulation(physicsClientId=self._client)
         angle = np.asarray(joint_angle_rad, dtype=float)
-        for link in self._description.links:
-            rotation, position = self._kinematics.link_pose(angle, link.name)
-            for shape in link.shapes:
-                self._draw(shape, rotation, position)
+        for link, bodies in self._bodies.items():
+            self._move(bodies, *self._kinematics.link_pose(angle, link))
         self._draw_muscles(angle, activation)
-        return self._shoot(width, height)
+        return self._camera.picture(
+            self._client, DEPTHS, lightDirection=(2.0 * self._toward + [0.0, 0.0, 3.0]).tolist(),
+            lightAmbientCoeff=0.65, lightDiffuseCoeff=0.45, lightSpecularCoeff=0.1)
 
     def close(self):
         """Leave the PyBullet world; the renderer cannot be used any more."""
         pybullet.disconnect(physicsClientId=self._client)
 
-    def _frame(self):
-        """Aim at what moves, as it is at rest; what is fixed is scenery and may be cut off."""
-        points = np.concatenate([*self._outlines(), self._kinematics.path_points.position])
+    def _frame(self, poses, width: int, height: int):
+        """Aim at what moves and at the muscles; what is fixed is scenery and may be cut off."""
+        shown = [_moving(self._kinematics.points(list(_outlines(self._description)))),
+                 self._kinematics.path_points]
+        points = np.concatenate([self._kinematics.positions(pose, each) for pose in poses for each in shown])
         if not len(points):
             raise ValueError(f"{self._description.name}: there is nothing to draw, as no link that moves has "
                              "shapes and there are no muscles")
-        up = np.array([0.0, 0.0, 1.0])
-        right = np.cross(up, self._toward)
-        right /= np.linalg.norm(right)
-        axes = np.array([right, np.cross(self._toward, right), self._toward])
-        low, high = (points @ axes.T).min(axis=0), (points @ axes.T).max(axis=0)
-        self._centre = 0.5 * (low + high) @ axes
-        self._scale = SCENE_SIZE / (high - low)[:2].max()
-        self._half_width, self._half_height = 0.5 * self._scale * (high - low)[:2]
-
-    def _outlines(self):
-        """Corners (n, 3) at rest of the shapes of each link that moves."""
-        moving = {joint.child for joint in self._description.revolute_joints}
-        for link in self._description.links:
-            for shape in link.shapes if link.name in moving else ():
-                yield np.array([link.in_model(corner) for corner in _corners(shape)])
-
-    def _draw(self, shape: Shape, rotation, position):
-        colour = self._description.colours[shape.colour]
-        if shape.kind == "box":
-            half = 0.5 * self._scale * np.array(shape.size_m)
-            solid = pybullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=half.tolist(),
-                                               **self._look(colour))
-            self._add(solid, self._place(rotation @ shape.centre_m + position), _quaternion(rotation))
-            return
-        ends = shape.ends_m if shape.kind == "rod" else (shape.centre_m, shape.centre_m)
-        a, b = (self._place(rotation @ end + position) for end in ends)
-        self._rod(a, b, shape.radius_m * self._scale, colour)
-
-    def _draw_muscles(self, angle, activation):
-        points = [self._place(point) for point in
-                  self._kinematics.positions(angle, self._kinematics.path_points)]
-        start = self._kinematics.path_start
-        for first, end, level in zip(start, start[1:], activation):
-            for a, b in zip(points[first:end - 1], points[first + 1:end]):
-                self._rod(a, b, MUSCLE_RADIUS, ACTIVATION_COLOURS(float(level))[:3])
-
-    def _rod(self, a, b, radius: float, colour):
-        """A round rod with round ends from ``a`` to ``b``; a ball where the two are one."""
-        vertices, normals, triangles = _rod_mesh(a, b, radius)
-        self._add(pybullet.createVisualShape(
-            pybullet.GEOM_MESH, vertices=vertices.tolist(), normals=normals.tolist(), indices=triangles,
-            **self._look(colour)))
-
-    def _look(self, colour) -> dict:
-        return {"rgbaColor": [*colour, 1.0], "physicsClientId": self._client}
-
-    def _add(self, solid: int, position=(0.0, 0.0, 0.0), turn=(0.0, 0.0, 0.0, 1.0)):
-        pybullet.createMultiBody(baseVisualShapeIndex=solid, basePosition=position, baseOrientation=turn,
-                                 physicsClientId=self._client)
+        camera = aim(points, self._toward, FIELD_OF_VIEW_DEG, MARGIN, width, height)
+        self._centre, self._scale = camera.focus, DISTANCE / camera.distance
+        self._camera = replace(camera, eye=self._place(camera.eye), focus=self._place(camera.focus))
 
     def _place(self, point_m) -> np.ndarray:
         """A point of the model (m) in the scene."""
         return (point_m - self._centre) * self._scale
 
-    def _shoot(self, width: int, height: int) -> np.ndarray:
-        half_view = MARGIN * max(self._half_height, self._half_width * height / width)
-        distance = half_view / np.tan(np.radians(0.5 * FIELD_OF_VIEW_DEG))
-        view = pybullet.computeViewMatrix(distance * self._toward, [0.0, 0.0, 0.0], [0.0, 0.0, 1.0])
-        projection = pybullet.computeProjectionMatrixFOV(
-            FIELD_OF_VIEW_DEG, width / height, distance - 2.0 * SCENE_SIZE, distance + 4.0 * SCENE_SIZE)
-        n = OVERSAMPLING
-        rgba = pybullet.getCameraImage(
-            n * width, n * height, view, projection,
-            lightDirection=(2.0 * self._toward + [0.0, 0.0, 3.0]).tolist(), shadow=0,
-            lightAmbientCoeff=0.65, lightDiffuseCoeff=0.45, lightSpecularCoeff=0.1,
-            renderer=pybullet.ER_TINY_RENDERER, physicsClientId=self._client)[2]
-        fine = np.reshape(rgba, (height, n, width, n, 4))[..., :3]
-        return fine.mean(axis=(1, 3)).astype(np.uint8)
+    def _solid(self, shape: Shape, colour) -> int:
+        """``shape`` as a PyBullet body with the frame of its link."""
+        if shape.kind == "box":
+            half, centre = 0.5 * self._scale * np.array(shape.size_m), self._scale * np.array(shape.centre_m)
+            return self._add(colour, shapeType=pybullet.GEOM_BOX, halfExtents=half.tolist(),
+                             visualFramePosition=centre.tolist())
+        ends = shape.ends_m if shape.kind == "rod" else (shape.centre_m, shape.centre_m)
+        a, b = self._scale * np.array(ends)
+        return self._rod(a, b, shape.radius_m * self._scale, colour)
+
+    def _strand(self, muscle: Muscle, start: int) -> _Strand:
+        """Makes the pieces, which move with the links' other bodies from now on."""
+        strand = _Strand([], [])
+        for i, (a, b) in enumerate(pairwise(muscle.path), start):
+            if a.link != b.link:
+                strand.spans.append(i)
+                continue
+            ends = self._scale * np.array([a.point_m, b.point_m])
+            strand.pieces.append(self._rod(*ends, MUSCLE_RADIUS, ACTIVATION_COLOURS(0.0)))
+            self._bodies[a.link].append(strand.pieces[-1])
+        return strand
+
+    def _draw_muscles(self, angle, activation):
+        for body in self._stretched:
+            pybullet.removeBody(body, physicsClientId=self._client)
+        points = self._place(self._kinematics.positions(angle, self._kinematics.path_points))
+        self._stretched = []
+        for strand, level in zip(self._strands, activation, strict=True):
+            colour = ACTIVATION_COLOURS(float(level))
+            for body in strand.pieces:
+                pybullet.changeVisualShape(body, -1, rgbaColor=colour, physicsClientId=self._client)
+            self._stretched += [self._rod(*points[i:i + 2], MUSCLE_RADIUS, colour) for i in strand.spans]
+
+    def _rod(self, a, b, radius: float, colour) -> int:
+        """A round rod with round ends from ``a`` to ``b``; a ball where the two are one."""
+        vertices, normals, triangles = _rod_mesh(a, b, radius)
+        return self._add(colour, shapeType=pybullet.GEOM_MESH, vertices=vertices.tolist(), normals=normals.tolist(),
+                         indices=triangles)
+
+    def _add(self, colour, **shape) -> int:
+        skin = pybullet.createVisualShape(rgbaColor=[*colour[:3], 1.0], physicsClientId=self._client, **shape)
+        return pybullet.createMultiBody(baseVisualShapeIndex=skin, physicsClientId=self._client)
+
+    def _move(self, bodies: list[int], rotation, position_m):
+        place, turn = self._place(position_m), _quaternion(rotation)
+        for body in bodies:
+            pybullet.resetBasePositionAndOrientation(body, place, turn, physicsClientId=self._client)
+
+
+def _moving(points: Points) -> Points:
+    """Those of ``points`` that a joint carries."""
+    carried = points.joint >= 0
+    return Points(points.joint[carried], points.position[carried])
+
+
+def _outlines(description: Description) -> Iterator[Point]:
+    """Corners of boxes around all shapes."""
+    for link in description.links:
+        for shape in link.shapes:
+            yield from (Point(link=link.name, point_m=corner) for corner in _corners(shape).tolist())
 
 
 def _corners(shape: Shape) -> np.ndarray:
