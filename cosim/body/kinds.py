@@ -16,7 +16,6 @@ from pydantic import BaseModel
 
 from cosim.body import bodyfile
 from cosim.body.description import Description as Musculoskeletal
-from cosim.body.readers.include import include
 from cosim.body.vehicle.description import VehicleDescription
 
 if TYPE_CHECKING:
@@ -124,7 +123,7 @@ KINDS = {"musculoskeletal": Musculoskeletal, "vehicle": VehicleDescription}
 
 
 def load(path: Path) -> Description:
-    """Read and check the body file at ``path``, of any kind, with the files that it includes.
+    """Read and check the body file at ``path``, of any kind.
 
     Raises FileNotFoundError where there is no such file, and one ValueError that lists every problem found.
     """
@@ -132,6 +131,4 @@ def load(path: Path) -> Description:
     kind = content.get("kind", "musculoskeletal")
     if kind not in KINDS:
         raise ValueError(f"{path}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
-    if kind == "musculoskeletal":
-        content = include(path, content)
     return bodyfile.describe(path, content, KINDS[kind])
