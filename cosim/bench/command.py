@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give ``cosim bench`` its benchmarks."""
     names = parser.add_subparsers(required=True, metavar="NAME")
     _add_coupling(names)
+    _add_body(names)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,6 +47,12 @@ def _add_coupling(names: argparse._SubParsersAction) -> None:
                         help="simulated time of each measurement; default: %(default)g")  # fmt: skip
     parser.add_argument("--warm-up-ms", type=float, default=60.0, metavar="MS",
                         help="simulated time before it, on both sides alike; default: %(default)g")  # fmt: skip
+
+
+def _add_body(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "body", "the forelimb with rigid and elastic tendons against the bare physics engine")
+    parser.add_argument("--engine", choices=("pybullet", "mujoco"), default="pybullet",
+                        help="physics engine; default: %(default)s")  # fmt: skip
 
 
 def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5) -> argparse.ArgumentParser:

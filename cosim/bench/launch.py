@@ -30,26 +30,38 @@ class WorkerFailed(Exception):
 def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> dict[str, Any]:
     """Run a task of ``cosim.bench.worker`` on ``ranks`` ranks of ``threads`` cores each and return its result.
 
-    The request gets a folder for the job's files, ``folder``, beside which the result lies meanwhile.
-
     Raises:
+        ConfigurationError: no launcher.
         WorkerFailed: the job did not end well.
     """
-    with tempfile.TemporaryDirectory(prefix=".work-", dir=request["out"]) as folder:
-        result = Path(folder) / "result.json"
-        asked = json.dumps(request | {"folder": folder, "result": str(result)})
-        start(ranks, threads, [sys.executable, "-m", "cosim.bench.worker", task, asked])
-        return json.loads(result.read_text())
+    return _ask([*launcher(ranks, threads), sys.executable, "-m", "cosim.bench.worker", task], request, environment())
 
 
-def start(ranks: int, threads: int, program: list[str]) -> None:
-    """Run ``program`` on ``ranks`` ranks and wait for it; what it prints goes to standard error.
+def alone(module: str, request: dict[str, Any], **variables: str) -> dict[str, Any]:
+    """Run a module in a process of its own, with environment ``variables`` besides ours, and return its result.
 
     Raises:
         WorkerFailed: it did not end well.
     """
-    code = subprocess.run([*launcher(ranks, threads), *program], env=environment(), stdin=subprocess.DEVNULL,
-                          stdout=sys.stderr).returncode  # fmt: skip
+    return _ask([sys.executable, "-m", module], request, environment() | variables)
+
+
+def _ask(command: list[str], request: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
+    """The program gets ``request`` as JSON, with a ``folder`` for its files and a file for its ``result``."""
+    with tempfile.TemporaryDirectory(prefix=".work-", dir=request["out"]) as folder:
+        result = Path(folder) / "result.json"
+        asked = json.dumps(request | {"folder": folder, "result": str(result)})
+        start([*command, asked], variables)
+        return json.loads(result.read_text())
+
+
+def start(command: list[str], variables: dict[str, str]) -> None:
+    """Run a command and wait for it; what it prints goes to standard error.
+
+    Raises:
+        WorkerFailed: it did not end well.
+    """
+    code = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode
     if code:
         raise WorkerFailed(code)
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Worker of ``cosim bench body``: bodies and a bare engine stepped in turns, or one body made from scratch.
+
+The muscles follow the base excitation of the protocol of Feldotto et al. 2022 all the time, in physics steps of 1 ms and
+coupling steps of 20 ms. Every block starts from the body at rest. The bare engine moves the same mechanism, without
+torques and without anything of ours around it.
+"""
+
+from __future__ import annotations
+
+import time
+
+BEGAN = time.perf_counter()
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cosim.body.engine import Engine, start
+from cosim.config import load
+
+EXPERIMENT = "mouse_m1"
+PHYSICS_MS, COUPLING_MS = 1.0, 20.0
+TENDONS = ("rigid", "elastic")
+BARE = "bare_engine"
+
+
+def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
+    """Wall time of a physics step in us, for each kind one number a repetition; the kinds take turns."""
+    bare = bare_step(engine, start(engine, load(EXPERIMENT, []).body))
+    blocks: dict[str, Callable[[], None]] = {tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS}
+    steps = round(simulate_ms / PHYSICS_MS)
+    blocks[BARE] = lambda: [bare() for _ in range(steps)]
+    times_us: dict[str, list[float]] = {name: [] for name in blocks}
+    for repetition in range(-1, repetitions):  # the one before the first is not counted
+        names = list(blocks)
+        shift = repetition % len(names)
+        for name in names[shift:] + names[:shift]:
+            began = time.perf_counter()
+            blocks[name]()
+            if repetition >= 0:
+                times_us[name].append((time.perf_counter() - began) / steps * 1e6)
+    return times_us
+
+
+def body_block(tendon: str, engine: str, simulate_ms: float) -> Callable[[], None]:
+    """A body at work for so long, from rest."""
+    experiment = load(EXPERIMENT, [])
+    body = experiment.body.make_body(PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
+
+    def block() -> None:
+        body.reset()
+        body.muscles.excitation = experiment.transfer_module.BASE_EXCITATION
+        for _ in range(round(simulate_ms / COUPLING_MS)):
+            body.advance()
+
+    return block
+
+
+def bare_step(name: str, engine: Engine) -> Callable[[], None]:
+    """The engine's own call for one step; ``engine`` is the first of its kind in this process."""
+    step_s = PHYSICS_MS / 1000
+    engine.step([0.0] * len(engine.state()[0]), step_s)  # sets the length of a step
+    if name == "pybullet":
+        import pybullet
+
+        return pybullet.stepSimulation  # of PyBullet's first world, as it is told no other
+    import mujoco
+
+    return lambda: mujoco.mj_step(engine.model, engine.data)
+
+
+def make_one(engine: str, tendon: str) -> float:
+    """Seconds from importing the first module of a body to its first coupling step done, in a fresh process."""
+    body_block(tendon, engine, COUPLING_MS)()
+    return time.perf_counter() - BEGAN
+
+
+def main(text: str) -> None:
+    """Do what the request asks for: with ``tendon`` one body, else step times."""
+    request = json.loads(text)
+    if "tendon" in request:
+        result: Any = make_one(request["engine"], request["tendon"])
+    else:
+        result = step_times(request["engine"], request["simulate_ms"], request["repetitions"])
+    Path(request["result"]).write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
