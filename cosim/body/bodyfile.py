@@ -27,17 +27,27 @@ def describe(path: Path, content: dict[str, Any], kind: type[Described]) -> Desc
     Raises one ValueError that lists every problem found, each with the element, the value and what is
     allowed.
     """
-    try:
-        description = kind.model_validate(content)
-    except ValidationError as error:
-        _refuse(path, [_explain(content, problem) for problem in error.errors()], error)
-    _refuse(path, description.problems())
+    description = validate(path, content, kind)
+    problems = description.problems()
+    if problems:
+        raise refusal(path, problems)
     return description
 
 
-def _refuse(path, found: list[str], cause=None):
-    if found:
-        raise ValueError("\n  ".join([f"{path}: {len(found)} problem(s) in this body", *found])) from cause
+def validate(path: Path, content: dict[str, Any], kind: type[Described]) -> Described:
+    """``content``, read from ``path``, as a ``kind``; how its parts refer to each other is not checked.
+
+    Raises ValueError as `describe` does.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise refusal(path, [_explain(content, problem) for problem in error.errors()]) from error
+
+
+def refusal(path: Path, problems: list[str]) -> ValueError:
+    """The error that lists ``problems`` of the file at ``path``."""
+    return ValueError("\n  ".join([f"{path}: {len(problems)} problem(s) in this file", *problems]))
 
 
 def _explain(content: dict, problem: dict) -> str:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from cosim.body import bodyfile
 from cosim.body.description import Description as Musculoskeletal
+from cosim.body.readers.include import include
 from cosim.body.vehicle.description import VehicleDescription
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ KINDS = {"musculoskeletal": Musculoskeletal, "vehicle": VehicleDescription}
 
 
 def load(path: Path) -> Description:
-    """Read and check the body file at ``path``, of any kind.
+    """Read and check the body file at ``path``, of any kind, with the files that it includes.
 
     Raises FileNotFoundError where there is no such file, and one ValueError that lists every problem found.
     """
@@ -131,4 +132,6 @@ def load(path: Path) -> Description:
     kind = content.get("kind", "musculoskeletal")
     if kind not in KINDS:
         raise ValueError(f"{path}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
+    if kind == "musculoskeletal":
+        content = include(path, content)
     return bodyfile.describe(path, content, KINDS[kind])
