@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pybullet
@@ -14,9 +15,23 @@ OVERSAMPLING = 2
 UP = (0.0, 0.0, 1.0)
 
 
+class Layer(NamedTuple):
+    """What a camera saw of a world, finer than the picture: rows of pixels, (n, m) each."""
+
+    colour: np.ndarray
+    """uint32: the bytes red, green, blue and alpha of a pixel."""
+    depth: np.ndarray
+    """From 0, nearest, to 1, where nothing is."""
+
+    def behind(self, front: Layer) -> Layer:
+        """Both in one, seen by the same camera: of each pixel the nearer one."""
+        nearer = front.depth < self.depth
+        return Layer(np.where(nearer, front.colour, self.colour), np.where(nearer, front.depth, self.depth))
+
+
 @dataclass(frozen=True)
 class Camera:
-    """Looks from ``eye`` to ``focus`` (3,), upright; its view is as many degrees high. Lengths are in any one unit."""
+    """Looks from ``eye`` to ``focus`` (3,), upright; its view is so many degrees high. Any unit of length."""
 
     eye: np.ndarray
     focus: np.ndarray
@@ -29,19 +44,24 @@ class Camera:
         """From eye to focus."""
         return float(np.linalg.norm(self.eye - self.focus))
 
-    def picture(self, client: int, depths: tuple[float, float], **light: object) -> np.ndarray:
-        """Picture (height, width, 3) uint8 of the PyBullet world ``client`` between two distances from the eye.
+    def look(self, client: int, depths: tuple[float, float], **light: object) -> Layer:
+        """What there is in the PyBullet world ``client`` between two distances from the eye.
 
         ``light`` are PyBullet's own keywords. No display is needed.
         """
-        n = OVERSAMPLING
         view = pybullet.computeViewMatrix(self.eye.tolist(), self.focus.tolist(), UP)
         projection = pybullet.computeProjectionMatrixFOV(
             self.field_of_view_deg, self.width / self.height, *depths)
-        rgba = pybullet.getCameraImage(
-            n * self.width, n * self.height, view, projection, shadow=0,
-            renderer=pybullet.ER_TINY_RENDERER, physicsClientId=client, **light)[2]
-        fine = np.reshape(rgba, (self.height, n, self.width, n, 4))
+        width, height, colour, depth, _ = pybullet.getCameraImage(
+            OVERSAMPLING * self.width, OVERSAMPLING * self.height, view, projection, shadow=0,
+            renderer=pybullet.ER_TINY_RENDERER, physicsClientId=client, **light)
+        return Layer(np.reshape(colour, (height, width, 4)).view(np.uint32)[..., 0],
+                     np.reshape(depth, (height, width)))
+
+    def picture(self, layer: Layer) -> np.ndarray:
+        """``layer`` as a picture (height, width, 3) uint8."""
+        n = OVERSAMPLING
+        fine = layer.colour.view(np.uint8).reshape(self.height, n, self.width, n, 4)
         total = sum(fine[:, i, :, j].astype(np.uint16) for i in range(n) for j in range(n))
         return (total // n**2).astype(np.uint8)[..., :3]
 

@@ -18,13 +18,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cosim.body.camera import aim
-from cosim.body.description import Description, Muscle, Point, Shape
+from cosim.body.camera import Layer, aim
+from cosim.body.description import ORIGIN, Description, Link, Muscle, Point, Shape
 from cosim.body.kinds import Film
 from cosim.body.kinematics import Kinematics, Points
 from cosim.body.rotation import rpy_from_matrix
 
-# Bodies of any size are drawn this far away: the renderer's depth and light are made for scenes of a few units.
+# Bodies of any size are drawn this far away, as the renderer is made for scenes of a few units.
 DISTANCE = 6.5
 DEPTHS = (DISTANCE - 4.0, DISTANCE + 8.0)
 # A narrow view keeps proportions true.
@@ -51,7 +51,7 @@ def render(description: Description, joint_angle_rad, activation, width: int, he
 
 
 def film(description: Description, run, rows: np.ndarray, width: int, height: int) -> Film:
-    """The body at some ``rows`` of the series of ``run``, a `RunData`; the camera has all of the motion in view.
+    """The body at some ``rows`` of the series of ``run``, a `RunData`; all of the motion is in view.
 
     Raises ValueError where the series are not those of this body.
     """
@@ -98,7 +98,7 @@ def draw_run(path, description: Description, run):
 
 
 class _Strand(NamedTuple):
-    """What is drawn of a muscle: pieces between points of one link move with it, spans are made anew each time."""
+    """What is drawn of a muscle: pieces on one link, which move with it, and spans, which are made anew."""
 
     pieces: list[int]
     """PyBullet bodies."""
@@ -109,7 +109,7 @@ class _Strand(NamedTuple):
 class Renderer:
     """Draws ``description`` in a PyBullet world of its own, with a camera that stands still.
 
-    The camera has all that moves in view in each of ``poses`` (n_poses, n_joints); if none are given, at rest.
+    The camera has all that moves in view in each of ``poses`` (n_poses, n_joints); without any, at rest.
     """
 
     def __init__(self, description: Description, width: int, height: int, poses=None):
@@ -119,9 +119,10 @@ class Renderer:
         at_rest = np.zeros((1, len(description.revolute_joints)))
         self._frame(at_rest if poses is None else np.asarray(poses, dtype=float), width, height)
         self._client = pybullet.connect(pybullet.DIRECT)
-        self._bodies = {link.name: [self._solid(shape, description.colours[shape.colour]) for shape in link.shapes]
-                        for link in description.links}
-        self._strands = [self._strand(*part) for part in zip(description.muscles, self._kinematics.path_start)]
+        self._scenery = self._shoot_scenery()
+        self._bodies = {link.name: self._solids(link) for link in description.links if self._moves(link)}
+        self._strands = [self._strand(muscle, start)
+                         for muscle, start in zip(description.muscles, self._kinematics.path_start)]
         self._stretched: list[int] = []
 
     def picture(self, joint_angle_rad, activation) -> np.ndarray:
@@ -130,9 +131,7 @@ class Renderer:
         for link, bodies in self._bodies.items():
             self._move(bodies, *self._kinematics.link_pose(angle, link))
         self._draw_muscles(angle, activation)
-        return self._camera.picture(
-            self._client, DEPTHS, lightDirection=(2.0 * self._toward + [0.0, 0.0, 3.0]).tolist(),
-            lightAmbientCoeff=0.65, lightDiffuseCoeff=0.45, lightSpecularCoeff=0.1)
+        return self._camera.picture(self._scenery.behind(self._shoot()))
 
     def close(self):
         """Leave the PyBullet world; the renderer cannot be used any more."""
@@ -150,12 +149,33 @@ class Renderer:
         self._centre, self._scale = camera.focus, DISTANCE / camera.distance
         self._camera = replace(camera, eye=self._place(camera.eye), focus=self._place(camera.focus))
 
+    def _shoot(self) -> Layer:
+        return self._camera.look(
+            self._client, DEPTHS, lightDirection=(2.0 * self._toward + [0.0, 0.0, 3.0]).tolist(),
+            lightAmbientCoeff=0.65, lightDiffuseCoeff=0.45, lightSpecularCoeff=0.1)
+
+    def _shoot_scenery(self) -> Layer:
+        """What never moves is drawn once, and then only stands behind, or in front of, what does."""
+        rest = np.zeros(len(self._description.revolute_joints))
+        still = {link.name: self._solids(link) for link in self._description.links if not self._moves(link)}
+        for link, bodies in still.items():
+            self._move(bodies, *self._kinematics.link_pose(rest, link))
+        layer = self._shoot()
+        self._remove([body for bodies in still.values() for body in bodies])
+        return layer
+
+    def _moves(self, link: Link) -> bool:
+        return len(_moving(self._kinematics.points([Point(link=link.name, point_m=ORIGIN)])).joint) > 0
+
     def _place(self, point_m) -> np.ndarray:
         """A point of the model (m) in the scene."""
         return (point_m - self._centre) * self._scale
 
+    def _solids(self, link: Link) -> list[int]:
+        """PyBullet bodies of the shapes of ``link``, with its frame."""
+        return [self._solid(shape, self._description.colours[shape.colour]) for shape in link.shapes]
+
     def _solid(self, shape: Shape, colour) -> int:
-        """``shape`` as a PyBullet body with the frame of its link."""
         if shape.kind == "box":
             half, centre = 0.5 * self._scale * np.array(shape.size_m), self._scale * np.array(shape.centre_m)
             return self._add(colour, shapeType=pybullet.GEOM_BOX, halfExtents=half.tolist(),
@@ -173,12 +193,11 @@ class Renderer:
                 continue
             ends = self._scale * np.array([a.point_m, b.point_m])
             strand.pieces.append(self._rod(*ends, MUSCLE_RADIUS, ACTIVATION_COLOURS(0.0)))
-            self._bodies[a.link].append(strand.pieces[-1])
+            self._bodies.setdefault(a.link, []).append(strand.pieces[-1])
         return strand
 
     def _draw_muscles(self, angle, activation):
-        for body in self._stretched:
-            pybullet.removeBody(body, physicsClientId=self._client)
+        self._remove(self._stretched)
         points = self._place(self._kinematics.positions(angle, self._kinematics.path_points))
         self._stretched = []
         for strand, level in zip(self._strands, activation, strict=True):
@@ -190,12 +209,16 @@ class Renderer:
     def _rod(self, a, b, radius: float, colour) -> int:
         """A round rod with round ends from ``a`` to ``b``; a ball where the two are one."""
         vertices, normals, triangles = _rod_mesh(a, b, radius)
-        return self._add(colour, shapeType=pybullet.GEOM_MESH, vertices=vertices.tolist(), normals=normals.tolist(),
-                         indices=triangles)
+        return self._add(colour, shapeType=pybullet.GEOM_MESH, vertices=vertices.tolist(),
+                         normals=normals.tolist(), indices=triangles)
 
     def _add(self, colour, **shape) -> int:
         skin = pybullet.createVisualShape(rgbaColor=[*colour[:3], 1.0], physicsClientId=self._client, **shape)
         return pybullet.createMultiBody(baseVisualShapeIndex=skin, physicsClientId=self._client)
+
+    def _remove(self, bodies: list[int]):
+        for body in bodies:
+            pybullet.removeBody(body, physicsClientId=self._client)
 
     def _move(self, bodies: list[int], rotation, position_m):
         place, turn = self._place(position_m), _quaternion(rotation)

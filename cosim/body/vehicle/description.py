@@ -19,6 +19,7 @@ from cosim.body.vehicle import urdf
 
 if TYPE_CHECKING:
     from cosim.analysis.results import RunData
+    from cosim.body.kinds import Film
     from cosim.body.vehicle.vehicle import Vehicle
 
 
@@ -104,6 +105,7 @@ class VehicleDescription(_Part):
     """A whole vehicle and its room."""
 
     Settings: ClassVar[type[BaseModel]] = NoSettings
+    film_speed: ClassVar[float] = 1.0
 
     kind: Literal["vehicle"]
     name: str
@@ -142,6 +144,12 @@ class VehicleDescription(_Part):
         from cosim.body.vehicle.picture import draw_run
 
         draw_run(path, self, run)
+
+    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
+        """The vehicle on its way through the room, and the light."""
+        from cosim.body.vehicle.picture import film
+
+        return film(self, run, rows, width, height)
 
 
 def _urdf_problems(description: VehicleDescription) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pybullet
 
+from cosim.body.camera import Camera, Layer
 from cosim.body.vehicle import urdf
 from cosim.body.vehicle.description import VehicleDescription
 
@@ -18,6 +19,7 @@ FLOOR_COLOUR = (0.86, 0.86, 0.83, 1.0)
 WALL_COLOUR = (0.72, 0.74, 0.78, 1.0)
 OBSTACLE_COLOUR = (0.55, 0.45, 0.38, 1.0)
 LIGHT_COLOUR = (1.0, 0.85, 0.2, 1.0)
+DARK = 0.2  # what is left of its colour when it is out
 
 
 class VehicleEngine:
@@ -34,8 +36,7 @@ class VehicleEngine:
             fixedTimeStep=step_s, numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=0.0,
             deterministicOverlappingPairs=1, physicsClientId=self._client)
         self._solids = [*self._build_walls(), *self._build_obstacles()]
-        self._build_floor()
-        self._build_light()
+        self._floor, self._light = self._build_floor(), self._build_light()
         self._robot = self._load_robot()
         self._left, self._right = self._find_wheels()
 
@@ -66,32 +67,62 @@ class VehicleEngine:
         return any(pybullet.getContactPoints(self._robot, solid, physicsClientId=self._client)
                    for solid in self._solids)
 
-    def picture(self, width: int, height: int) -> np.ndarray:
-        """Picture (height, width, 3) uint8 of the vehicle and its surroundings, from behind and above."""
-        position, rotation = self.pose()
-        eye, focus = position + rotation @ [-3.0, 1.5, 2.2], position + [0.0, 0.0, 0.2]
-        view = pybullet.computeViewMatrix(eye.tolist(), focus.tolist(), [0.0, 0.0, 1.0])
-        projection = pybullet.computeProjectionMatrixFOV(50.0, width / height, 0.1, 50.0)
-        rgba = pybullet.getCameraImage(
-            width, height, view, projection, lightDirection=[2.0, 1.0, 6.0], shadow=0,
-            renderer=pybullet.ER_TINY_RENDERER, physicsClientId=self._client)[2]
-        return np.reshape(rgba, (height, width, 4))[..., :3].astype(np.uint8)
+    def place(self, position_m: np.ndarray, heading_rad: float, wheels_rad: np.ndarray,
+              light_m: np.ndarray, light_level: float) -> None:
+        """Put vehicle and light where a picture shall show them; the light is dark at level 0, full at 1.
+
+        ``position_m`` and ``light_m`` (3,), ``wheels_rad`` (2,) left and right.
+        """
+        here = {"physicsClientId": self._client}
+        turn = pybullet.getQuaternionFromEuler([0.0, 0.0, heading_rad])
+        pybullet.resetBasePositionAndOrientation(self._robot, position_m, turn, **here)
+        for joints, angle_rad in zip((self._left, self._right), wheels_rad, strict=True):
+            for joint in joints:
+                pybullet.resetJointState(self._robot, joint, angle_rad, **here)
+        pybullet.resetBasePositionAndOrientation(self._light, light_m, (0.0, 0.0, 0.0, 1.0), **here)
+        shade = DARK + (1.0 - DARK) * light_level
+        colour = [*(shade * each for each in LIGHT_COLOUR[:3]), 1.0]
+        pybullet.changeVisualShape(self._light, -1, rgbaColor=colour, **here)
+
+    def reach_m(self) -> tuple[float, float]:
+        """How far from its middle the vehicle extends to any side, at most, and how high it is."""
+        joints = range(-1, pybullet.getNumJoints(self._robot, physicsClientId=self._client))
+        boxes = [pybullet.getAABB(self._robot, i, physicsClientId=self._client) for i in joints]
+        away = np.abs(np.array(boxes) - self.pose()[0]).max(axis=(0, 1))
+        return float(np.hypot(away[0], away[1])), float(away[2])
+
+    def remove_room(self) -> None:
+        """For pictures: leave vehicle and light alone."""
+        self._remove([*self._solids, self._floor])
+
+    def remove_vehicle(self) -> None:
+        """For pictures: leave the room alone, without light."""
+        self._remove([self._robot, self._light])
+
+    def look(self, camera: Camera) -> Layer:
+        """What ``camera`` sees; its lengths are in m."""
+        return camera.look(self._client, (0.1, 50.0 + camera.distance), lightDirection=[2.0, 1.0, 6.0])
 
     def close(self) -> None:
         """Leave the PyBullet world; the engine cannot be used any more."""
         pybullet.disconnect(physicsClientId=self._client)
 
-    def _build_floor(self) -> None:
+    def _remove(self, bodies: list[int]) -> None:
+        for body in bodies:
+            pybullet.removeBody(body, physicsClientId=self._client)
+
+    def _build_floor(self) -> int:
         room = self._description.room
         floor = self._add_box((room.side_m, room.side_m, 1.0), (0.0, 0.0, -1.0), FLOOR_COLOUR)
         pybullet.changeDynamics(floor, -1, lateralFriction=room.floor_friction, physicsClientId=self._client)
+        return floor
 
-    def _build_light(self) -> None:
+    def _build_light(self) -> int:
         """For pictures only: nothing can touch it."""
         light, here = self._description.light, {"physicsClientId": self._client}
         lamp = pybullet.createVisualShape(
             pybullet.GEOM_SPHERE, radius=light.radius_m, rgbaColor=LIGHT_COLOUR, **here)
-        pybullet.createMultiBody(baseVisualShapeIndex=lamp, basePosition=light.position_m, **here)
+        return pybullet.createMultiBody(baseVisualShapeIndex=lamp, basePosition=light.position_m, **here)
 
     def _build_walls(self) -> list[int]:
         room = self._description.room

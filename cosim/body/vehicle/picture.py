@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``body.png`` of a vehicle: the room from above with the way that it took, and the vehicle at the end."""
+"""``body.png`` of a vehicle, the room from above with the way that it took; and films."""
 
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,9 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from cosim.analysis.results import RunData
-from cosim.body.vehicle.description import Start, VehicleDescription
+from cosim.body.camera import Camera, aim
+from cosim.body.kinds import Film
+from cosim.body.rotation import matrix_from_rpy
+from cosim.body.vehicle.description import VehicleDescription
 from cosim.body.vehicle.engine import VehicleEngine
 
+# A film is seen from this side, at a slant; a narrow view keeps proportions true.
+VIEW_FROM = (0.0, -1.0, 1.0)
+FIELD_OF_VIEW_DEG = 30.0
+MARGIN = 1.08
+STEP_S = 0.001  # nothing is simulated
+# What a film needs.
+RECORDED = ("position_m", "heading_rad", "wheel_speed_rad_s", "light_position_m", "light_brightness")
 # Width and height in pixels of the picture of the vehicle.
 PICTURE_SIZE = (800, 600)
 # The way is drawn through this many points.
@@ -25,7 +38,7 @@ def draw_run(path: Path, description: VehicleDescription, run: RunData) -> None:
     _draw_room(above, description)
     way = _draw_way(above, run)
     figure.colorbar(way, ax=above, label="time (s)", shrink=0.7)
-    end.imshow(_picture(description, run))
+    end.imshow(_end(description, run))
     end.set_title(f"at {run.body['time_ms'][-1] / 1000:g} s")
     end.set_axis_off()
     figure.savefig(path, dpi=110)
@@ -53,13 +66,93 @@ def _draw_way(axis: Axes, run: RunData):
     return way
 
 
-def _picture(description: VehicleDescription, run: RunData) -> np.ndarray:
-    """The vehicle and the light where the run ended."""
-    x, y, _ = run.body["position_m"][-1].tolist()
-    there = Start(position_m=(x, y), heading_rad=float(run.body["heading_rad"][-1, 0]))
-    light = description.light.model_copy(update={"position_m": run.body["light_position_m"][-1].tolist()})
-    engine = VehicleEngine(description.model_copy(update={"start": there, "light": light}), step_s=0.001)
+def _end(description: VehicleDescription, run: RunData) -> np.ndarray:
+    """The vehicle and the light where the run ended, from behind and above."""
+    position_m, light_m = (run.body[name][-1] for name in ("position_m", "light_position_m"))
+    moment = Moment(position_m, float(run.body["heading_rad"][-1, 0]), np.zeros(2), light_m, 1.0)
+    turn = matrix_from_rpy((0.0, 0.0, moment.heading_rad))
+    eye, focus = moment.position_m + turn @ [-3.0, 1.5, 2.2], moment.position_m + [0.0, 0.0, 0.2]
+    scene = Scene(description, Camera(eye, focus, 50.0, *PICTURE_SIZE))
     try:
-        return engine.picture(*PICTURE_SIZE)
+        return scene.picture(moment)
     finally:
-        engine.close()
+        scene.close()
+
+
+def film(description: VehicleDescription, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
+    """The vehicle at some ``rows`` of the series of ``run``; all of its way and the light are in view.
+
+    Raises ValueError where the series are not those of a vehicle.
+    """
+    missing = [name for name in RECORDED if name not in run.body]
+    if missing:
+        there_is = ", ".join(run.body)
+        raise ValueError(f"no {', '.join(missing)} was recorded, as is of a vehicle; there is {there_is}")
+    return Film(_pictures(description, run, rows, width, height), None)
+
+
+def _pictures(
+    description: VehicleDescription, run: RunData, rows: np.ndarray, width: int, height: int
+) -> Iterator[np.ndarray]:
+    points_m = _outline(description, run, rows)
+    scene = Scene(description, aim(points_m, VIEW_FROM, FIELD_OF_VIEW_DEG, MARGIN, width, height))
+    try:
+        yield from map(scene.picture, _moments(run, rows))
+    finally:
+        scene.close()
+
+
+class Moment(NamedTuple):
+    """What a picture shows; the light is dark at level 0, and as bright as it ever is in the run at 1."""
+
+    position_m: np.ndarray
+    heading_rad: float
+    wheels_rad: np.ndarray
+    light_m: np.ndarray
+    light_level: float
+
+
+def _moments(run: RunData, rows: np.ndarray) -> Iterator[Moment]:
+    body = run.body
+    # Angles of wheels are not recorded, but their speeds are.
+    step_s = np.diff(body["time_ms"], prepend=0.0) / 1000
+    wheels_rad = np.cumsum(body["wheel_speed_rad_s"] * step_s[:, np.newaxis], axis=0)
+    brightness = body["light_brightness"][:, 0]
+    level = brightness / max(brightness.max(), np.finfo(float).tiny)
+    for row in rows:
+        yield Moment(body["position_m"][row], float(body["heading_rad"][row, 0]), wheels_rad[row],
+                     body["light_position_m"][row], float(level[row]))
+
+
+def _outline(description: VehicleDescription, run: RunData, rows: np.ndarray) -> np.ndarray:
+    """Corners (n, 3) of boxes around vehicle and light at each of ``rows``."""
+    engine = VehicleEngine(description, STEP_S)
+    side_m, height_m = engine.reach_m()
+    engine.close()
+    signs = np.array(list(product((-1.0, 1.0), repeat=3)))
+    vehicle = signs * [side_m, side_m, height_m / 2] + [0.0, 0.0, height_m / 2]
+    light = description.light.radius_m * signs
+    return np.concatenate([run.body[name][row] + box for row in rows
+                           for name, box in (("position_m", vehicle), ("light_position_m", light))])
+
+
+class Scene:
+    """Draws the vehicle in its room with a camera that stands still; the room is drawn once."""
+
+    def __init__(self, description: VehicleDescription, camera: Camera) -> None:
+        self._camera = camera
+        room = VehicleEngine(description, STEP_S)
+        room.remove_vehicle()
+        self._room = room.look(camera)
+        room.close()
+        self._engine = VehicleEngine(description, STEP_S)
+        self._engine.remove_room()
+
+    def picture(self, moment: Moment) -> np.ndarray:
+        """Picture (height, width, 3) uint8."""
+        self._engine.place(*moment)
+        return self._camera.picture(self._room.behind(self._engine.look(self._camera)))
+
+    def close(self) -> None:
+        """Leave the PyBullet world; nothing can be drawn any more."""
+        self._engine.close()
