@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
     _add_report(commands)
+    _add_validate(commands)
     _add_bench(commands)
     return parser
 
@@ -75,6 +76,16 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     command.add_arguments(commands.add_parser("bench", help="measure cosim on this machine"))
 
 
+def _add_validate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("validate", help="compare a body with reference data that OpenSim computed for it")
+    parser.add_argument("body", help="name of a folder in models/, or the path of one, with a body.toml")
+    parser.add_argument("reference", metavar="REFERENCE.npz", help="the reference data")
+    parser.add_argument("--engine", choices=("pybullet", "mujoco"), default="pybullet", help="default: pybullet")
+    parser.add_argument("--physics-step-ms", type=float, default=1.0, metavar="MS", help="default: 1")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.set_defaults(command=_validate)
+
+
 def _describe(options: argparse.Namespace) -> int:
     import mpi4py
 
@@ -95,6 +106,14 @@ def _report(options: argparse.Namespace) -> int:
     from cosim import report
 
     return report.main(options.runs, options.start_ms, options.end_ms, options.json)
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from cosim import validate
+
+    return validate.main(
+        options.body, options.reference, options.engine, options.physics_step_ms, options.json
+    )
 
 
 def _doctor(options: argparse.Namespace) -> int:
