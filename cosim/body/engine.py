@@ -6,8 +6,9 @@ Muscles live above it and hand down joint torques, so that every engine moves th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from itertools import combinations
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from cosim.body.description import Description
 
 EngineName = Literal["pybullet", "mujoco"]
+
+# Coulomb friction between any two solid shapes, in all engines; the usual value in robotics.
+FRICTION = 0.5
 
 
 class Engine(Protocol):
@@ -64,3 +68,17 @@ def start(name: EngineName, description: Description) -> Engine:
     from cosim.body.pybullet_engine import PyBulletEngine
 
     return PyBulletEngine(description)
+
+
+def kept_apart(description: Description) -> Iterator[tuple[str, str]]:
+    """Pairs of solid links that never touch: parents and their children, and links that are held together."""
+    joint = {joint.child: joint for joint in description.joints}
+
+    def rigid_part(link: str) -> str:
+        """The uppermost link to which ``link`` is fixed."""
+        above = joint.get(link)
+        return rigid_part(above.parent) if above is not None and above.type == "fixed" else link
+
+    for a, b in combinations([link.name for link in description.solid_links], 2):
+        if joint[a].parent == b or joint[b].parent == a or rigid_part(a) == rigid_part(b):
+            yield a, b

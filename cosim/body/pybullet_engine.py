@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""PyBullet behind the joint-space seam: joint torques go in, joint angles and speeds come out.
+"""PyBullet behind the joint-space seam: joint torques go in, joint angles and speeds come out."""
 
-An engine has `reset`, `state`, `step`, `loop_error` and `close`; it knows nothing of muscles.
-"""
+from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pybullet
 
 from cosim.body import urdf
 from cosim.body.description import Closure, Description, Point
+from cosim.body.engine import FRICTION, kept_apart
 
 # Gauss-Seidel sweeps over loop closures and joint limits in a step.
 SOLVER_ITERATIONS = 50
@@ -20,26 +21,21 @@ CLOSURE_MAX_FORCE_N = 1e6
 
 
 class PyBulletEngine:
-    """The mechanism of ``description`` in a PyBullet world of its own (DIRECT: no window, no display).
+    """The mechanism of ``description`` in a PyBullet world of its own (DIRECT: no window); an `Engine`."""
 
-    Angles (rad), speeds (rad/s) and torques (N m) are arrays (n_joints,) in the order of the description's
-    revolute joints. Runs from the same `reset` are identical bit for bit.
-    """
-
-    def __init__(self, description: Description):
+    def __init__(self, description: Description) -> None:
         self._description = description
         self._client = pybullet.connect(pybullet.DIRECT)
-        self._step_s = None
-        self._set_up_world()
-        self._body = self._load_body()
-        self._index = self._find_joints()
-        self._joints = [self._index[joint.name] for joint in description.revolute_joints]
-        self._free_joints()
-        for closure in description.closures:
-            self._close_loop(closure)
+        self._force = np.zeros(len(description.solid_links))
+        self._build()
 
-    def reset(self, angle_rad, speed_rad_s):
-        """Put the joints at these angles and speeds."""
+    def reset(self, angle_rad: np.ndarray, speed_rad_s: np.ndarray) -> None:
+        """Put the joints at these angles and speeds and forget everything else."""
+        if self._force.size:
+            # Bullet keeps the points of a contact from step to step; nothing less makes it forget them.
+            pybullet.resetSimulation(physicsClientId=self._client)
+            self._build()
+            self._force[:] = 0.0
         for joint, angle, speed in zip(self._joints, angle_rad, speed_rad_s):
             pybullet.resetJointState(self._body, joint, angle, speed, physicsClientId=self._client)
 
@@ -48,7 +44,7 @@ class PyBulletEngine:
         joints = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
         return np.array([joint[0] for joint in joints]), np.array([joint[1] for joint in joints])
 
-    def step(self, torque_N_m, step_s: float):
+    def step(self, torque_N_m: np.ndarray, step_s: float) -> None:
         """Advance by ``step_s`` under constant joint torques, joint damping and gravity."""
         if step_s != self._step_s:
             pybullet.setTimeStep(step_s, physicsClientId=self._client)
@@ -57,6 +53,8 @@ class PyBulletEngine:
             self._body, self._joints, pybullet.TORQUE_CONTROL, forces=torque_N_m,
             physicsClientId=self._client)
         pybullet.stepSimulation(physicsClientId=self._client)
+        if self._force.size:
+            self._feel()
 
     def loop_error(self) -> float:
         """Largest distance in m between the two points of a loop closure; 0 where there are no closures."""
@@ -64,22 +62,49 @@ class PyBulletEngine:
                 for c in self._description.closures]
         return float(max(gaps, default=0.0))
 
-    def close(self):
+    def contact_force_N(self) -> np.ndarray:
+        """Sum of the normal forces on each solid link (n_solid_links,) in the last step."""
+        return self._force.copy()
+
+    def save(self) -> dict[str, np.ndarray]:
+        """The whole state, from which `restore` goes on bit for bit, also in another process."""
+        return {"bullet": save_world(self._client), "contact_force_N": self.contact_force_N()}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `save` returned."""
+        restore_world(self._client, saved["bullet"])
+        self._force[:] = saved["contact_force_N"]
+
+    def close(self) -> None:
         """Leave the PyBullet world; the engine cannot be used any more."""
         pybullet.disconnect(physicsClientId=self._client)
 
-    def _set_up_world(self):
+    def _build(self) -> None:
+        """Fill the empty world."""
+        self._step_s = None
+        self._set_up_world()
+        self._body = self._load_body()
+        self._index = self._find_joints()
+        self._joints = [self._index[joint.name] for joint in self._description.revolute_joints]
+        self._free_joints()
+        for closure in self._description.closures:
+            self._close_loop(closure)
+        self._make_solid()
+
+    def _set_up_world(self) -> None:
         pybullet.setGravity(*self._description.gravity_m_s2, physicsClientId=self._client)
         # A threshold above 0 lets the solver stop early, and the closure drifts open.
         pybullet.setPhysicsEngineParameter(
             numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=0.0, physicsClientId=self._client)
 
     def _load_body(self) -> int:
+        flags = pybullet.URDF_USE_INERTIA_FROM_FILE
+        if self._force.size:
+            flags |= pybullet.URDF_USE_SELF_COLLISION
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "body.urdf"
             file.write_text(urdf.to_urdf(self._description))
-            return pybullet.loadURDF(str(file), useFixedBase=True, flags=pybullet.URDF_USE_INERTIA_FROM_FILE,
-                                     physicsClientId=self._client)
+            return pybullet.loadURDF(str(file), useFixedBase=True, flags=flags, physicsClientId=self._client)
 
     def _find_joints(self) -> dict[str, int]:
         """PyBullet's joint index by joint name; a link has the index of the joint above it."""
@@ -87,7 +112,7 @@ class PyBulletEngine:
                   for i in range(pybullet.getNumJoints(self._body, physicsClientId=self._client)))
         return {joint[1].decode(): joint[0] for joint in joints}
 
-    def _free_joints(self):
+    def _free_joints(self) -> None:
         """Take away PyBullet's default motors and damping; give the joints their own damping."""
         for i in self._index.values():
             pybullet.changeDynamics(self._body, i, linearDamping=0.0, angularDamping=0.0,
@@ -99,7 +124,29 @@ class PyBulletEngine:
         pybullet.setJointMotorControlArray(self._body, self._joints, pybullet.VELOCITY_CONTROL,
                                            forces=[0.0] * len(self._joints), physicsClientId=self._client)
 
-    def _close_loop(self, closure: Closure):
+    def _make_solid(self) -> None:
+        """Let solid links touch each other."""
+        links = {link.name: self._index[self._description.joint_above(link.name).name]
+                 for link in self._description.solid_links}
+        self._solid = {index: i for i, index in enumerate(links.values())}
+        if links:
+            pybullet.setPhysicsEngineParameter(deterministicOverlappingPairs=1, physicsClientId=self._client)
+        for index in links.values():
+            # Bullet multiplies the coefficients of the two sides.
+            pybullet.changeDynamics(self._body, index, lateralFriction=FRICTION**0.5,
+                                    physicsClientId=self._client)
+        for a, b in kept_apart(self._description):
+            pybullet.setCollisionFilterPair(self._body, self._body, links[a], links[b], False,
+                                            physicsClientId=self._client)
+
+    def _feel(self) -> None:
+        """Take over the normal forces."""
+        self._force[:] = 0.0
+        for contact in pybullet.getContactPoints(self._body, self._body, physicsClientId=self._client):
+            for link in contact[3:5]:
+                self._force[self._solid[link]] += contact[9]
+
+    def _close_loop(self, closure: Closure) -> None:
         a, b = self._pivot(closure.a), self._pivot(closure.b)
         constraint = pybullet.createConstraint(
             self._body, self._link_index(closure.a), self._body, self._link_index(closure.b),
@@ -120,6 +167,22 @@ class PyBulletEngine:
         com, turn = pybullet.getLinkState(self._body, self._link_index(point), computeForwardKinematics=True,
                                           physicsClientId=self._client)[:2]
         return np.array(com) + _matrix(turn) @ self._pivot(point)
+
+
+def save_world(client: int) -> np.ndarray:
+    """Everything that moves in the PyBullet world ``client``, with its contacts, as bytes (n,) uint8."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "world.bullet"
+        pybullet.saveBullet(str(file), physicsClientId=client)
+        return np.fromfile(file, dtype=np.uint8)
+
+
+def restore_world(client: int, saved: np.ndarray) -> None:
+    """Put all things in the world ``client`` where they were in an equal world at `save_world`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "world.bullet"
+        saved.tofile(file)
+        pybullet.restoreState(fileName=str(file), physicsClientId=client)
 
 
 def _matrix(quaternion) -> np.ndarray:

@@ -2,14 +2,15 @@
 """The mechanism of a body as URDF text, for engines that read it.
 
 At rest all URDF frames are parallel to the model frame, and a link's frame sits where its joint is. Inertias
-are written in principal axes, so that an engine need not find them.
+are written in principal axes, so that an engine need not find them. Of the shapes only the solid ones are
+written.
 """
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 
-from cosim.body.description import WORLD, Description, Joint, Link
+from cosim.body.description import WORLD, Description, Joint, Link, Rod, Shape
 from cosim.body.rotation import matrix_from_rpy, rpy_from_matrix
 
 # URDF demands these two; neither binds, as torques are set by us and speeds are checked by the body.
@@ -17,7 +18,7 @@ UNBOUND = {"effort": "1e9", "velocity": "1e9"}
 
 
 def to_urdf(description: Description) -> str:
-    """URDF of the links and joints of ``description``; closures, muscles and shapes have no place in URDF."""
+    """URDF of the links, joints and solid shapes of ``description``; it has no closures and no muscles."""
     robot = Element("robot", name=description.name)
     SubElement(robot, "link", name=WORLD)
     for link in description.links:
@@ -40,12 +41,40 @@ def _add_link(robot: Element, link: Link, frame: np.ndarray):
     moments, axes = np.linalg.eigh(link.inertia_kg_m2.matrix())
     axes[:, 2] *= np.sign(np.linalg.det(axes))  # right-handed
     turn = link.rotation() @ matrix_from_rpy(link.com_rpy_rad) @ axes
-    inertial = SubElement(SubElement(robot, "link", name=link.name), "inertial")
+    element = SubElement(robot, "link", name=link.name)
+    inertial = SubElement(element, "inertial")
     SubElement(inertial, "origin",
                xyz=_text(link.in_model(link.com_m) - frame), rpy=_text(rpy_from_matrix(turn)))
     SubElement(inertial, "mass", value=repr(link.mass_kg))
     ixx, iyy, izz = (repr(float(moment)) for moment in moments)
     SubElement(inertial, "inertia", ixx=ixx, iyy=iyy, izz=izz, ixy="0", ixz="0", iyz="0")
+    for shape in link.shapes:
+        if shape.solid:
+            _add_solid(element, link, frame, shape)
+
+
+def _add_solid(element: Element, link: Link, frame: np.ndarray, shape: Shape):
+    collision = SubElement(element, "collision")
+    geometry = SubElement(collision, "geometry")
+    turn = link.rotation()
+    if shape.kind == "box":
+        centre = shape.centre_m
+        SubElement(geometry, "box", size=_text(shape.size_m))
+    elif shape.kind == "sphere":
+        centre = shape.centre_m
+        SubElement(geometry, "sphere", radius=repr(shape.radius_m))
+    else:
+        centre, turn = np.mean(shape.ends_m, axis=0), turn @ _along(shape)
+        length = float(np.linalg.norm(np.subtract(*shape.ends_m)))
+        SubElement(geometry, "capsule", radius=repr(shape.radius_m), length=repr(length))
+    SubElement(collision, "origin",
+               xyz=_text(link.in_model(centre) - frame), rpy=_text(rpy_from_matrix(turn)))
+
+
+def _along(rod: Rod) -> np.ndarray:
+    """Rotation matrix (3, 3) that turns the z axis into the direction of ``rod``."""
+    x, y, z = np.subtract(rod.ends_m[1], rod.ends_m[0])
+    return matrix_from_rpy((0.0, np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)))
 
 
 def _add_joint(robot: Element, description: Description, joint: Joint):
