@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = parser.add_subparsers(required=True, metavar="NAME")
     _add_coupling(names)
     _add_body(names)
+    _add_rest(names)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,6 +56,13 @@ def _add_body(names: argparse._SubParsersAction) -> None:
                         help="physics engine; default: %(default)s")  # fmt: skip
 
 
+def _add_rest(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "rest", "our coupling against REST calls to NEST Server on the same network")
+    _add_experiment(parser, default="mouse_m1")
+    parser.add_argument("--steps", type=int, default=10, metavar="K",
+                        help="coupling steps of each measurement; default: %(default)s")  # fmt: skip
+
+
 def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5) -> argparse.ArgumentParser:
     """A benchmark with the options that all have."""
     parser = names.add_parser(name, help=what, description=what)
@@ -67,8 +75,11 @@ def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: i
     return parser
 
 
-def _add_experiment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
+def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    what, optional = "name of a folder in models/, or the path of one", {}
+    if default:
+        what, optional = f"{what}; default: {default}", {"nargs": "?", "default": default}
+    parser.add_argument("experiment", help=what, **optional)
     parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
                         help="change a value of experiment.toml; may be given several times")  # fmt: skip
     parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cosim
 from cosim.errors import ConfigurationError
 from cosim.setup import mpi
 
@@ -87,5 +88,7 @@ def in_allocation() -> bool:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what an MPI launcher put there."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}
+    """This process's environment without what an MPI launcher put there; ranks import the same cosim as we."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}
+    path = [str(Path(cosim.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return kept | {"PYTHONPATH": os.pathsep.join(path)}

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a client of NEST Server calls on all of its ranks: build the network of an experiment, and advance it.
+
+NEST Server imports this module (see ``cosim.bench.server``) beside ``nest``; there is no body rank, and NEST runs on all
+ranks of the world.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import nest
+import numpy as np
+from mpi4py import MPI
+
+from cosim.brain import nestlink
+from cosim.brain.brain import Brain
+from cosim.brain.kernel import Kernel
+from cosim.brain.nestlink import Nestlink
+from cosim.brain.standing import stand
+from cosim.config import load
+from cosim.plan import brain_of, resolve_devices
+
+
+def build(experiment: str, overrides: Sequence[str]) -> dict[str, list[int]]:
+    """Build the network with its devices as in a run; returns the node ids of the sinks and of the sources."""
+    loaded = load(experiment, overrides)
+    config = loaded.config
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    nest.ResetKernel()
+    kernel = Kernel(
+        nest, Nestlink(nestlink.find()), config.brain.virtual_processes, config.seed, config.clock.resolution_ms
+    )
+    kernel.restore()
+    standing = stand(kernel, brain_of(loaded), config.brain.wiring, lambda _: None)
+    devices = resolve_devices(loaded, standing.sizes)
+    Brain(kernel, standing, devices, lambda _: None).close()
+    # A brain makes its sources first, then its sinks, then the one spike recorder.
+    sinks = range(nest.network_size - len(devices.sinks), nest.network_size)
+    sources = range(sinks.start - len(devices.sources), sinks.start)
+    return {"sinks": list(sinks), "sources": list(sources)}
+
+
+def voltages_mv(sinks: Sequence[int]) -> list[float]:
+    """Voltages of some sinks in one reduction."""
+    nodes = (nest.NodeCollection([sink]) for sink in sinks)
+    own = np.array([node.get("V_m") if node.local else 0.0 for node in nodes])
+    total = np.empty_like(own)
+    MPI.COMM_WORLD.Allreduce(own, total)
+    return total.tolist()
+
+
+def set_rates(sources: Sequence[int], rate_hz: float) -> None:
+    """Set all sources in one call."""
+    nest.NodeCollection(sources).set(rate=rate_hz)
+
+
+def simulate(duration_ms: float) -> float:
+    """As ``nest.Simulate``; returns the seconds of the slowest rank within ``Run``."""
+    nest.Prepare()
+    seconds = run(duration_ms)
+    nest.Cleanup()
+    return seconds
+
+
+def run(duration_ms: float) -> float:
+    """``Run`` alone, between ``Prepare`` and ``Cleanup``; returns the seconds of the slowest rank."""
+    began = time.perf_counter()
+    nest.Run(duration_ms)
+    return MPI.COMM_WORLD.allreduce(time.perf_counter() - began, op=MPI.MAX)
