@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
     _add_report(commands)
+    _add_render(commands)
     _add_validate(commands)
     _add_bench(commands)
     return parser
@@ -86,6 +87,32 @@ def _add_validate(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=_validate)
 
 
+def _add_render(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("render", help="make a film of the body in a run, from its results folder")
+    parser.add_argument("run", metavar="RUN", help="results folder of a run")
+    parser.add_argument(
+        "--from", dest="start_ms", type=float, metavar="MS", help="simulated time at the start; default: 0"
+    )
+    parser.add_argument("--to", dest="end_ms", type=float, metavar="MS", help="default: end of the run")
+    parser.add_argument(
+        "--fps", type=float, default=25.0, metavar="N", help="frames per second of the film; default: 25"
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        metavar="X",
+        help="simulated time over film time; default: 0.25 for bodies with muscles, 1 for vehicles",
+    )
+    parser.add_argument("--size", default="640x480", metavar="WxH", help="in pixels; default: 640x480")
+    parser.add_argument(
+        "--out", metavar="FILE", help=".mp4 or .gif, which is written over; default: RUN/film.mp4"
+    )
+    parser.add_argument(
+        "--body", metavar="FOLDER", help="folder with the run's body.toml, if it is not in models/"
+    )
+    parser.set_defaults(command=_render)
+
+
 def _describe(options: argparse.Namespace) -> int:
     import mpi4py
 
@@ -100,6 +127,15 @@ def _describe(options: argparse.Namespace) -> int:
         options.json,
         options.projections,
     )
+
+
+def _render(options: argparse.Namespace) -> int:
+    from cosim import render
+
+    wish = render.Wish(
+        options.start_ms, options.end_ms, options.fps, options.speed, options.size, options.body
+    )
+    return render.main(options.run, options.out, wish)
 
 
 def _report(options: argparse.Namespace) -> int:
