@@ -2,12 +2,14 @@
 """PyBullet with a vehicle in a room: wheel speeds go in, pose, wheel speeds and contacts come out."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pybullet
 
 from cosim.body.camera import Camera, Layer
+from cosim.body.pybullet_engine import restore_world, save_world
 from cosim.body.vehicle import urdf
 from cosim.body.vehicle.description import VehicleDescription
 
@@ -102,6 +104,14 @@ class VehicleEngine:
     def look(self, camera: Camera) -> Layer:
         """What ``camera`` sees; its lengths are in m."""
         return camera.look(self._client, (0.1, 50.0 + camera.distance), lightDirection=[2.0, 1.0, 6.0])
+
+    def save(self) -> dict[str, np.ndarray]:
+        """All that moves, with its contacts; `drive` must be called again after `restore`."""
+        return {"bullet": save_world(self._client)}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `save` returned, also in another process; runs go on bit for bit."""
+        restore_world(self._client, saved["bullet"])
 
     def close(self) -> None:
         """Leave the PyBullet world; the engine cannot be used any more."""
