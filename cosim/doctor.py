@@ -79,6 +79,14 @@ def look_at_hdf5() -> tuple[str, str]:
     return f"{h5py.version.hdf5_version}, h5py {h5py.__version__}", ""
 
 
+def look_at_mujoco() -> tuple[str, str]:
+    return importlib.metadata.version("mujoco"), ""
+
+
+def look_at_ffmpeg() -> tuple[str, str]:
+    return f"imageio-ffmpeg {importlib.metadata.version('imageio-ffmpeg')}", ""
+
+
 def look_at_cores() -> tuple[str, str]:
     cores = len(os.sched_getaffinity(0))
     return str(cores), "" if cores > 1 else "brain and body take turns on one core"
@@ -103,6 +111,8 @@ CHECKS = (
     Check("nestlink", look_at_nestlink, "python -m cosim.brain.nestlink.build"),
     Check("PyBullet", look_at_pybullet, "make setup, or pip install pybullet"),
     Check("HDF5", look_at_hdf5, "make setup, or pip install h5py"),
+    Check("MuJoCo", look_at_mujoco, "for body.engine = \"mujoco\": pip install 'cosim[mujoco]'", needed=False),
+    Check("ffmpeg", look_at_ffmpeg, "for films as MP4 instead of GIF: pip install 'cosim[video]'", needed=False),
     Check("cores", look_at_cores, "", needed=False),
     Check("memory", look_at_memory, "", needed=False),
     Check("Slurm", look_at_slurm, "for batch jobs only; to try it here: slurm/local.sh", needed=False),

@@ -160,10 +160,57 @@ def test_a_diverging_body_is_stopped_with_time_and_joint():
                      for joint in load(FORELIMB).joints]
     body = Body(load(FORELIMB).model_copy(update={"joints": tuple(heavy_damping)}))
     body.muscles.excitation = BASE
-    with pytest.raises(FloatingPointError, match=r"diverged at \d+ ms: joint \w+ turns at .* rad/s"):
+    with pytest.raises(FloatingPointError, match=r"'forelimb' diverged at \d+ ms: joint \w+ turns at .* rad/s"):
         for _ in range(50):
             body.advance()
+    reached = round(body.time_ms) % 20 - 1
+    for name, samples in body.series.items():
+        assert np.isfinite(samples[:reached]).all() and np.isnan(samples[reached:]).all(), name
     body.close()
+
+
+@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
+@pytest.mark.parametrize("tendon", ["rigid", "elastic"])
+def test_a_saved_body_goes_on_bit_for_bit_in_another_body(tmp_path, engine, tendon):
+    pytest.importorskip(engine)
+    first, second = (Body(load(FORELIMB), tendon=tendon, engine=engine) for _ in range(2))
+    first.reset(activation=BASE)
+    # By 140 ms a joint is at its limit.
+    for command in np.linspace(0.0, 1.0, 7):
+        first.muscles.excitation = command
+        first.advance()
+    np.savez(tmp_path / "body.npz", **first.save())
+    with np.load(tmp_path / "body.npz") as saved:
+        second.restore(saved)
+    assert second.time_ms == first.time_ms
+    for command in (0.9, 0.1, 0.5):
+        for body in (first, second):
+            body.muscles.excitation = command
+            body.advance()
+        for name, samples in first.series.items():
+            assert samples.tobytes() == second.series[name].tobytes(), name
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
+@pytest.mark.parametrize("tendon", ["rigid", "elastic"])
+def test_the_protocol_pushes_with_both_engines_and_both_tendons(engine, tendon):
+    pytest.importorskip(engine)
+    body = Body(load(FORELIMB), tendon=tendon, engine=engine)
+    y_mm = 1000.0 * protocol(body)["tip_position_m"][:, 1]
+    body.close()
+    assert y_mm[499] - y_mm[99] > 2.0
+    assert y_mm[999] - y_mm[499] < -5.0
+
+
+@pytest.mark.parametrize("settings, said", [
+    ({"tendon": "soft"}, "tendon = 'soft': allowed are 'rigid' and 'elastic'"),
+    ({"driven": "force"}, "driven = 'force': allowed are 'excitation' and 'activation'"),
+])
+def test_unknown_choices_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        Body(load(FORELIMB), **settings)
 
 
 def test_ports_refuse_what_they_do_not_have():

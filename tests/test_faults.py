@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from pathlib import Path
@@ -136,6 +137,28 @@ def test_a_command_that_is_not_a_number_ends_the_run_with_the_muscle_named(launc
     assert result.returncode == EXIT_FAILED
     assert "Radius2 is nan" in result.stderr
     assert json.loads((tmp_path / "run/summary.json").read_text())["steps"] == 6
+
+
+@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
+def test_a_body_that_diverges_ends_the_run_and_keeps_what_was_recorded(launch, experiment, tmp_path, engine):
+    pytest.importorskip(engine)
+    body = (REPOSITORY / "models/forelimb/body.toml").read_text()
+    (experiment / "limb").mkdir()
+    # With 1e5 times less inertia muscles tear the arm apart within a physics step.
+    light = re.sub(r"(?<=[0-9]e-)0([5-7])", lambda digit: str(int(digit[1]) + 5), body)
+    (experiment / "limb/body.toml").write_text(light)
+    result = launch(2, "run.py", experiment, *SMALL, "--set", "body.model=limb", "--set", f"body.engine={engine}",
+                    "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED, result.stderr
+    assert "body in the step from" in result.stderr
+    assert "the body 'forelimb' diverged at" in result.stderr and "physics step 1 ms" in result.stderr
+    data = RunData(tmp_path / "run")
+    summary = json.loads(data.folder.summary_file.read_text())
+    assert not summary["complete"]
+    angle_rad = data.body["joint_angle_rad"]
+    assert angle_rad.shape[0] == summary["steps"] * 20
+    reached = int(re.search(r"diverged at (\d+) ms", result.stderr)[1]) - 1
+    assert np.isfinite(angle_rad[:reached]).all() and np.isnan(angle_rad[reached:]).all()
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2])

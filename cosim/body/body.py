@@ -98,8 +98,11 @@ class Body:
     def advance(self) -> None:
         """Move on by one coupling step under the commands in ``muscles.excitation``.
 
-        Raises ValueError where a command is not finite and FloatingPointError where the body diverges.
+        Raises ValueError where a command is not finite and FloatingPointError where the body diverges; the
+        samples that it did not reach are NaN then.
         """
+        for samples in self.series.values():
+            samples.fill(np.nan)
         muscle = self._state.muscle
         command = self._allowed("excitation", muscle.excitation)
         if self._jumps:
