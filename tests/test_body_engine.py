@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Both physics engines behind the joint-space seam: the forelimb as in OpenSim, and what an engine owes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from cosim.body import engine as engines
+from cosim.body.body import MAX_JOINT_SPEED_RAD_S, Body
+from cosim.body.description import Description
+from cosim.body.kinds import load
+from cosim.body.kinematics import Kinematics
+from cosim.body.rotation import matrix_from_rpy
+
+FORELIMB = load(REPOSITORY / "models/forelimb/body.toml")
+SAMPLE_MS = 5.0
+STEP_S = 0.001
+JOINTS = np.zeros(len(FORELIMB.revolute_joints))
+
+
+@pytest.fixture(params=["pybullet", "mujoco"])
+def name(request):
+    if request.param == "mujoco":  # an optional extra
+        pytest.importorskip("mujoco")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return np.load(REPOSITORY / "tests/data/opensim_reference.npz")
+
+
+@pytest.fixture
+def start():
+    """Start an engine and close it after the test."""
+    started = []
+
+    def engine(name: str, description: Description):
+        started.append(engines.start(name, description))
+        return started[-1]
+
+    yield engine
+    for each in started:
+        each.close()
+
+
+def with_joints(description: Description, **changes) -> Description:
+    joints = [joint if joint.type == "fixed" else joint.model_copy(update=changes)
+              for joint in description.joints]
+    return description.model_copy(update={"joints": tuple(joints)})
+
+
+WITHOUT_LIMITS = with_joints(FORELIMB, limits_rad=None)
+PASSIVE = WITHOUT_LIMITS.model_copy(update={"muscles": ()})
+CASES = {  # of the reference, with the body that it is about
+    "nolimit_base_rigid_tendon": WITHOUT_LIMITS,
+    "passive_effort_gravity": PASSIVE,
+    "nolimit_base": WITHOUT_LIMITS,  # the reference has elastic tendons in this one
+    "limit_protocol": FORELIMB,
+}
+
+
+def follow(reference, case: str, name: str, physics_step_ms: float = 1.0) -> tuple[np.ndarray, float]:
+    """Joint angles (n, n_joints) in rad at the times of the reference, and the largest loop error in m."""
+    body = Body(CASES[case], physics_step_ms, SAMPLE_MS, engine=name)
+    ends = reference[f"fd_{case}_segments_t_end"]
+    excitation = reference[f"fd_{case}_segments_excitation"][:, :len(CASES[case].muscles)]
+    body.reset(activation=excitation[0])
+    angle, loop = [body.joints.angle_rad.copy()], []
+    for start_s in reference[f"fd_{case}_t"][:-1]:
+        body.muscles.excitation = excitation[np.searchsorted(ends, start_s + 1e-9)]
+        body.advance()
+        angle.append(body.joints.angle_rad.copy())
+        loop.append(body.loop_error())
+    body.close()
+    return np.array(angle), max(loop)
+
+
+def rms(difference: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(difference**2)))
+
+
+# Seen (rad): PyBullet 8.8e-4, 1.5e-4, 1.2e-3, 7.4e-4; MuJoCo 0.8e-4, 1.5e-7, 5.3e-4, 8.7e-4.
+@pytest.mark.parametrize("case, allowed_rad", [
+    ("nolimit_base_rigid_tendon", {"pybullet": 1.5e-3, "mujoco": 1.5e-4}),
+    ("passive_effort_gravity", {"pybullet": 3e-4, "mujoco": 1e-6}),
+    ("nolimit_base", {"pybullet": 2e-3, "mujoco": 1e-3}),
+    ("limit_protocol", {"pybullet": 1.5e-3, "mujoco": 1.5e-3}),
+])
+def test_the_forelimb_moves_as_in_opensim(reference, name, case, allowed_rad):
+    angle, loop_error = follow(reference, case, name)
+    assert rms(angle - reference[f"fd_{case}_q"]) < allowed_rad[name]
+    assert loop_error < 1e-6
+
+
+def test_steps_a_tenth_as_long_are_an_eighth_as_wrong(reference, name):
+    case = "nolimit_base_rigid_tendon"
+    exact = reference[f"fd_{case}_q"]
+    coarse, fine = (rms(follow(reference, case, name, step_ms)[0] - exact) for step_ms in (1.0, 0.1))
+    assert fine < coarse / 8.0
+
+
+@pytest.mark.parametrize("step_ms, allowed_rad", [(1.0, 1e-3), (0.1, 1.5e-4)])
+def test_both_engines_move_the_same_body_alike_at_its_limits_too(reference, step_ms, allowed_rad):
+    pytest.importorskip("mujoco")
+    one, other = (follow(reference, "limit_protocol", name, step_ms)[0] for name in ("pybullet", "mujoco"))
+    assert rms(one - other) < allowed_rad
+
+
+@pytest.mark.parametrize("step_ms, allowed_m", [(1.0, 1e-6), (0.1, 1e-8)])
+def test_loops_stay_closed_under_commands_that_jump(name, step_ms, allowed_m):
+    body = Body(FORELIMB, step_ms, coupling_step_ms=10.0, driven="activation", engine=name)
+    chance = np.random.default_rng(1)
+    loop = []
+    for _ in range(50):
+        body.muscles.excitation = chance.integers(0, 2, 8)
+        body.advance()
+        loop.append(body.loop_error())
+    body.close()
+    assert max(loop) < allowed_m
+
+
+def energy(description: Description, kinematics: Kinematics, angle_rad, speed_rad_s) -> tuple[float, float]:
+    """Kinetic and potential energy (J) of the links, from the poses of their frames and the joint axes."""
+    kinetic = potential = 0.0
+    for link in description.links:
+        turn, position = kinematics.link_pose(angle_rad, link.name)
+        centre = position + turn @ link.com_m
+        spin, velocity, below = np.zeros(3), np.zeros(3), link.name
+        while below != "world":
+            joint = description.joint_above(below)
+            if joint.type == "revolute":
+                speed = speed_rad_s[description.revolute_joints.index(joint)]
+                frame, origin = kinematics.link_pose(angle_rad, below)
+                axis = frame @ joint.axis
+                spin += speed * axis
+                velocity += speed * np.cross(axis, centre - origin - frame @ joint.origin_m)
+            below = joint.parent
+        principal = turn @ matrix_from_rpy(link.com_rpy_rad)
+        inertia = principal @ link.inertia_kg_m2.matrix() @ principal.T
+        kinetic += 0.5 * link.mass_kg * velocity @ velocity + 0.5 * spin @ inertia @ spin
+        potential -= link.mass_kg * np.dot(description.gravity_m_s2, centre)
+    return kinetic, potential
+
+
+# Allowed per engine, against the largest kinetic energy. PyBullet's angles are half a step ahead of its
+# speeds, which shows as step / time since the release, 9.8e-4 here; MuJoCo's method has 6e-7.
+ENERGY_DRIFT = {"pybullet": 1e-3, "mujoco": 1e-6}
+
+
+def test_a_limb_that_falls_freely_keeps_its_energy(start, name):
+    limb = with_joints(PASSIVE, damping_N_m_s_rad=0.0)
+    engine, kinematics = start(name, limb), Kinematics(limb)
+    engine.reset(JOINTS, JOINTS)
+    kinetic, potential = [], []
+    for _ in range(1001):
+        now = energy(limb, kinematics, *engine.state())
+        kinetic.append(now[0])
+        potential.append(now[1])
+        engine.step(JOINTS, STEP_S)
+    drift = np.abs(np.add(kinetic, potential) - potential[0])
+    assert max(kinetic) > 1e-7  # J: it did fall
+    assert drift.max() < ENERGY_DRIFT[name] * max(kinetic)
+
+
+def push(engine, steps: int, seed: int = 0, amplitude_N_m: float = 2e-3, n_joints: int = 6) -> np.ndarray:
+    """Angles, speeds and contact forces (steps, n) under random torques that often reach the limits."""
+    chance = np.random.default_rng(seed)
+    rows = []
+    for _ in range(steps):
+        engine.step(chance.normal(0.0, amplitude_N_m, n_joints), STEP_S)
+        rows.append(np.concatenate([*engine.state(), engine.contact_force_N()]))
+    return np.array(rows)
+
+
+def test_runs_repeat_bit_for_bit(start, name):
+    engine = start(name, FORELIMB)
+    runs = []
+    for each in (engine, engine, start(name, FORELIMB)):
+        each.reset(JOINTS, JOINTS)
+        runs.append(push(each, 300).tobytes())
+    assert runs[0] == runs[1] == runs[2]
+
+
+def table() -> Description:
+    """A rod on an arm of three hinges that falls flat on a table and slides there."""
+    grey, inertia = {"colour": "grey", "solid": True}, {"xx": 1e-4, "yy": 1e-4, "zz": 1e-4}
+    top = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (0.8, 0.8, 0.04), **grey}
+    rod = {"kind": "rod", "ends_m": [(-0.05, 0, 0), (0.15, 0, 0)], "radius_m": 0.01, **grey}
+    part = {"mass_kg": 0.1, "com_m": (0.07, 0, 0), "inertia_kg_m2": inertia}
+    elbow = {**part, "position_m": (0.15, 0, 0)}
+    hinges = [("lift", "world", "upper", (0, 1, 0)), ("swing", "upper", "lower", (0, 0, 1)),
+              ("tilt", "lower", "rod", (0, 1, 0))]
+    return Description(
+        name="table", gravity_m_s2=(0.0, 0.0, -9.81), tip={"link": "rod", "point_m": (0, 0, 0)},
+        colours={"grey": (0.5, 0.5, 0.5)},
+        links=[{**part, "name": "table", "position_m": (0.2, 0, -0.04), "shapes": [top]},
+               {**part, "name": "upper", "position_m": (0, 0, 0)},
+               {**elbow, "name": "lower"}, {**elbow, "name": "rod", "shapes": [rod]}],
+        joints=[{"name": "stand", "type": "fixed", "parent": "world", "child": "table"}, *(
+            {"name": hinge, "type": "revolute", "parent": parent, "child": child, "axis": axis,
+             "damping_N_m_s_rad": 5e-4} for hinge, parent, child, axis in hinges)])
+
+
+# Torques that shake the limb against its limits, and the rod on the table without lifting it for long.
+BODIES = {"forelimb": (FORELIMB, 2e-3), "table": (table(), 5e-2)}
+
+GO_ON = """
+import sys
+import numpy as np
+from test_body_engine import BODIES, push
+from cosim.body import engine
+name, which, folder = sys.argv[1:]
+description, amplitude = BODIES[which]
+restored = engine.start(name, description)
+restored.restore(np.load(folder + "/saved.npz"))
+np.save(folder + "/went_on.npy", push(restored, 200, 1, amplitude, len(description.revolute_joints)))
+"""
+
+
+@pytest.mark.parametrize("which", BODIES)
+def test_a_restored_engine_goes_on_bit_for_bit(start, name, which, tmp_path):
+    description, amplitude = BODIES[which]
+    n = len(description.revolute_joints)
+    engine = start(name, description)
+    engine.reset(np.zeros(n), np.zeros(n))
+    before = push(engine, 300, 0, amplitude, n)
+    saved = engine.save()
+    np.savez(tmp_path / "saved.npz", **saved)
+    went_on = push(engine, 200, 1, amplitude, n)
+    if which == "table":
+        assert (before[-50:, -1] > 0.0).any(), "a contact is to be saved"
+    for again in (engine, start(name, description)):
+        again.restore(saved)
+        assert again.contact_force_N().tolist() == before[-1, 2 * n:].tolist()
+        assert push(again, 200, 1, amplitude, n).tobytes() == went_on.tobytes()
+    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
+    subprocess.run([sys.executable, "-c", GO_ON, name, which, str(tmp_path)], check=True,
+                   env={**os.environ, "PYTHONPATH": paths})
+    assert np.load(tmp_path / "went_on.npy").tobytes() == went_on.tobytes()
+
+
+def test_a_reset_forgets_contacts(start, name):
+    description, amplitude = BODIES["table"]
+    lying, runs = None, []
+    for engine in (start(name, description), start(name, description)):
+        if lying is None:
+            engine.reset(np.zeros(3), np.zeros(3))
+            push(engine, 300, 0, amplitude, 3)
+            lying = engine.state()
+        engine.reset(*lying)
+        assert engine.contact_force_N().tolist() == [0.0, 0.0]
+        runs.append(push(engine, 50, 1, amplitude, 3).tobytes())
+    assert runs[0] == runs[1]
+
+
+PENDULUM_MASS_KG, BALL_RADIUS_M, LENGTH_M = 0.1, 0.02, 0.2
+
+
+def pendulum(solid: bool) -> Description:
+    """A ball on an arm that falls on a fixed box, whose top is level with the hinge.
+
+    So friction has no lever, and at rest the box carries the ball with its weight.
+    """
+    inertia = {"xx": 4e-5, "yy": 4e-5, "zz": 4e-5}
+    ball = {"kind": "sphere", "centre_m": (LENGTH_M, 0, 0), "radius_m": BALL_RADIUS_M, "colour": "grey"}
+    box = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (0.3, 0.1, 0.04), "colour": "grey", "solid": True}
+    return Description(
+        name="pendulum", gravity_m_s2=(0.0, 0.0, -9.81), tip={"link": "arm", "point_m": (LENGTH_M, 0, 0)},
+        colours={"grey": (0.5, 0.5, 0.5)},
+        links=[{"name": "arm", "position_m": (0, 0, 0), "mass_kg": PENDULUM_MASS_KG,
+                "com_m": (LENGTH_M, 0, 0), "inertia_kg_m2": inertia, "shapes": [{**ball, "solid": solid}]},
+               {"name": "box", "position_m": (LENGTH_M, 0, -0.02), "mass_kg": 1.0, "inertia_kg_m2": inertia,
+                "shapes": [box]}],
+        joints=[{"name": "hinge", "type": "revolute", "parent": "world", "child": "arm", "axis": (0, 1, 0),
+                 "damping_N_m_s_rad": 1e-3},
+                {"name": "stand", "type": "fixed", "parent": "world", "child": "box"}])
+
+
+def fall(engine, n_solid_links: int) -> tuple[np.ndarray, np.ndarray]:
+    """Angles (n,) in rad and contact forces (n, n_solid_links) in N of the pendulum in 1 s."""
+    engine.reset(np.array([-0.6]), np.zeros(1))
+    angle, force = [], [engine.contact_force_N()]
+    for _ in range(1000):
+        engine.step(np.zeros(1), STEP_S)
+        angle.append(engine.state()[0][0])
+        force.append(engine.contact_force_N())
+    assert np.shape(force) == (1001, n_solid_links)
+    return np.array(angle), np.array(force[1:])
+
+
+def test_a_solid_ball_lies_on_a_solid_box_with_its_weight(start, name):
+    angle, force = fall(start(name, pendulum(solid=True)), 2)
+    touching = -np.arcsin(BALL_RADIUS_M / LENGTH_M)
+    early = angle < touching - 0.01
+    assert early[:50].all() and (force[early] == 0.0).all()
+    assert force.max() > 10.0 * PENDULUM_MASS_KG * 9.81  # the impact
+    assert (force[:, 0] == force[:, 1]).all()
+    assert force[-1] == pytest.approx(PENDULUM_MASS_KG * 9.81, rel=1e-3)
+    assert angle[-1] == pytest.approx(touching, abs=2e-4)
+
+
+def test_a_ball_that_is_not_solid_falls_through(start, name):
+    angle, force = fall(start(name, pendulum(solid=False)), 1)
+    assert angle.max() > 1.0
+    assert (force == 0.0).all()
+
+
+def test_parents_do_not_touch_their_children_nor_parts_of_one_piece_each_other(start, name):
+    free = pendulum(solid=True)
+    arm, box = free.links
+    hinge, stand = free.joints
+    on_the_box = free.model_copy(update={"joints": (stand, hinge.model_copy(update={"parent": "box"}))})
+    foot = box.model_copy(update={"name": "foot"})  # in the place of the box
+    on_its_foot = free.model_copy(update={"links": (arm, box, foot), "joints": (
+        stand, stand.model_copy(update={"name": "sole", "parent": "box", "child": "foot"}), hinge)})
+    assert fall(start(name, on_the_box), 2)[1].max() == 0.0
+    ball_N, *others_N = fall(start(name, on_its_foot), 3)[1].T
+    assert ball_N[:50].max() == max(force[:50].max() for force in others_N) == 0.0
+    assert ball_N[-1] == pytest.approx(PENDULUM_MASS_KG * 9.81, rel=1e-3)
+    assert sum(others_N)[-1] == pytest.approx(ball_N[-1])
+
+
+def test_without_solid_shapes_there_are_no_contact_forces(start, name):
+    assert start(name, FORELIMB).contact_force_N().shape == (0,)
+
+
+def test_far_too_long_a_step_is_stopped_by_name_and_quietly(start, name, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    body = Body(WITHOUT_LIMITS, physics_step_ms=500.0, coupling_step_ms=500.0, engine=name)
+    joints = "|".join(body.joints.names)
+    body.muscles.excitation = 1.0
+    with pytest.raises(FloatingPointError, match=rf"diverged at \d+ ms: joint ({joints}) turns at .* rad/s"):
+        for _ in range(100):
+            body.advance()
+    body.close()
+    engine = start(name, WITHOUT_LIMITS)
+    for _ in range(30):  # far beyond where a body is stopped
+        engine.step(JOINTS + 1.0, 0.5)
+    assert not np.abs(engine.state()[1]).max() < MAX_JOINT_SPEED_RAD_S
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def wander(vehicle, steps: int, seed: int) -> bytes:
+    """All samples of a vehicle under random commands."""
+    wheels, chance, samples = vehicle.ports["wheels"], np.random.default_rng(seed), b""
+    for step in range(steps):
+        if step % 10 == 0:
+            wheels.left_rad_s, wheels.right_rad_s = chance.uniform(-2.0, 6.0, 2)
+        vehicle.advance()
+        samples += b"".join(array.tobytes() for array in vehicle.series.values())
+    return samples
+
+
+def test_a_restored_vehicle_goes_on_bit_for_bit_even_at_a_wall():
+    husky = load(REPOSITORY / "models/husky/body.toml")
+    at_the_wall = husky.start.model_copy(update={"position_m": (husky.room.side_m / 2 - 1.0, 0.0)})
+    husky = husky.model_copy(update={"start": at_the_wall})
+    vehicle, other = (husky.make_body(4.0, 20.0) for _ in range(2))
+    wander(vehicle, 100, seed=0)
+    assert vehicle.ports["contact"].touching
+    saved = vehicle.save()
+    went_on = wander(vehicle, 50, seed=1)
+    for each in (vehicle, other):
+        each.restore(saved)
+        assert wander(each, 50, seed=1) == went_on
+        each.close()
