@@ -68,26 +68,17 @@ def main(folder: str, out: str | None, wish: Wish) -> int:
     speed = description.film_speed if wish.speed is None else wish.speed
     _check_positive("--speed", speed)
     rows = _rows(run, wish, 1000 * speed / wish.fps)
-    _write(file, frames(run, description, rows, speed, size), len(rows), wish.fps, size)
+    strip = Strip(size, speed)
+    film = _film(run, description, rows, size.width, size.height - strip.height)
+    write(file, frames(film, run.body["time_ms"][rows], strip), len(rows), wish.fps, size)
     print(f"{file}: {len(rows)} frames, {len(rows) / wish.fps:g} s")
     return 0
 
 
-def frames(
-    run: RunData, description: kinds.Description, rows: np.ndarray, speed: float, size: Size
-) -> Iterator[np.ndarray]:
-    """Pictures (height, width, 3) uint8 of the body at some rows of its series, each above a line of text.
-
-    Raises:
-        ConfigurationError: the series are not those of this body.
-    """
-    strip = Strip(size, speed)
-    try:
-        film = description.film(run, rows, size.width, size.height - strip.height)
-    except ValueError as error:
-        raise ConfigurationError(f"{run.folder.run_file}: {error}") from None
+def frames(film: kinds.Film, times_ms: np.ndarray, strip: Strip) -> Iterator[np.ndarray]:
+    """The pictures of ``film``, (height, width, 3) uint8, each with a strip of text below."""
     with closing(film.pictures) as pictures:
-        for picture, time_ms in zip(pictures, run.body["time_ms"][rows], strict=True):
+        for picture, time_ms in zip(pictures, times_ms, strict=True):
             yield np.concatenate([picture, strip.draw(time_ms, film.colours)])
 
 
@@ -202,20 +193,34 @@ def _rows(run: RunData, wish: Wish, step_ms: float) -> np.ndarray:
     return np.searchsorted(times_ms, shown_ms - 1e-6)
 
 
+def _film(
+    run: RunData, description: kinds.Description, rows: np.ndarray, width: int, height: int
+) -> kinds.Film:
+    try:
+        return description.film(run, rows, width, height)
+    except ValueError as error:
+        raise ConfigurationError(f"{run.folder.run_file}: {error}") from None
+
+
 # Files
 
 
-def _write(file: Path, pictures: Iterator[np.ndarray], count: int, fps: float, size: Size) -> None:
-    """A film that is not finished has another name, and is removed."""
+def write(file: Path, pictures: Iterator[np.ndarray], count: int, fps: float, size: Size) -> None:
+    """Write ``count`` pictures to ``file``, .mp4 or .gif; only a film that is finished gets this name.
+
+    Raises:
+        ConfigurationError: the file cannot be written.
+    """
     console = Console(stderr=True)
     shown = track(pictures, "frames", total=count, console=console, disable=not console.is_terminal)
     unfinished = file.with_name(f"{file.stem}.part{file.suffix}")
     try:
+        unfinished.touch()
         with closing(pictures):
             WRITERS[file.suffix](unfinished, shown, fps, size)
         unfinished.replace(file)
     except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be written: {error}") from None
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror or error}") from None
     finally:
         unfinished.unlink(missing_ok=True)
 

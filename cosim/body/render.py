@@ -58,6 +58,9 @@ def film(description: Description, run, rows: np.ndarray, width: int, height: in
     columns = {"joint_angle_rad": [joint.name for joint in description.revolute_joints],
                "muscle_activation": [muscle.name for muscle in description.muscles]}
     for series, names in columns.items():
+        if series not in run.body:
+            there_is = ", ".join(run.body)
+            raise ValueError(f"no {series} was recorded, as is of a body with muscles; there is {there_is}")
         if run.columns(series) != names:
             raise ValueError(f"{series} was recorded of {', '.join(run.columns(series))}, "
                              f"but the body {description.name} has {', '.join(names)}")
