@@ -197,8 +197,9 @@ def read_block(stage: Stage) -> dict[str, Any]:
 def step_times(profile: np.ndarray) -> dict[str, Any]:
     """Times per step in us from a profile (ranks, steps, phases) in s whose row 0 is the body rank.
 
-    Coupling is the time of the slowest brain rank's step less the slowest ``Run``. Recording is a mean, as its
-    writing comes in bursts; all others are medians. Phases are those of the rank whose ``Run`` was the slowest.
+    Coupling is the time of the slowest brain rank's step less the slowest ``Run``. Body is what the body rank works.
+    Recording is a mean, as its writing comes in bursts; all others are medians. Phases are those of the rank whose
+    ``Run`` was the slowest.
     """
     body, brain = profile[0] * 1e6, profile[1:] * 1e6
     run = brain[:, :, STEP_PHASES.index("brain")]
@@ -211,7 +212,7 @@ def step_times(profile: np.ndarray) -> dict[str, Any]:
         "coupling_fraction": coupling_fraction(profile),
         "run_us": float(np.median(run.max(axis=0))),
         "record_us": float(recording.max(axis=0).mean()),
-        "body_us": float(np.median(body[:, STEP_PHASES.index("body")])),
+        "body_us": float(np.median(sum(body[:, STEP_PHASES.index(name)] for name in ("body", "transfer", "record")))),
         "transfer_us": float(np.median(body[:, STEP_PHASES.index("transfer")])),
         "phases_us": dict(zip(STEP_PHASES, np.median(slowest, axis=0).tolist(), strict=True)),
     }

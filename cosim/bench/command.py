@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 from pathlib import Path
 
-from cosim.bench.launch import WorkerFailed
+from cosim.bench.launch import ServerError, WorkerFailed
 from cosim.errors import ConfigurationError
 
 RESULTS = Path("results/bench")
+EXIT_FAILED = 1  # as of run.py
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give ``cosim bench`` its benchmarks."""
     names = parser.add_subparsers(required=True, metavar="NAME")
-    _add_coupling(names)
-    _add_body(names)
-    _add_rest(names)
+    for add in (_add_coupling, _add_rest, _add_scaling, _add_build, _add_record, _add_body):
+        add(names)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -37,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
         return benchmark.main(options)
     except WorkerFailed as failure:
         return failure.code  # the worker has said what was wrong
+    except ServerError as error:
+        print(f"cosim: {error}", file=sys.stderr)
+        return EXIT_FAILED
 
 
 def _add_coupling(names: argparse._SubParsersAction) -> None:
@@ -63,6 +67,33 @@ def _add_rest(names: argparse._SubParsersAction) -> None:
                         help="coupling steps of each measurement; default: %(default)s")  # fmt: skip
 
 
+def _add_scaling(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "scaling", "whole runs on several numbers of brain ranks, beside the published ones", 8)
+    _add_experiment(parser, ranks=False)
+    parser.add_argument("--ranks", type=_whole_numbers, required=True, metavar="LIST",
+                        help="numbers of brain ranks, such as 1,2,3")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s")
+    parser.add_argument("--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s")
+    parser.add_argument("--step-ms", type=float, default=20.0, metavar="MS", help="of this length; default: %(default)g")
+
+
+def _add_build(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "build", "building a network: synapses drawn by nestlink against NEST's own rules")
+    _add_experiment(parser, default="mouse_m1")
+
+
+def _add_record(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "record", "what recording and merging a spike costs, at two rates")
+    parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
+    parser.add_argument("--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s")
+    parser.add_argument("--neurons", type=int, default=5000, metavar="N",
+                        help="neurons that are recorded; default: %(default)s")  # fmt: skip
+    parser.add_argument("--rates-hz", type=_numbers, default=[20.0, 200.0], metavar="LOW,HIGH",
+                        help="rates of each of them; default: 20,200")  # fmt: skip
+    parser.add_argument("--steps", type=int, default=50, metavar="K",
+                        help="coupling steps of 20 ms of each measurement; default: %(default)s")  # fmt: skip
+
+
 def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5) -> argparse.ArgumentParser:
     """A benchmark with the options that all have."""
     parser = names.add_parser(name, help=what, description=what)
@@ -75,16 +106,21 @@ def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: i
     return parser
 
 
-def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None, ranks: bool = True) -> None:
     what, optional = "name of a folder in models/, or the path of one", {}
     if default:
         what, optional = f"{what}; default: {default}", {"nargs": "?", "default": default}
     parser.add_argument("experiment", help=what, **optional)
     parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
                         help="change a value of experiment.toml; may be given several times")  # fmt: skip
-    parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
-    parser.add_argument("--threads", type=int, metavar="T",
-                        help="threads of each; default: brain.virtual_processes of the experiment / N")  # fmt: skip
+    if ranks:
+        parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
+        parser.add_argument("--threads", type=int, metavar="T",
+                            help="threads of each; default: brain.virtual_processes of the experiment / N")  # fmt: skip
+
+
+def _whole_numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
 
 
 def _numbers(text: str) -> list[float]:

@@ -153,7 +153,7 @@ def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
             bottom += each["phases_us"][name]
     _label_steps(axis, result)
     axis.set_ylabel("time of a step outside Run (us)")
-    axis.legend(fontsize=8, frameon=False)
+    axis.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 
 def _label_steps(axis: Axes, result: dict[str, Any]) -> None:

@@ -28,6 +28,10 @@ class WorkerFailed(Exception):
         self.code = code
 
 
+class ServerError(Exception):
+    """NEST Server does not start, or refuses a call."""
+
+
 def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> dict[str, Any]:
     """Run a task of ``cosim.bench.worker`` on ``ranks`` ranks of ``threads`` cores each and return its result.
 

@@ -46,6 +46,7 @@ def main(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigurationError: arguments that do not fit together, or what the server needs is missing.
+        ServerError: the server does not start, or refuses a call.
         WorkerFailed: an MPI job of ours did not end well.
     """
     here = machine.describe()
@@ -57,7 +58,7 @@ def main(options: argparse.Namespace) -> int:
     step_ms = load(options.experiment, ranks.overrides).config.clock.coupling_step_ms
     costs_us: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for _ in range(options.repetitions):
-        for kind, cost_us in rest_costs_us(options, ranks, step_ms, out / f"{options.benchmark}-server.log").items():
+        for kind, cost_us in rest_costs_us(options, ranks, step_ms).items():
             costs_us[kind].append(cost_us)
         costs_us["cosim"].append(our_cost_us(options, ranks, step_ms, out))
     result = summarize(options, ranks, step_ms, costs_us)
@@ -72,9 +73,9 @@ def our_cost_us(options: argparse.Namespace, ranks: Split, step_ms: float, out: 
     return next(each["coupling_us"] for each in blocks if each["step_ms"] != UNINTERRUPTED)
 
 
-def rest_costs_us(options: argparse.Namespace, ranks: Split, step_ms: float, log: Path) -> dict[str, float]:
+def rest_costs_us(options: argparse.Namespace, ranks: Split, step_ms: float) -> dict[str, float]:
     """Median over steps of the wall time outside ``Run``, for each way of calling, on a fresh server."""
-    with server.serving(ranks.ranks, ranks.threads, log) as served:
+    with server.serving(ranks.ranks, ranks.threads) as served:
         ids = served.execute(f"value = served.build({options.experiment!r}, {ranks.overrides!r})")
         served.execute(f"value = served.simulate({WARM_UP_MS})")
         costs = {name: cost_us(step, served, ids, step_ms, options.steps) for name, step in STEPS.items()}

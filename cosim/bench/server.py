@@ -15,11 +15,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from cosim.bench import launch
 from cosim.brain.nestlink import find_nest
@@ -69,7 +70,7 @@ class Server:
         """POST ``arguments`` to a route in a connection of its own, as the server closes it after every call.
 
         Raises:
-            RuntimeError: the server refused; with what it said.
+            ServerError: the server refused; with what it said.
         """
         connection = http.client.HTTPConnection(HOST, self._port, timeout=CALL_S)
         headers = {"Content-Type": "application/json", "NESTServerAuth": self._token}
@@ -78,7 +79,7 @@ class Server:
         body = response.read()
         connection.close()
         if response.status != http.client.OK:
-            raise RuntimeError(f"NEST Server, {path} {arguments}: status {response.status}, {body.decode()[:500]}")
+            raise launch.ServerError(f"NEST Server, {path} {arguments}: status {response.status}, {body.decode()[:500]}")
         return json.loads(body)
 
     def execute(self, source: str, name: str = "value") -> Any:
@@ -92,24 +93,22 @@ class Server:
 
 
 @contextmanager
-def serving(ranks: int, threads: int, log: Path) -> Iterator[Server]:
-    """A server on so many ranks, which ends with the block; what it prints goes into the file ``log``.
+def serving(ranks: int, threads: int) -> Iterator[Server]:
+    """A server on so many ranks, which ends with the block.
 
     Raises:
-        RuntimeError: it does not start; with the end of what it printed.
+        ServerError: it does not start; with the end of what it printed.
     """
     port, token = _free_port(), secrets.token_hex(24)
     command = [*launch.launcher(ranks, threads), sys.executable, str(program()), "--host", HOST, "--port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, env=_environment(token), stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    try:
-        server = Server(port, token)
-        _wait(server, process, log)
-        yield server
-    finally:
-        _stop(process)
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, env=_environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            server = Server(port, token)
+            _wait(server, process, log)
+            yield server
+        finally:
+            _stop(process)
 
 
 def _environment(token: str) -> dict[str, str]:
@@ -128,11 +127,12 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait(server: Server, process: subprocess.Popen, log: Path) -> None:
+def _wait(server: Server, process: subprocess.Popen, log: TextIO) -> None:
     until = time.monotonic() + START_S
     while not server.answers():
         if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"{PROGRAM} did not start within {START_S:g} s:\n{log.read_text()[-2000:]}")
+            log.seek(0)
+            raise launch.ServerError(f"{PROGRAM} did not start within {START_S:g} s:\n{log.read()[-2000:]}")
         time.sleep(0.1)
 
 

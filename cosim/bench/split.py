@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cosim.bench.launch import in_allocation
@@ -29,20 +30,27 @@ class Split:
 
 
 def split(options: argparse.Namespace) -> Split:
-    """The split that ``--ranks`` and ``--threads`` ask for; warns if there are too few cores.
+    """The split that ``--ranks`` and ``--threads`` ask for, see `split_over`."""
+    return split_over(options.experiment, options.overrides, options.ranks, options.threads)
+
+
+def split_over(experiment: str, overrides: Sequence[str], ranks: int, threads: int | None) -> Split:
+    """The split of an experiment over ``ranks`` brain ranks; warns if there are too few cores.
+
+    Without ``threads`` the experiment's virtual processes are shared among the ranks.
 
     Raises:
         ConfigurationError: the experiment, or numbers that do not fit it or this NEST.
     """
-    for option, number in (("--ranks", options.ranks), ("--threads", options.threads)):
+    for option, number in (("--ranks", ranks), ("--threads", threads)):
         if number is not None and number < 1:
             raise ConfigurationError(f"{option} {number}: must be 1 or more")
-    overrides = list(options.overrides)
-    if options.threads is not None:
-        overrides.append(f"brain.virtual_processes={options.ranks * options.threads}")
-    processes = load(options.experiment, overrides).config.brain.virtual_processes
-    kernel.check(options.ranks, processes)
-    found = Split(options.ranks, processes // options.ranks, overrides)
+    overrides = list(overrides)
+    if threads is not None:
+        overrides.append(f"brain.virtual_processes={ranks * threads}")
+    processes = load(experiment, overrides).config.brain.virtual_processes
+    kernel.check(ranks, processes)
+    found = Split(ranks, processes // ranks, overrides)
     if found.oversubscribed:
         sys.stderr.write(
             f"cosim: {found.ranks} brain ranks x {found.threads} threads and a body rank share {cores()} cores: "

@@ -17,7 +17,12 @@ from mpi4py import MPI
 from cosim.errors import ConfigurationError
 from cosim.world import EXIT_COMPLETE, EXIT_CONFIGURATION, fatal_errors_end_the_job, split
 
-TASKS = {"coupling": "cosim.bench.blocks"}
+TASKS = {
+    "build": "cosim.bench.wirings",
+    "coupling": "cosim.bench.blocks",
+    "record": "cosim.bench.recording",
+    "run": "cosim.bench.whole_run",
+}
 """Modules that have a function ``measure``, by task."""
 
 
