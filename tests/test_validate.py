@@ -24,6 +24,8 @@ ALLOWED = {
     "moment_arm_max_m": 1e-9,
     "foot_tip_max_m": 1e-9,
 }
+# The reference was integrated with an accuracy of 1e-7.
+ACCURACY_RAD = 1e-7
 # MuJoCo's loop closures are soft springs.
 LOOP_ALLOWED_M = {"pybullet": 1e-6, "mujoco": 5e-6}
 
@@ -64,7 +66,10 @@ def test_movements_converge_with_the_physics_step(capsys, movements, engine):
     coarse, fine = (validate(capsys, movements, "--engine", engine, "--physics-step-ms", step_ms)["forward_rms_rad"]
                     for step_ms in (1.0, 0.1))
     assert len(coarse) == 6
-    assert {case: coarse[case] / fine[case] for case in coarse if not coarse[case] > 5.0 * fine[case]} == {}
+    # MuJoCo moves a body without muscles as exactly as the reference was integrated, at both steps.
+    inexact = {case: fine[case] for case in fine if fine[case] > ACCURACY_RAD}
+    assert {case: coarse[case] / fine[case] for case in inexact if not coarse[case] > 5.0 * fine[case]} == {}
+    assert len(inexact) >= 5
 
 
 def test_a_wrong_muscle_is_seen(capsys, arrays, tmp_path):
