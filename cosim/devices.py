@@ -12,7 +12,8 @@ functions read its membrane potential at the end of every coupling step:
 
 On a patch of a larger sheet a population has fewer neurons and would drive its sink less. The sink's weight is
 therefore multiplied by (neurons of the full sheet) / (neurons of the patch), so that the same firing rate gives the
-same voltage at any patch size, and what a transfer function makes of a voltage stays true.
+same voltage at any patch size, and what a transfer function makes of a voltage stays true. Of a part of a population
+only the neurons meant are counted: ``E[:10]`` are ten on both, ``E[::2]`` the half of either.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ def _sinks(tables: Sequence[SpikeSink], sizes: Mapping[str, int], full_sizes: Ma
     for table in tables:
         address = Address.parse(table.populations)
         for name in address.matches(sizes):
-            weight_pa = table.weight_pa * full_sizes.get(name, sizes[name]) / sizes[name]
-            yield Sink(table.name or name, replace(address, pattern=name), weight_pa, table)
+            scale = address.size(full_sizes.get(name, sizes[name])) / address.size(sizes[name])
+            yield Sink(table.name or name, replace(address, pattern=name), table.weight_pa * scale, table)
 
 
 def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:

@@ -39,6 +39,14 @@ def test_a_sink_on_a_patch_weighs_as_much_as_the_full_population_would():
     assert weights_pa["S1_L4_CC"] == 10.0
 
 
+@pytest.mark.parametrize(
+    ("part", "weight_pa"), [("[:10]", 10.0), ("[-1]", 10.0), ("[::2]", 178.2), ("[400:]", 10.0 * 13856 / 400)]
+)
+def test_a_sink_on_a_part_weighs_as_much_as_the_same_part_of_the_full_population_would(part, weight_pa):
+    (sink,) = devices(f"sinks.0.populations=M1_L23_CC{part}").sinks
+    assert sink.weight_pa == pytest.approx(weight_pa)
+
+
 def test_a_population_that_does_not_exist_is_named_with_the_nearest():
     message = problems("sources.1.population=M1_L23_CE", "sinks.0.populations=M2_*")
     assert "sources.1.population = 'M1_L23_CE': no such population; did you mean M1_L23_CC?" in message
