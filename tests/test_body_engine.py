@@ -106,24 +106,39 @@ def test_steps_a_tenth_as_long_are_an_eighth_as_wrong(reference, name):
     assert fine < coarse / 8.0
 
 
-@pytest.mark.parametrize("step_ms, allowed_rad", [(1.0, 1e-3), (0.1, 1.5e-4)])
+@pytest.mark.parametrize("step_ms, allowed_rad", [(1.0, 1.2e-3), (0.1, 3e-4)])
 def test_both_engines_move_the_same_body_alike_at_its_limits_too(reference, step_ms, allowed_rad):
     pytest.importorskip("mujoco")
     one, other = (follow(reference, "limit_protocol", name, step_ms)[0] for name in ("pybullet", "mujoco"))
     assert rms(one - other) < allowed_rad
 
 
-@pytest.mark.parametrize("step_ms, allowed_m", [(1.0, 1e-6), (0.1, 1e-8)])
-def test_loops_stay_closed_under_commands_that_jump(name, step_ms, allowed_m):
-    body = Body(FORELIMB, step_ms, coupling_step_ms=10.0, driven="activation", engine=name)
-    chance = np.random.default_rng(1)
-    loop = []
+def jump(name: str, physics_step_ms: float, seed: int) -> tuple[np.ndarray, list[float]]:
+    """Joint angles (50, n_joints) in rad and loop errors (50,) in m where commands jump every 10 ms."""
+    body = Body(FORELIMB, physics_step_ms, coupling_step_ms=10.0, driven="activation", engine=name)
+    chance = np.random.default_rng(seed)
+    angle, loop = [], []
     for _ in range(50):
         body.muscles.excitation = chance.integers(0, 2, 8)
         body.advance()
+        angle.append(body.joints.angle_rad.copy())
         loop.append(body.loop_error())
     body.close()
-    assert max(loop) < allowed_m
+    return np.array(angle), loop
+
+
+@pytest.mark.parametrize("step_ms, allowed_m", [(1.0, 1e-6), (0.1, 1e-8)])
+def test_loops_stay_closed_under_commands_that_jump(name, step_ms, allowed_m):
+    assert max(jump(name, step_ms, seed=1)[1]) < allowed_m
+
+
+def test_short_steps_of_mujoco_converge_at_limits_too():
+    """PyBullet's stops throw back up to a sixth of the speed, more or less by chance, so it need not."""
+    pytest.importorskip("mujoco")
+    coarse, fine, finest = (jump("mujoco", step_ms, seed=4)[0] for step_ms in (1.0, 0.1, 0.02))
+    lower, upper = np.transpose([joint.limits_rad for joint in FORELIMB.revolute_joints])
+    assert np.mean(((finest < lower + 1e-3) | (finest > upper - 1e-3)).any(axis=1)) > 0.3  # often at limits
+    assert rms(fine - finest) < rms(coarse - finest) / 5.0
 
 
 def energy(description: Description, kinematics: Kinematics, angle_rad, speed_rad_s) -> tuple[float, float]:

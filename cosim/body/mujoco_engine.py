@@ -14,7 +14,9 @@ from cosim.body.rotation import matrix_from_rpy
 
 # MuJoCo's constraints are springs with dampers. Their time constant (s) and damping ratio: MuJoCo raises the
 # former to two time steps, the stiffest that is stable, so that constraints harden as steps get shorter.
-STIFFEST = (1e-9, 1.0)
+HOLD = (1e-9, 1.0)
+# What only pushes, limits and contacts, would throw back an eighth of the speed at critical damping.
+STOP = (1e-9, 3.0)
 # How much of a constraint is enforced (MuJoCo allows at most 0.9999), the same at all distances.
 FIRM = (0.9999, 0.9999, 0.001, 0.5, 2.0)
 # Runge-Kutta of fourth order. Against OpenSim the forelimb with rigid tendons and 1 ms is 0.8e-4 rad off (rms
@@ -116,7 +118,7 @@ def _world(description: Description) -> mujoco.MjSpec:
             world.body(point.link).add_site(name=name, pos=point.point_m)
         a, b = _ends(closure)
         world.add_equality(type=mujoco.mjtEq.mjEQ_CONNECT, objtype=mujoco.mjtObj.mjOBJ_SITE, name1=a, name2=b,
-                           solref=STIFFEST, solimp=FIRM)
+                           solref=HOLD, solimp=FIRM)
     for a, b in kept_apart(description):
         world.add_exclude(bodyname1=a, bodyname2=b)
     return world
@@ -154,11 +156,11 @@ def _add_hinge(child: mujoco.MjsBody, joint: RevoluteJoint) -> None:
                             pos=joint.origin_m, damping=joint.damping_N_m_s_rad)
     if joint.limits_rad is not None:
         hinge.limited, hinge.range = mujoco.mjtLimited.mjLIMITED_TRUE, joint.limits_rad
-        hinge.solref_limit, hinge.solimp_limit = STIFFEST, FIRM
+        hinge.solref_limit, hinge.solimp_limit = STOP, FIRM
 
 
 def _add_solid(body: mujoco.MjsBody, shape: Shape) -> None:
-    geom = body.add_geom(friction=(FRICTION, 0.0, 0.0), solref=STIFFEST, solimp=FIRM)
+    geom = body.add_geom(friction=(FRICTION, 0.0, 0.0), solref=STOP, solimp=FIRM)
     if shape.kind == "rod":
         geom.type, geom.size[0] = mujoco.mjtGeom.mjGEOM_CAPSULE, shape.radius_m
         geom.fromto = np.ravel(shape.ends_m)
