@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A piece of spinal cord: four pools of motor neurons in two pairs of antagonists.
 
-A plain PyNEST script: each variable that holds neurons is a population, and its name is the population's name.
+A plain PyNEST script: each variable that holds neurons is a population, called as the variable is.
 """
 
 import nest
@@ -17,8 +17,8 @@ biceps = nest.Create("iaf_psc_alpha", 20, scattered)
 triceps = nest.Create("iaf_psc_alpha", 20, scattered)
 brachialis = nest.Create("iaf_psc_alpha", 20, scattered)
 
-# Antagonists inhibit each other: who pulls silences who would pull back. In a spinal cord interneurons stand between.
-synapse = {"weight": -10.0, "delay": 1.0}  # pA, ms
+# Antagonists inhibit each other: who pulls quiets who would pull back. In a spinal cord interneurons do that.
+synapse = {"weight": -3.0, "delay": 1.0}  # pA, ms
 nest.Connect(long_triceps, biceps, "all_to_all", synapse)
 nest.Connect(biceps, long_triceps, "all_to_all", synapse)
 nest.Connect(triceps, brachialis, "all_to_all", synapse)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Muscle spindles excite motor neurons; motor neurons excite muscles.
 
-What the neurons are told is a posture and not a movement: spindles fire the more, the longer their muscle is than it
-would be in that posture. That each muscle then pulls by itself until forces balance is Feldman's equilibrium-point
-hypothesis (1986, J. Motor Behavior 18, 17-54). The arm's weight keeps it below what is commanded.
+What the neurons are told is a posture and not a movement: spindles fire the more, the longer their muscle is
+than it would be in that posture. That each muscle then pulls by itself until forces balance is Feldman's
+equilibrium-point hypothesis (1986, J. Motor Behavior 18, 17-54). The arm's weight keeps it below what is
+commanded.
 """
 
 import numpy as np
@@ -12,18 +13,19 @@ from pydantic import Field
 from cosim.config import Table
 from cosim.transfer import transfer_function
 
-# How much longer the muscles of each pool get, in m, for each rad that shoulder and elbow are short of a posture: about
-# the moment arms of models/arm. Flexors get longer when the joint is too straight, extensors when it is too bent.
+# How much longer the muscles of each pool get, in m, for each rad that shoulder and elbow are short of a
+# posture: about the moment arms of models/arm. Flexors get longer when a joint is too straight, extensors when
+# it is too bent.
 LONG_TRICEPS_M = np.array([-0.03, -0.02])
 BICEPS_M = np.array([0.02, 0.035])
 TRICEPS_M = np.array([0.0, -0.02])
 BRACHIALIS_M = np.array([0.0, 0.018])
 
-# Poisson spikes that a motor neuron gets without any stretch: they just make it fire. Then what each m of stretch adds
-# and what each m/s adds at which the muscle gets longer; the latter damps the movement.
-REST_HZ = 1400.0
+# Poisson spikes that a motor neuron gets without any stretch, enough to fire slowly. Then what each m of stretch
+# adds, and each m/s at which the muscle gets longer; the latter damps the movement.
+REST_HZ = 1700.0
 HZ_PER_M = 80000.0
-HZ_PER_M_S = 8000.0
+HZ_PER_M_S = 7000.0
 MAX_HZ = 5000.0
 
 # The voltage of a pool's sink at which its muscles are fully excited.
@@ -47,7 +49,8 @@ class Protocol(Table):
 
 
 @transfer_function
-def feel(t_ms, joints, protocol, long_triceps_spindles, biceps_spindles, triceps_spindles, brachialis_spindles):
+def feel(t_ms, joints, protocol,
+         long_triceps_spindles, biceps_spindles, triceps_spindles, brachialis_spindles):
     """Spindles compare the arm with the posture that is commanded."""
     posture_deg = protocol.then_deg if t_ms >= protocol.then_ms else protocol.first_deg
     short_rad = np.radians(posture_deg) - joints.angle_rad
@@ -79,7 +82,7 @@ def excitation(pool):
 
 
 def summarize(run):
-    """Where the hand was when the posture changed and at the end, and how far it strayed in the last half second."""
+    """Where the hand was when the posture changed and at the end, and how far it strayed at the end."""
     time_ms, then_ms = run.body["time_ms"], run.config["protocol"]["then_ms"]
     if not len(time_ms) or time_ms[-1] < then_ms + HOLD_MS:
         return {}
@@ -98,4 +101,4 @@ def tell(summary):
     if summary:
         forward_m, _, up_m = np.subtract(summary["hand_at_end_m"], summary["hand_before_m"])
         yield f"told another posture, the hand moved {forward_m:+.2f} m forward and {up_m:+.2f} m up"
-        yield f"there it held still within {100 * summary['hand_strayed_m']:.1f} cm for the last {HOLD_MS / 1000:g} s"
+        yield f"it held still there within {100 * summary['hand_strayed_m']:.1f} cm for the last {HOLD_MS:g} ms"
