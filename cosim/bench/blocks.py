@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Worker of ``cosim bench coupling``: blocks of simulated time, in our loop or in one uninterrupted ``Run``.
 
-All blocks of a job start from the same state: the network is built anew for each, from the seed of the repetition, and
-simulates a warm-up in one ``Run``. From there a block with coupling steps that are multiples of NEST's smallest delay
-has the same spikes as the uninterrupted one, so that exactly the same work is compared. Other steps cut NEST's own
-steps, which changes the order of its random numbers; the spikes of both sides are counted, so that one can see how far
-their activity differs. Every repetition has a seed of its own, its blocks follow each other in rotated order, and one
-block before the first is not counted.
+All blocks of a job start from the same state: the network is built anew for each, from the seed of the
+repetition, and simulates a warm-up in one ``Run``. From there a block with coupling steps that are multiples
+of NEST's smallest delay has the same spikes as the uninterrupted one, so that exactly the same work is
+compared. Other steps cut NEST's own steps, which changes the order of its random numbers; the spikes of both
+sides are counted, so that one can see how far their activity differs. Every repetition has a seed of its own,
+its blocks follow each other in rotated order, and one block before the first is not counted.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _prepare(request: Mapping[str, Any], step_ms: float, world: World) -> Prepar
 
 
 def step_overrides(request: Mapping[str, Any], step_ms: float) -> list[str]:
-    """Clock settings for a coupling step; the physics step becomes its largest part that is not longer than before."""
+    """Clock settings for a coupling step; the physics step becomes its largest part, at most as now."""
     experiment = load(request["experiment"], request["overrides"])
     physics_ms = physics_step_ms(experiment, step_ms)
     steps = round(request["simulate_ms"] / step_ms)
@@ -162,7 +162,7 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
 
 
 def advance_uninterrupted(stage: Stage, duration_ms: float) -> int:
-    """One ``Run``; returns the number of spikes of this rank, which wait in NEST's recorder. The body rank sleeps."""
+    """One ``Run``; returns the number of this rank's spikes, which wait in NEST. The body rank sleeps."""
     if stage.world.is_body:
         return 0
     stage.kernel.nest.Run(duration_ms)
@@ -175,7 +175,9 @@ def advance_in_loop(stage: Stage, step_ms: float) -> None:
     steps = loop(stage.parts, asked, step_ms)
     stage.parts.recorder.close()
     if steps < asked:
-        raise RuntimeError(f"stopped after {steps} of {asked} steps: {stage.parts.stop.reason or 'another rank failed'}")
+        raise RuntimeError(
+            f"stopped after {steps} of {asked} steps: {stage.parts.stop.reason or 'another rank failed'}"
+        )
 
 
 def close_logs() -> None:
@@ -197,9 +199,9 @@ def read_block(stage: Stage) -> dict[str, Any]:
 def step_times(profile: np.ndarray) -> dict[str, Any]:
     """Times per step in us from a profile (ranks, steps, phases) in s whose row 0 is the body rank.
 
-    Coupling is the time of the slowest brain rank's step less the slowest ``Run``. Body is what the body rank works.
-    Recording is a mean, as its writing comes in bursts; all others are medians. Phases are those of the rank whose
-    ``Run`` was the slowest.
+    Coupling is the time of the slowest brain rank's step less the slowest ``Run``. Body is what the body rank
+    works. Recording is a mean, as its writing comes in bursts; all others are medians. Phases are those of
+    the rank whose ``Run`` was the slowest.
     """
     body, brain = profile[0] * 1e6, profile[1:] * 1e6
     run = brain[:, :, STEP_PHASES.index("brain")]
@@ -212,7 +214,9 @@ def step_times(profile: np.ndarray) -> dict[str, Any]:
         "coupling_fraction": coupling_fraction(profile),
         "run_us": float(np.median(run.max(axis=0))),
         "record_us": float(recording.max(axis=0).mean()),
-        "body_us": float(np.median(sum(body[:, STEP_PHASES.index(name)] for name in ("body", "transfer", "record")))),
+        "body_us": float(
+            np.median(sum(body[:, STEP_PHASES.index(name)] for name in ("body", "transfer", "record")))
+        ),
         "transfer_us": float(np.median(body[:, STEP_PHASES.index("transfer")])),
         "phases_us": dict(zip(STEP_PHASES, np.median(slowest, axis=0).tolist(), strict=True)),
     }

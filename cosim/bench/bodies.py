@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Worker of ``cosim bench body``: bodies and a bare engine stepped in turns, or one body made from scratch.
 
-The muscles follow the base excitation of the protocol of Feldotto et al. 2022 all the time, in physics steps of 1 ms and
-coupling steps of 20 ms. Every block starts from the body at rest. The bare engine moves the same mechanism, without
-torques and without anything of ours around it.
+The muscles follow the base excitation of the protocol of Feldotto et al. 2022 all the time, in physics steps
+of 1 ms and coupling steps of 20 ms. Every block starts from the body at rest. The bare engine moves the same
+mechanism, without torques and without anything of ours around it.
 """
 
 from __future__ import annotations
 
-import time
-
-BEGAN = time.perf_counter()
-
 import json
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from cosim.body.engine import Engine, start
 from cosim.config import load
@@ -30,7 +27,9 @@ BARE = "bare_engine"
 def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
     """Wall time of a physics step in us, for each kind one number a repetition; the kinds take turns."""
     bare = bare_step(engine, start(engine, load(EXPERIMENT, []).body))
-    blocks: dict[str, Callable[[], None]] = {tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS}
+    blocks: dict[str, Callable[[], None]] = {
+        tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS
+    }
     steps = round(simulate_ms / PHYSICS_MS)
     blocks[BARE] = lambda: [bare() for _ in range(steps)]
     times_us: dict[str, list[float]] = {name: [] for name in blocks}
@@ -69,20 +68,14 @@ def bare_step(name: str, engine: Engine) -> Callable[[], None]:
         return pybullet.stepSimulation  # of PyBullet's first world, as it is told no other
     import mujoco
 
-    return lambda: mujoco.mj_step(engine.model, engine.data)
-
-
-def make_one(engine: str, tendon: str) -> float:
-    """Seconds from importing the first module of a body to its first coupling step done, in a fresh process."""
-    body_block(tendon, engine, COUPLING_MS)()
-    return time.perf_counter() - BEGAN
+    return partial(mujoco.mj_step, engine._model, engine._data)
 
 
 def main(text: str) -> None:
-    """Do what the request asks for: with ``tendon`` one body, else step times."""
+    """Do what the request asks for: with ``tendon`` one coupling step of a fresh body, else step times."""
     request = json.loads(text)
     if "tendon" in request:
-        result: Any = make_one(request["engine"], request["tendon"])
+        result = body_block(request["tendon"], request["engine"], COUPLING_MS)()
     else:
         result = step_times(request["engine"], request["simulate_ms"], request["repetitions"])
     Path(request["result"]).write_text(json.dumps(result))

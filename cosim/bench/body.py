@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,16 +43,20 @@ def main(options: argparse.Namespace) -> int:
 
 
 def start_times(repetitions: int, request: dict[str, Any]) -> dict[str, list[float]]:
-    """Seconds to make a body in a fresh process: numba's cache empty ("cold"), and filled by that one ("warm")."""
+    """Seconds of a process that makes a body and advances it once: numba's cache empty, and warm."""
     seconds: dict[str, list[float]] = {"cold": [], "warm": []}
     for _ in range(repetitions):
         with tempfile.TemporaryDirectory() as cache:
-            for state in seconds:
-                seconds[state].append(launch.alone(WORKER, request | {"tendon": "rigid"}, NUMBA_CACHE_DIR=cache))
+            for state in seconds:  # the first one fills the cache for the second
+                began = time.perf_counter()
+                launch.alone(WORKER, request | {"tendon": "rigid"}, NUMBA_CACHE_DIR=cache)
+                seconds[state].append(time.perf_counter() - began)
     return seconds
 
 
-def summarize(engine: str, times_us: dict[str, list[float]], start_s: dict[str, list[float]]) -> dict[str, Any]:
+def summarize(
+    engine: str, times_us: dict[str, list[float]], start_s: dict[str, list[float]]
+) -> dict[str, Any]:
     """The content of the JSON file."""
     spreads = {name: spread(times_us[name]) for name in KINDS}
     times_real_time = {name: spread([1000 / each for each in times_us[name]]) for name in KINDS}

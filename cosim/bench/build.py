@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench build``: how long a network takes to be built, its synapses drawn by nestlink or by NEST's own rules.
+"""``cosim bench build``: how long a network takes to be built, with nestlink's synapses or with NEST's.
 
 Both draw the same tables (``brain.wiring``); what has no rule in NEST is drawn by nestlink on both sides.
 """
@@ -35,8 +35,14 @@ def main(options: argparse.Namespace) -> int:
     here = machine.describe()
     ranks = split(options)
     if not isinstance(load(options.experiment, ranks.overrides).brain, TableBrain):
-        raise ConfigurationError(f"{options.experiment}: its brain is a script; must be a model that has network tables")
-    request = {"experiment": options.experiment, "overrides": ranks.overrides, "repetitions": options.repetitions}
+        raise ConfigurationError(
+            f"{options.experiment}: its brain is a script; must be a model that has network tables"
+        )
+    request = {
+        "experiment": options.experiment,
+        "overrides": ranks.overrides,
+        "repetitions": options.repetitions,
+    }
     request["out"] = str(make_folder(options.out))
     buildings = launch.work("build", request, 1 + ranks.ranks, ranks.threads)
     result = summarize(options, ranks, buildings)
@@ -61,7 +67,9 @@ def summarize(options: argparse.Namespace, ranks: Split, buildings: list[dict[st
         "speedup_connect_spread": spread(ratios),
         "connect_s": {name: each["connect"] for name, each in phases.items()},
         "synapses": {name: each[0]["synapses"] for name, each in of.items()},
-        "synapses_per_s": {name: of[name][0]["synapses"] / phases[name]["connect"]["median"] for name in WIRINGS},
+        "synapses_per_s": {
+            name: of[name][0]["synapses"] / phases[name]["connect"]["median"] for name in WIRINGS
+        },
         "phases_s": phases,
     }
 
@@ -88,8 +96,12 @@ def draw(result: dict[str, Any]) -> Figure:
             label = name if place == 0 else None
             axis.bar(place, seconds["median"], 0.6, bottom, color=f"C{number}", label=label)
             bottom += seconds["median"]
-    axis.set_xticks(range(len(WIRINGS)), [f"{wiring}\n{result['synapses'][wiring]:,} synapses" for wiring in WIRINGS])
+    axis.set_xticks(
+        range(len(WIRINGS)), [f"{wiring}\n{result['synapses'][wiring]:,} synapses" for wiring in WIRINGS]
+    )
     axis.set_ylabel("wall time (s)")
-    axis.set_title(f"{result['experiment']}, {result['brain_ranks']} x {result['threads_per_brain_rank']}", fontsize=10)
+    axis.set_title(
+        f"{result['experiment']}, {result['brain_ranks']} x {result['threads_per_brain_rank']}", fontsize=10
+    )
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

@@ -46,35 +46,74 @@ def run(options: argparse.Namespace) -> int:
 def _add_coupling(names: argparse._SubParsersAction) -> None:
     parser = _add(names, "coupling", "our loop against one uninterrupted Run of NEST on the same network")
     _add_experiment(parser)
-    parser.add_argument("--steps-ms", type=_numbers, default=[20.0, 5.0, 3.0], metavar="LIST",
-                        help="coupling steps, such as 20,5,3")  # fmt: skip
-    parser.add_argument("--simulate-ms", type=float, default=480.0, metavar="MS",
-                        help="simulated time of each measurement; default: %(default)g")  # fmt: skip
-    parser.add_argument("--warm-up-ms", type=float, default=60.0, metavar="MS",
-                        help="simulated time before it, on both sides alike; default: %(default)g")  # fmt: skip
+    parser.add_argument(
+        "--steps-ms",
+        type=_numbers,
+        default=[20.0, 5.0, 3.0],
+        metavar="LIST",
+        help="coupling steps, such as 20,5,3",
+    )
+    parser.add_argument(
+        "--simulate-ms",
+        type=float,
+        default=480.0,
+        metavar="MS",
+        help="simulated time of each measurement; default: %(default)g",
+    )
+    parser.add_argument(
+        "--warm-up-ms",
+        type=float,
+        default=60.0,
+        metavar="MS",
+        help="simulated time before it, on both sides alike; default: %(default)g",
+    )
 
 
 def _add_body(names: argparse._SubParsersAction) -> None:
-    parser = _add(names, "body", "the forelimb with rigid and elastic tendons against the bare physics engine")
-    parser.add_argument("--engine", choices=("pybullet", "mujoco"), default="pybullet",
-                        help="physics engine; default: %(default)s")  # fmt: skip
+    parser = _add(
+        names, "body", "the forelimb with rigid and elastic tendons against the bare physics engine"
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("pybullet", "mujoco"),
+        default="pybullet",
+        help="physics engine; default: %(default)s",
+    )
 
 
 def _add_rest(names: argparse._SubParsersAction) -> None:
     parser = _add(names, "rest", "our coupling against REST calls to NEST Server on the same network")
     _add_experiment(parser, default="mouse_m1")
-    parser.add_argument("--steps", type=int, default=10, metavar="K",
-                        help="coupling steps of each measurement; default: %(default)s")  # fmt: skip
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=10,
+        metavar="K",
+        help="coupling steps of each measurement; default: %(default)s",
+    )
 
 
 def _add_scaling(names: argparse._SubParsersAction) -> None:
-    parser = _add(names, "scaling", "whole runs on several numbers of brain ranks, beside the published ones", 8)
+    parser = _add(
+        names, "scaling", "whole runs on several numbers of brain ranks, beside the published ones", 8
+    )
     _add_experiment(parser, ranks=False)
-    parser.add_argument("--ranks", type=_whole_numbers, required=True, metavar="LIST",
-                        help="numbers of brain ranks, such as 1,2,3")  # fmt: skip
-    parser.add_argument("--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s")
-    parser.add_argument("--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s")
-    parser.add_argument("--step-ms", type=float, default=20.0, metavar="MS", help="of this length; default: %(default)g")
+    parser.add_argument(
+        "--ranks",
+        type=_whole_numbers,
+        required=True,
+        metavar="LIST",
+        help="numbers of brain ranks, such as 1,2,3",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s"
+    )
+    parser.add_argument(
+        "--step-ms", type=float, default=20.0, metavar="MS", help="of this length; default: %(default)g"
+    )
 
 
 def _add_build(names: argparse._SubParsersAction) -> None:
@@ -85,22 +124,51 @@ def _add_build(names: argparse._SubParsersAction) -> None:
 def _add_record(names: argparse._SubParsersAction) -> None:
     parser = _add(names, "record", "what recording and merging a spike costs, at two rates")
     parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
-    parser.add_argument("--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s")
-    parser.add_argument("--neurons", type=int, default=5000, metavar="N",
-                        help="neurons that are recorded; default: %(default)s")  # fmt: skip
-    parser.add_argument("--rates-hz", type=_numbers, default=[20.0, 200.0], metavar="LOW,HIGH",
-                        help="rates of each of them; default: 20,200")  # fmt: skip
-    parser.add_argument("--steps", type=int, default=50, metavar="K",
-                        help="coupling steps of 20 ms of each measurement; default: %(default)s")  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s"
+    )
+    parser.add_argument(
+        "--neurons",
+        type=int,
+        default=5000,
+        metavar="N",
+        help="neurons that are recorded; default: %(default)s",
+    )
+    parser.add_argument(
+        "--rates-hz",
+        type=_numbers,
+        default=[20.0, 200.0],
+        metavar="LOW,HIGH",
+        help="rates of each of them; default: 20,200",
+    )
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=50,
+        metavar="K",
+        help="coupling steps of 20 ms of each measurement; default: %(default)s",
+    )
 
 
-def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5) -> argparse.ArgumentParser:
+def _add(
+    names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5
+) -> argparse.ArgumentParser:
     """A benchmark with the options that all have."""
     parser = names.add_parser(name, help=what, description=what)
-    parser.add_argument("--repetitions", type=int, default=repetitions, metavar="R",
-                        help="how often everything is measured; default: %(default)s")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=RESULTS, metavar="FOLDER",
-                        help="folder of the JSON and the figure; default: %(default)s")  # fmt: skip
+    parser.add_argument(
+        "--repetitions",
+        type=int,
+        default=repetitions,
+        metavar="R",
+        help="how often everything is measured; default: %(default)s",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS,
+        metavar="FOLDER",
+        help="folder of the JSON and the figure; default: %(default)s",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.set_defaults(command=run, benchmark=name)
     return parser
@@ -111,17 +179,37 @@ def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None,
     if default:
         what, optional = f"{what}; default: {default}", {"nargs": "?", "default": default}
     parser.add_argument("experiment", help=what, **optional)
-    parser.add_argument("--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
-                        help="change a value of experiment.toml; may be given several times")  # fmt: skip
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="change a value of experiment.toml; may be given several times",
+    )
     if ranks:
-        parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
-        parser.add_argument("--threads", type=int, metavar="T",
-                            help="threads of each; default: brain.virtual_processes of the experiment / N")  # fmt: skip
+        parser.add_argument(
+            "--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s"
+        )
+        parser.add_argument(
+            "--threads",
+            type=int,
+            metavar="T",
+            help="threads of each; default: brain.virtual_processes of the experiment / N",
+        )
 
 
 def _whole_numbers(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: must be whole numbers with commas, such as 1,2,3"
+        ) from None
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be numbers with commas, such as 20,5,3") from None

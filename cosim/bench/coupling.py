@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench coupling``: what our loop costs beyond NEST, which simulates the same time without interruption.
+"""``cosim bench coupling``: what our loop costs beyond NEST without interruption.
 
-On the side of the loop everything of a run is counted: all sinks and sources, transfer functions, body, spikes of all
-recorded populations written to disk until the last one is there. The other side is the same network with the same
-devices on the same brain ranks in one call of ``Run``. See ``cosim.bench.blocks`` for how the two are made comparable.
+On the side of the loop everything of a run is counted: all sinks and sources, transfer functions, body,
+spikes of all recorded populations written to disk until the last one is there. The other side is the same
+network with the same devices on the same brain ranks in one call of ``Run``. See ``cosim.bench.blocks`` for
+how the two are made comparable.
 """
 
 from __future__ import annotations
@@ -18,13 +19,28 @@ from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine
 from cosim.bench.output import make_folder, publish
-from cosim.bench.spread import spread, text
 from cosim.bench.split import Split, split
+from cosim.bench.spread import spread, text
 from cosim.errors import ConfigurationError
 from cosim.timegrid import is_multiple
 
-QUANTITIES = ("coupling_us", "coupling_mean_us", "coupling_fraction", "run_us", "record_us", "body_us", "transfer_us")
-COLUMNS = ("coupling step", "to uninterrupted Run", "coupling (us)", "recording (us)", "body (us)", "spikes, ratio")
+QUANTITIES = (
+    "coupling_us",
+    "coupling_mean_us",
+    "coupling_fraction",
+    "run_us",
+    "record_us",
+    "body_us",
+    "transfer_us",
+)
+COLUMNS = (
+    "coupling step",
+    "to uninterrupted Run",
+    "coupling (us)",
+    "recording (us)",
+    "body (us)",
+    "spikes, ratio",
+)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -99,7 +115,7 @@ def uninterrupted(blocks: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
 
 
 def of_step(step_ms: float, blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over repetitions for one coupling step; each block is compared with that of its own repetition."""
+    """Medians over repetitions for one coupling step; a block is compared with that of its repetition."""
     plain = uninterrupted(blocks)
     ours = [each for each in blocks if each["step_ms"] == step_ms]
     ratios = [each["seconds"] / plain[each["repetition"]]["seconds"] for each in ours]
@@ -128,7 +144,9 @@ def draw(result: dict[str, Any]) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     draw_ratios(left, result)
     draw_phases(right, result)
-    figure.suptitle(f"{result['experiment']}: {result['brain_ranks']} brain ranks x {result['threads_per_brain_rank']}")
+    figure.suptitle(
+        f"{result['experiment']}: {result['brain_ranks']} brain ranks x {result['threads_per_brain_rank']}"
+    )
     return figure
 
 
@@ -145,11 +163,22 @@ def draw_ratios(axis: Axes, result: dict[str, Any]) -> None:
 
 def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
     """Phases of a step besides Run, one on top of the other."""
-    names = [name for name in next(iter(result["by_step_ms"].values()))["phases_us"] if name not in ("brain", "body")]
+    names = [
+        name
+        for name in next(iter(result["by_step_ms"].values()))["phases_us"]
+        if name not in ("brain", "body")
+    ]
     for place, each in enumerate(result["by_step_ms"].values()):
         bottom = 0.0
         for number, name in enumerate(names):
-            axis.bar(place, each["phases_us"][name], 0.6, bottom, color=f"C{number}", label=name if place == 0 else None)
+            axis.bar(
+                place,
+                each["phases_us"][name],
+                0.6,
+                bottom,
+                color=f"C{number}",
+                label=name if place == 0 else None,
+            )
             bottom += each["phases_us"][name]
     _label_steps(axis, result)
     axis.set_ylabel("time of a step outside Run (us)")

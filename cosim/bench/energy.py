@@ -37,7 +37,7 @@ class Meter:
 
 
 def _difference(start: int, end: int, range_: int) -> int:
-    """Counters start again at 0 when they reach their range; in a run that takes minutes they do so once at most."""
+    """Counters start again at 0 when they reach their range, within minutes once at most."""
     return end - start if end >= start else end - start + range_
 
 

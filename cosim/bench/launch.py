@@ -33,17 +33,19 @@ class ServerError(Exception):
 
 
 def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> dict[str, Any]:
-    """Run a task of ``cosim.bench.worker`` on ``ranks`` ranks of ``threads`` cores each and return its result.
+    """Run a task of ``cosim.bench.worker`` on ``ranks`` ranks of ``threads`` cores each; returns its result.
 
     Raises:
         ConfigurationError: no launcher.
         WorkerFailed: the job did not end well.
     """
-    return _ask([*launcher(ranks, threads), sys.executable, "-m", "cosim.bench.worker", task], request, environment())
+    return _ask(
+        [*launcher(ranks, threads), sys.executable, "-m", "cosim.bench.worker", task], request, environment()
+    )
 
 
 def alone(module: str, request: dict[str, Any], **variables: str) -> dict[str, Any]:
-    """Run a module in a process of its own, with environment ``variables`` besides ours, and return its result.
+    """Run a module in a process of its own, with ``variables`` in its environment; returns its result.
 
     Raises:
         WorkerFailed: it did not end well.
@@ -92,7 +94,7 @@ def in_allocation() -> bool:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without what an MPI launcher put there; ranks import the same cosim as we."""
+    """Our environment without what an MPI launcher put there; ranks import the same cosim as we."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}
     path = [str(Path(cosim.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return kept | {"PYTHONPATH": os.pathsep.join(path)}

@@ -52,7 +52,7 @@ def cores() -> int:
 
 
 def _nest() -> str:
-    """Version of NEST and whether it has MPI, without importing it; its absence is for the benchmark to find."""
+    """Version of NEST and whether it has MPI, without importing it."""
     try:
         nest = find_nest()
     except NestlinkError:

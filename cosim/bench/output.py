@@ -36,7 +36,9 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"--out {path}: {error.strerror}; must be a folder that can be written") from None
+        raise ConfigurationError(
+            f"--out {path}: {error.strerror}; must be a folder that can be written"
+        ) from None
     return path.resolve()
 
 
@@ -53,7 +55,11 @@ def publish(
     ``rows`` of the table are given as text, their first cell says what is measured.
     """
     name, folder = options.benchmark, make_folder(options.out)
-    head = {"benchmark": name, "command": shlex.join(["cosim", *sys.argv[1:]]), "repetitions": options.repetitions}
+    head = {
+        "benchmark": name,
+        "command": shlex.join(["cosim", *sys.argv[1:]]),
+        "repetitions": options.repetitions,
+    }
     document = head | result | {"machine": machine}
     text = json.dumps(document, indent=2)
     (folder / f"{name}.json").write_text(text + "\n")

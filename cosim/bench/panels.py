@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The figure of ``cosim bench scaling``: panels of the kind of Figures 7 to 13 of Feldotto et al. 2022.
 
-The published runs are grey, ours are coloured. A dashed line is linear scaling from our smallest number of ranks.
+The published runs are grey, ours are coloured. A dashed line is linear scaling from our smallest number of
+ranks.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def _ranks(result: dict[str, Any]) -> list[int]:
 def draw_quantity(
     axis: Axes, result: dict[str, Any], name: str, published: str, label: str, factor: float, power: int
 ) -> None:
-    """Medians with bars from lowest to highest, by brain ranks; both axes are logarithmic, as sizes differ widely."""
+    """Medians, bars from lowest to highest; logarithmic, as ours and published sizes differ widely."""
     paper, ranks = result["published"], _ranks(result)
     if paper:
         _points(axis, paper["processes"], *(paper[published][part] for part in ("mean", "min", "max")), GREY)
@@ -75,16 +76,28 @@ def draw_quantity(
     if NOT_AVAILABLE in values:
         axis.text(0.5, 0.5, NOT_AVAILABLE, transform=axis.transAxes, ha="center", color=OURS)
     else:
-        _points(axis, ranks, *([factor * each[part] for each in values] for part in ("median", "min", "max")), OURS)
+        _points(
+            axis,
+            ranks,
+            *([factor * each[part] for each in values] for part in ("median", "min", "max")),
+            OURS,
+        )
         start = factor * values[0]["median"]
-        axis.plot(ranks, [start * (each / ranks[0]) ** power for each in ranks], "--", color=OURS, linewidth=0.8)
+        axis.plot(
+            ranks, [start * (each / ranks[0]) ** power for each in ranks], "--", color=OURS, linewidth=0.8
+        )
     _label_ranks(axis, result)
     axis.set_yscale("log")
     axis.set_ylabel(label)
 
 
 def _points(
-    axis: Axes, x: Sequence[int], middle: Sequence[float], low: Sequence[float], high: Sequence[float], color: str
+    axis: Axes,
+    x: Sequence[int],
+    middle: Sequence[float],
+    low: Sequence[float],
+    high: Sequence[float],
+    color: str,
 ) -> None:
     axis.vlines(x, low, high, color=color)
     axis.plot(x, middle, "o-", color=color, markersize=4)
@@ -126,7 +139,9 @@ def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
             axis.bar(place, each[name]["median"], 0.6, bottom, color=f"C{number}", label=label)
             bottom += each[name]["median"]
         rest = max(each["runtime_s"]["median"] - bottom, 0.0)
-        axis.bar(place, rest, 0.6, bottom, color="0.85", label="start, files, figures" if place == 0 else None)
+        axis.bar(
+            place, rest, 0.6, bottom, color="0.85", label="start, files, figures" if place == 0 else None
+        )
     axis.set_xticks(range(len(result["by_ranks"])), list(result["by_ranks"]))
     axis.set_xlabel("brain ranks")
     axis.set_ylabel("runtime (s)")
@@ -140,7 +155,9 @@ def draw_profile(axis: Axes, result: dict[str, Any], name: str, label: str) -> N
         axis.plot(range(1, 50), profile[name][1:], color=GREY, linewidth=0.7)
     for number, (ranks, each) in enumerate(result["by_ranks"].items()):
         values = each["profile"][name][1:]
-        axis.plot(range(1, 1 + len(values)), values, color=f"C{number}", linewidth=1, label=f"{ranks} brain ranks")
+        axis.plot(
+            range(1, 1 + len(values)), values, color=f"C{number}", linewidth=1, label=f"{ranks} brain ranks"
+        )
     axis.set_yscale("log")
     axis.set_xlabel("step (the first is left out)")
     axis.set_ylabel(label)

@@ -13,8 +13,8 @@ FILE = "feldotto2022.json"
 def published(experiment: str) -> dict[str, Any] | None:
     """The published runs of the network that ``experiment`` builds; None if there are none.
 
-    Quantities have lists ``mean``, ``min`` and ``max`` over repetitions in the order of ``processes``; "about" says what
-    they mean.
+    Quantities have lists ``mean``, ``min`` and ``max`` over repetitions in the order of ``processes``;
+    "about" says what they mean.
     """
     data = json.loads(resources.files("cosim.bench").joinpath(FILE).read_text())
     of_experiment = (each for each in data["benchmarks"].values() if each["experiment"] == experiment)

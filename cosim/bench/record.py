@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``cosim bench record``: what a recorded spike costs, in the loop, on disk and when the run has ended.
 
-In the loop and in the merge it is the difference between two rates of the same neurons, so that what they cost without
-any spike does not count; inside ``Run`` it is the difference to the same neurons without a recorder. Times in the loop
-and in ``Run`` are those of a brain rank for the spikes that it records itself.
+In the loop and in the merge it is the difference between two rates of the same neurons, so that what they
+cost without any spike does not count; inside ``Run`` it is the difference to the same neurons without a
+recorder. Times in the loop and in ``Run`` are those of a brain rank for the spikes that it records itself.
 """
 
 from __future__ import annotations
@@ -53,13 +53,17 @@ def check(options: argparse.Namespace) -> None:
     rates = options.rates_hz
     if len(rates) != 2 or not 0 < rates[0] < rates[1]:
         given = ",".join(f"{rate:g}" for rate in rates)
-        raise ConfigurationError(f"--rates-hz {given}: must be two rates above 0, the lower one first, such as 20,200")
+        raise ConfigurationError(
+            f"--rates-hz {given}: must be two rates above 0, the lower one first, such as 20,200"
+        )
     kernel.check(options.ranks, options.ranks * options.threads)
 
 
 def summarize(options: argparse.Namespace, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of the JSON file."""
-    low, high = ([each for each in blocks if each["recorded"] and each["rate_hz"] == rate] for rate in options.rates_hz)
+    low, high = (
+        [each for each in blocks if each["recorded"] and each["rate_hz"] == rate] for rate in options.rates_hz
+    )
     silent = [each for each in blocks if not each["recorded"]]
     pairs = list(zip(low, high, strict=True))
     share = 1 / options.steps / options.ranks  # of all spikes, those of one rank in one step
@@ -68,9 +72,12 @@ def summarize(options: argparse.Namespace, blocks: list[dict[str, Any]]) -> dict
         for less, more in pairs
     ]
     in_run_ns = [
-        1000 * (on["run_us"] - off["run_us"]) / (share * on["spikes"]) for on, off in zip(high, silent, strict=True)
+        1000 * (on["run_us"] - off["run_us"]) / (share * on["spikes"])
+        for on, off in zip(high, silent, strict=True)
     ]
-    merge_ns = [1e9 * (more["merge_s"] - less["merge_s"]) / (more["spikes"] - less["spikes"]) for less, more in pairs]
+    merge_ns = [
+        1e9 * (more["merge_s"] - less["merge_s"]) / (more["spikes"] - less["spikes"]) for less, more in pairs
+    ]
     return {
         "brain_ranks": options.ranks,
         "threads_per_brain_rank": options.threads,
@@ -82,7 +89,9 @@ def summarize(options: argparse.Namespace, blocks: list[dict[str, Any]]) -> dict
         "merge_ns_per_spike": spread(merge_ns),
         "shard_bytes_per_spike": spread([each["shard_bytes"] / each["spikes"] for each in high]),
         "merged_bytes_per_spike": spread([each["merged_bytes"] / each["spikes"] for each in high]),
-        "spikes": {f"{each[0]['rate_hz']:g}": spread([one["spikes"] for one in each]) for each in (low, high)},
+        "spikes": {
+            f"{each[0]['rate_hz']:g}": spread([one["spikes"] for one in each]) for each in (low, high)
+        },
         "record_us_per_step": {
             f"{each[0]['rate_hz']:g}": spread([one["record_us"] for one in each]) for each in (low, high)
         },
@@ -104,7 +113,11 @@ def rows(result: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def draw(result: dict[str, Any]) -> Figure:
     """Nanoseconds of a spike in the loop, inside Run and in the merge."""
     figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
-    names = {"record_ns_per_spike": "in the loop", "run_ns_per_spike": "inside Run", "merge_ns_per_spike": "merge"}
+    names = {
+        "record_ns_per_spike": "in the loop",
+        "run_ns_per_spike": "inside Run",
+        "merge_ns_per_spike": "merge",
+    }
     for place, name in enumerate(names):
         each = result[name]
         axis.barh(place, each["median"], color=f"C{place}")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Worker of ``cosim bench record``: neurons that fire at given rates, with and without being recorded, in our loop.
+"""Worker of ``cosim bench record``: neurons at given rates, recorded or not, in our loop.
 
-The neurons are parrots, which repeat what a Poisson generator sends each of them: there is no network to simulate.
+The neurons are parrots, which repeat what a Poisson generator sends each of them: there is no network to
+simulate.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cosim.bench.blocks import Stage, advance_in_loop, build, close_logs, place, step_times
+from cosim.bench.blocks import (
+    Stage,
+    advance_in_loop,
+    build,
+    close_logs,
+    place,
+    step_times,
+)
 from cosim.options import Options
 from cosim.plan import Prepared, prepare
 from cosim.record.merge import merge_profiles, merge_spikes
@@ -38,7 +46,7 @@ spikes = "{recorded}"
 
 
 def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """All rates, recorded and not, by turns; returns the blocks on the body rank. Collective over all ranks."""
+    """All kinds of blocks by turns; returns them on the body rank. Collective over all ranks."""
     low_hz, high_hz = request["rates_hz"]
     kinds = [(low_hz, True), (high_hz, True), (high_hz, False)]
     prepared = world.on_body(lambda: {kind: _prepare(world, request, *kind) for kind in kinds})

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench rest``: coupling through NEST Server's REST calls against ours, on the same network and brain ranks.
+"""``cosim bench rest``: coupling by REST calls to NEST Server against ours, on the same network and ranks.
 
-The client of Feldotto et al. 2022 read every sink and set every source by a call of its own and simulated by one more.
-In NEST 3.10 the server's route GetStatus fails by an argument that was renamed, so sinks are read through its exec route.
-The best that a client can do is one exec call for everything: "batched". A new rate acts from the next ``Prepare`` on,
-so both end their step with ``Cleanup`` as ``Simulate`` does; "run only" leaves that out, and new rates have no effect.
-The cost of a step is the client's wall time less the time of the slowest rank within ``Run``. No spikes are read, while
-our side writes all of them to disk.
+The client of Feldotto et al. 2022 read every sink and set every source by a call of its own and simulated by
+one more. In NEST 3.10 the server's route GetStatus fails by an argument that was renamed, so sinks are read
+through its exec route. The best that a client can do is one exec call for everything: "batched". A new rate
+acts from the next ``Prepare`` on, so both end their step with ``Cleanup`` as ``Simulate`` does; "run only"
+leaves that out, and new rates have no effect. The cost of a step is the client's wall time less the time of
+the slowest rank within ``Run``. No spikes are read, while our side writes all of them to disk.
 """
 
 from __future__ import annotations
@@ -67,7 +67,12 @@ def main(options: argparse.Namespace) -> int:
 
 def our_cost_us(options: argparse.Namespace, ranks: Split, step_ms: float, out: Path) -> float:
     """Median over steps of the time on the brain ranks outside ``Run``."""
-    request = {"experiment": options.experiment, "overrides": ranks.overrides, "repetitions": 1, "out": str(out)}
+    request = {
+        "experiment": options.experiment,
+        "overrides": ranks.overrides,
+        "repetitions": 1,
+        "out": str(out),
+    }
     times = {"steps_ms": [step_ms], "simulate_ms": options.steps * step_ms, "warm_up_ms": WARM_UP_MS}
     blocks = launch.work("coupling", request | times, 1 + ranks.ranks, ranks.threads)["blocks"]
     return next(each["coupling_us"] for each in blocks if each["step_ms"] != UNINTERRUPTED)
@@ -104,7 +109,9 @@ def step_per_device(served: Server, ids: dict[str, list[int]], step_ms: float) -
     return run_s
 
 
-def step_batched(served: Server, ids: dict[str, list[int]], step_ms: float, advance: str = "simulate") -> float:
+def step_batched(
+    served: Server, ids: dict[str, list[int]], step_ms: float, advance: str = "simulate"
+) -> float:
     """A step in one call; returns the seconds in ``Run``."""
     sources, sinks = ids["sources"], ids["sinks"]
     set_rates = f"served.set_rates({sources}, 0.0)\n" if sources else ""
@@ -123,7 +130,7 @@ STEPS: dict[str, Step] = {"per_device_calls": step_per_device, "batched": step_b
 def summarize(
     options: argparse.Namespace, ranks: Split, step_ms: float, costs_us: dict[str, list[float]]
 ) -> dict[str, Any]:
-    """The content of the JSON file; a speed-up is the ratio of a repetition's costs, and the median of these."""
+    """The content of the JSON file; a speed-up is the median of the ratios within each repetition."""
     ours = costs_us["cosim"]
     speedups = {
         kind: spread([one / own for one, own in zip(costs_us[kind], ours, strict=True)])
@@ -148,7 +155,11 @@ def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """One for each way of coupling."""
     for kind, what in KINDS.items():
         speedup = result["speedups"].get(kind)
-        yield what, text(result["coupling_us_per_step"][kind], ",.0f"), text(speedup, ",.0f") if speedup else ""
+        yield (
+            what,
+            text(result["coupling_us_per_step"][kind], ",.0f"),
+            text(speedup, ",.0f") if speedup else "",
+        )
 
 
 def draw(result: dict[str, Any]) -> Figure:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench scaling``: whole runs on several numbers of brain ranks, by the procedure of Feldotto et al. 2022.
+"""``cosim bench scaling``: runs on several numbers of brain ranks, in the way of Feldotto et al. 2022.
 
-50 coupling steps of 20 ms, eight repetitions, every number of ranks in each. Runs on different numbers of ranks are MPI
-jobs of their own and take turns. As in the paper the first step is in no mean; unlike there the set-up of connections
-is a phase of its own, "prepare", and energy is of the run alone, without waiting before and after it.
+50 coupling steps of 20 ms, eight repetitions, every number of ranks in each. Runs on different numbers of
+ranks are MPI jobs of their own and take turns. As in the paper the first step is in no mean; unlike there the
+set-up of connections is a phase of its own, "prepare", and energy is of the run alone, without waiting before
+and after it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,17 @@ from cosim.bench.split import Split, split_over
 from cosim.bench.spread import spread, text
 from cosim.errors import ConfigurationError
 
-COLUMNS = ("brain ranks", "runtime (s)", "real-time factor", "build (s)", "prepare (s)", "step (ms)", "coupling (%)",
-           "MB a process", "energy (J)")  # fmt: skip
+COLUMNS = (
+    "brain ranks",
+    "runtime (s)",
+    "real-time factor",
+    "build (s)",
+    "prepare (s)",
+    "step (ms)",
+    "coupling (%)",
+    "MB a process",
+    "energy (J)",
+)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -38,7 +48,9 @@ def main(options: argparse.Namespace) -> int:
     """
     here = machine.describe()
     if options.steps < 2:
-        raise ConfigurationError(f"--steps {options.steps}: must be 2 or more, as the first one does not count")
+        raise ConfigurationError(
+            f"--steps {options.steps}: must be 2 or more, as the first one does not count"
+        )
     clock = [f"clock.coupling_step_ms={options.step_ms}", f"clock.steps={options.steps}"]
     asked = [*clock, *options.overrides]  # what the user sets wins
     splits = [split_over(options.experiment, asked, ranks, options.threads) for ranks in options.ranks]
@@ -63,7 +75,9 @@ def run_once(experiment: str, ranks: Split, out: Path) -> dict[str, Any]:
     return run
 
 
-def summarize(options: argparse.Namespace, splits: list[Split], runs: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
+def summarize(
+    options: argparse.Namespace, splits: list[Split], runs: dict[int, list[dict[str, Any]]]
+) -> dict[str, Any]:
     """The content of the JSON file."""
     return {
         "experiment": options.experiment,
@@ -97,8 +111,10 @@ def cost(run: dict[str, Any], step_ms: float) -> dict[str, float | None]:
     wall_s, profile = run["wall_s"], run["profile"]
     step_s = statistics.fmean(profile["step_s"][1:])
     machines, processes = Counter(run["hosts"]), len(run["hosts"]) - 1
-    by_machine = [sum(mb for mb, host in zip(run["memory_mb"], run["hosts"], strict=True) if host == name)
-                  for name in machines]  # fmt: skip
+    by_machine = [
+        sum(mb for mb, host in zip(run["memory_mb"], run["hosts"], strict=True) if host == name)
+        for name in machines
+    ]
     return {
         "runtime_s": run["runtime_s"],
         "real_time_factor": step_ms / 1000 / step_s,
@@ -125,7 +141,9 @@ def cost(run: dict[str, Any], step_ms: float) -> dict[str, float | None]:
 def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """One for each number of ranks; ranges of the two that matter most, medians of the others."""
     for ranks, each in result["by_ranks"].items():
-        energy = each["energy_j"] if each["energy_j"] == NOT_AVAILABLE else f"{each['energy_j']['median']:.0f}"
+        energy = (
+            each["energy_j"] if each["energy_j"] == NOT_AVAILABLE else f"{each['energy_j']['median']:.0f}"
+        )
         yield (
             f"{ranks} x {each['threads']}",
             text(each["runtime_s"], ".1f"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a client of NEST Server calls on all of its ranks: build the network of an experiment, and advance it.
 
-NEST Server imports this module (see ``cosim.bench.server``) beside ``nest``; there is no body rank, and NEST runs on all
-ranks of the world.
+NEST Server imports this module (see ``cosim.bench.server``) beside ``nest``; there is no body rank, and NEST
+runs on all ranks of the world.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ from cosim.plan import brain_of, resolve_devices
 
 
 def build(experiment: str, overrides: Sequence[str]) -> dict[str, list[int]]:
-    """Build the network with its devices as in a run; returns the node ids of the sinks and of the sources."""
+    """Build the network with its devices as in a run; returns the node ids of sinks and sources."""
     loaded = load(experiment, overrides)
     config = loaded.config
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.ResetKernel()
     kernel = Kernel(
-        nest, Nestlink(nestlink.find()), config.brain.virtual_processes, config.seed, config.clock.resolution_ms
+        nest,
+        Nestlink(nestlink.find()),
+        config.brain.virtual_processes,
+        config.seed,
+        config.clock.resolution_ms,
     )
     kernel.restore()
     standing = stand(kernel, brain_of(loaded), config.brain.wiring, lambda _: None)

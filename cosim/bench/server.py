@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""NEST Server with MPI (``nest-server-mpi``, which comes with NEST) for the time of a benchmark, and calls to it.
+"""NEST Server with MPI (``nest-server-mpi``, which comes with NEST) for the time of a benchmark.
 
-It listens on this machine only, at a port that was free, and asks for a token that only we know: its exec route runs any
-code that it is sent.
+It listens on this machine only, at a port that was free, and asks for a token that only we know: its exec
+route runs any code that it is sent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ from cosim.errors import ConfigurationError
 HOST = "127.0.0.1"
 PROGRAM = "nest-server-mpi"
 # Modules that the server imports, by the names under which pip knows them.
-PACKAGES = {"flask": "flask", "flask_cors": "flask-cors", "RestrictedPython": "RestrictedPython", "docopt": "docopt"}
+PACKAGES = {
+    "flask": "flask",
+    "flask_cors": "flask-cors",
+    "RestrictedPython": "RestrictedPython",
+    "docopt": "docopt",
+}
 START_S, STOP_S, CALL_S = 120.0, 10.0, 600.0
 
 
@@ -79,7 +84,9 @@ class Server:
         body = response.read()
         connection.close()
         if response.status != http.client.OK:
-            raise launch.ServerError(f"NEST Server, {path} {arguments}: status {response.status}, {body.decode()[:500]}")
+            raise launch.ServerError(
+                f"NEST Server, {path} {arguments}: status {response.status}, {body.decode()[:500]}"
+            )
         return json.loads(body)
 
     def execute(self, source: str, name: str = "value") -> Any:
@@ -100,9 +107,19 @@ def serving(ranks: int, threads: int) -> Iterator[Server]:
         ServerError: it does not start; with the end of what it printed.
     """
     port, token = _free_port(), secrets.token_hex(24)
-    command = [*launch.launcher(ranks, threads), sys.executable, str(program()), "--host", HOST, "--port", str(port)]
+    command = [
+        *launch.launcher(ranks, threads),
+        sys.executable,
+        str(program()),
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
     with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, env=_environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, env=_environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
         try:
             server = Server(port, token)
             _wait(server, process, log)

@@ -25,7 +25,7 @@ class Split:
 
     @property
     def oversubscribed(self) -> bool:
-        """Whether brain threads and body rank share the cores of this machine; under Slurm it is Slurm's to say."""
+        """Whether brain threads and body rank share this machine's cores; under Slurm that is Slurm's."""
         return not in_allocation() and self.ranks * self.threads + 1 > cores()
 
 
@@ -53,7 +53,7 @@ def split_over(experiment: str, overrides: Sequence[str], ranks: int, threads: i
     found = Split(ranks, processes // ranks, overrides)
     if found.oversubscribed:
         sys.stderr.write(
-            f"cosim: {found.ranks} brain ranks x {found.threads} threads and a body rank share {cores()} cores: "
-            "what they measure is how they share; fewer with --ranks and --threads\n"
+            f"cosim: {found.ranks} brain ranks x {found.threads} threads and a body rank share {cores()} "
+            "cores; fewer with --ranks and --threads\n"
         )
     return found

@@ -50,7 +50,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def step_profile(profile: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    """Seconds by step, each of the longest rank; transfer is what is neither brain nor body, as the paper counts it.
+    """Seconds by step, of the longest rank each; transfer is what is neither brain nor body, as in the paper.
 
     ``profile`` is (ranks, steps) by phase. Brain is ``Run`` and reading the sinks, the paper's brain_refresh.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Worker of ``cosim bench build``: the same network built again and again, by nestlink and by NEST in turns."""
+"""Worker of ``cosim bench build``: the same network built by nestlink and by NEST in turns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     Raises:
         ConfigurationError: on all ranks.
     """
-    options = Options(request["experiment"], tuple(request["overrides"]), str(Path(request["folder"]) / "build"))
+    options = Options(
+        request["experiment"], tuple(request["overrides"]), str(Path(request["folder"]) / "build")
+    )
     prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.neighbours))
     plan = world.share(prepared.plan if world.is_body else None)
     buildings = []

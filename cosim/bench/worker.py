@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The ranks of a benchmark: ``python -m cosim.bench.worker TASK REQUEST``, started by ``cosim.bench.launch``.
 
-A task is a function that is called with the world and the request, a dictionary, on all ranks; what it returns on the
-body rank is the result.
+A task is a function that is called with the world and the request, a dictionary, on all ranks; what it
+returns on the body rank is the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from pathlib import Path
 from mpi4py import MPI
 
 from cosim.errors import ConfigurationError
-from cosim.world import EXIT_COMPLETE, EXIT_CONFIGURATION, fatal_errors_end_the_job, split
+from cosim.world import (
+    EXIT_COMPLETE,
+    EXIT_CONFIGURATION,
+    fatal_errors_end_the_job,
+    split,
+)
 
 TASKS = {
     "build": "cosim.bench.wirings",

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``cosim bench`` as users run it, at reduced size: what it writes, that its numbers fit together, what it refuses.
+
+No test looks at how long something took: only at what must hold on any machine.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import REPOSITORY, clean_environment
+
+from cosim.bench import coupling, energy, record, scaling
+from cosim.bench.paper import published
+from cosim.bench.spread import spread
+from cosim.brain.nestlink import find_nest
+
+SMALL = ("--set", "brain.patch_mm=0.1", "--threads", 1)
+RANKS = 2 if find_nest().has_mpi else 1
+
+
+def bench(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "cosim.cli", "bench", *map(str, arguments)]
+    environment = clean_environment(COLUMNS="120")
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def measured(folder: Path, name: str, *arguments: object) -> dict:
+    """The JSON of a benchmark that must succeed; the file and the figure are there, and nothing else is left."""
+    done = bench(name, *arguments, "--out", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result == json.loads((folder / f"{name}.json").read_text())
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in folder.iterdir()) == [f"{name}.json", f"{name}.png"]
+    assert result["benchmark"] == name
+    machine = result["machine"]
+    assert machine["cores"] >= 1 and machine["memory_gb"] > 0 and len(machine["load_average"]) == 3
+    assert machine["versions"]["nest"].startswith("3.10")
+    return result
+
+
+def positive(*spreads: dict[str, float]) -> bool:
+    return all(0 < each["min"] <= each["median"] <= each["max"] for each in spreads)
+
+
+def refused(message: str, *arguments: object) -> None:
+    done = bench(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.wheel
+def test_coupling_compares_the_same_spikes(tmp_path):
+    times = ("--simulate-ms", 60, "--warm-up-ms", 20, "--repetitions", 2)
+    result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--steps-ms", "20,1.5", *times)
+    assert list(result["ratio_to_uninterrupted"]) == ["20", "1.5"]
+    long, short = result["by_step_ms"].values()
+    # 20 ms are whole steps of NEST (1 ms), so both sides simulate the same; 1.5 ms are not.
+    assert result["network"]["min_delay_ms"] == 1.0
+    assert long["same_spikes"] and long["spikes"]["min"] > 0
+    for each in (long, short):
+        times_us = [each[name] for name in ("coupling_us", "run_us", "record_us", "body_us")]
+        assert positive(each["ratio_to_uninterrupted"], *times_us)
+        assert 0 < each["coupling_fraction"]["median"] < 1
+    assert long["run_us"]["min"] > short["run_us"]["min"]
+    assert result["coupling_us_per_step"] == long["coupling_us"]["median"]
+    assert result["record_us_per_step"] < long["run_us"]["median"]
+    assert len(result["peak_memory_mb"]) == 2
+
+
+def test_coupling_over_ranks_says_how_it_was_split(tmp_path):
+    times = ("--simulate-ms", 20, "--warm-up-ms", 20, "--repetitions", 1, "--steps-ms", 10)
+    result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--ranks", RANKS, *times)
+    assert (result["brain_ranks"], result["threads_per_brain_rank"]) == (RANKS, 1)
+    assert len(result["peak_memory_mb"]) == 1 + RANKS
+    assert result["by_step_ms"]["10"]["same_spikes"]
+
+
+@pytest.mark.wheel
+def test_body_has_a_bare_engine_beside_it(tmp_path):
+    result = measured(tmp_path, "body", "--repetitions", 1)
+    rigid, bare = result["rigid_us_per_step"], result["bare_engine_us_per_step"]
+    assert 0 < bare < rigid
+    assert result["elastic_us_per_step"] > bare
+    assert result["times_real_time"] == pytest.approx(1000 / rigid)
+    assert positive(*result["startup_s"].values())
+
+
+@pytest.mark.wheel
+def test_build_draws_the_same_tables_in_both_ways(tmp_path):
+    result = measured(tmp_path, "build", "mouse_m1", *SMALL, "--repetitions", 1)
+    own, nests = result["synapses"]["nestlink"], result["synapses"]["nest"]
+    assert own == pytest.approx(nests, rel=0.02)
+    assert result["speedup_connect"] > 0
+    for phases in result["phases_s"].values():
+        assert set(phases) == {"create", "connect", "drive", "devices", "prepare"}
+        assert positive(*phases.values())
+
+
+@pytest.mark.wheel
+def test_record_counts_spikes_and_bytes(tmp_path):
+    sizes = ("--neurons", 500, "--rates-hz", "20,200", "--steps", 10, "--repetitions", 1)
+    result = measured(tmp_path, "record", *sizes)
+    # 500 neurons for 0.2 s, within four standard deviations of a Poisson count.
+    assert result["spikes"]["20"]["median"] == pytest.approx(2000, abs=180)
+    assert result["spikes"]["200"]["median"] == pytest.approx(20000, abs=570)
+    # A time and an id of 8 bytes each, and what files have besides.
+    assert result["shard_bytes_per_spike"]["min"] > 16 and result["merged_bytes_per_spike"]["min"] > 16
+
+
+def test_scaling_has_the_published_runs_beside_it(tmp_path):
+    ranks = ",".join(str(each) for each in range(1, RANKS + 1))
+    shape = ("--ranks", ranks, "--steps", 3, "--repetitions", 1)
+    result = measured(tmp_path, "scaling", "mouse_m1", *SMALL, *shape)
+    assert list(result["by_ranks"]) == ranks.split(",")
+    for each in result["by_ranks"].values():
+        assert each["real_time_factor"]["median"] == pytest.approx(0.02 / each["step_s"]["median"])
+        parts = [each[name]["median"] for name in ("create_s", "connect_s", "prepare_s", "loop_s")]
+        assert sum(parts) < each["runtime_s"]["median"]
+        assert each["machines"] == 1
+        assert each["node_hours"]["median"] == pytest.approx(each["runtime_s"]["median"] / 3600)
+        of_rank, of_machine = each["memory_per_process_mb"], each["memory_per_machine_mb"]
+        assert of_machine["median"] > of_rank["median"]
+        assert all(len(times) == 3 for times in each["profile"].values())
+        assert each["energy_j"] == "not available" or positive(each["energy_j"])
+    assert result["published"]["processes"] == [1, 2, 4, 8, 16, 32, 64]
+
+
+def test_rest_gives_speed_ups_in_both_ways(tmp_path):
+    if not find_nest().has_mpi:
+        pytest.skip("nest-server-mpi needs NEST with MPI")
+    for module in ("flask", "flask_cors", "RestrictedPython", "docopt"):
+        pytest.importorskip(module)
+    shape = ("--ranks", 2, "--steps", 2, "--repetitions", 1)
+    result = measured(tmp_path, "rest", "mouse_m1", *SMALL, *shape)
+    costs_us = {name: each["median"] for name, each in result["coupling_us_per_step"].items()}
+    # One call for 19 sinks and 3 sources is cheaper than 22 and one for Simulate.
+    assert 0 < costs_us["batched"] < costs_us["per_device_calls"]
+    assert result["speedup_batched"] == pytest.approx(costs_us["batched"] / costs_us["cosim"])
+    assert result["speedup_per_device_calls"] > result["speedup_batched"]
+
+
+def test_a_table_names_what_was_measured(tmp_path):
+    done = bench("build", "mouse_m1", *SMALL, "--repetitions", 1, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "nestlink" in done.stdout and "connect" in done.stdout and "cores" in done.stdout
+    assert str(tmp_path / "build.json") in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        ("--steps-ms 7: must be positive and divide --simulate-ms = 480", ["coupling", "mouse_m1", "--steps-ms", "7"]),
+        ("--warm-up-ms 0: must be positive", ["coupling", "mouse_m1", "--warm-up-ms", 0]),
+        ("--repetitions 0: must be 1 or more", ["body", "--repetitions", 0]),
+        ("--ranks 0: must be 1 or more", ["coupling", "mouse_m1", "--ranks", 0]),
+        ("has no experiment.toml; allowed:", ["coupling", "no_such_experiment"]),
+        ("brain.patch_mm", ["coupling", "mouse_m1", "--set", "brain.patch_mm=-1"]),
+        ("its brain is a script", ["build", "braitenberg"]),
+        ("--rates-hz 200,20: must be two rates above 0", ["record", "--rates-hz", "200,20"]),
+        ("--steps 1: must be 2 or more", ["scaling", "mouse_m1", "--ranks", 1, "--steps", 1]),
+        ("'two': must be whole numbers with commas", ["scaling", "mouse_m1", "--ranks", "two"]),
+        ("'5,fast': must be numbers with commas", ["coupling", "mouse_m1", "--steps-ms", "5,fast"]),
+        ("invalid choice: 'ode'", ["body", "--engine", "ode"]),
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused_with_what_is_allowed(message: str, arguments: Sequence[object], tmp_path):
+    refused(message, *arguments, "--out", tmp_path / "out")
+    assert not list(tmp_path.glob("out/*.json"))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    refused("must be a folder that can be written", "body", "--out", tmp_path / "file" / "out")
+
+
+def test_ratios_are_within_repetitions():
+    """Each block of the loop belongs to the uninterrupted one with its seed."""
+    quantities = dict.fromkeys(coupling.QUANTITIES, 1.0)
+    blocks = [
+        {"repetition": 0, "step_ms": 0.0, "seconds": 1.0, "spikes": 10},
+        {"repetition": 1, "step_ms": 0.0, "seconds": 2.0, "spikes": 20},
+        {"repetition": 1, "step_ms": 20.0, "seconds": 2.2, "spikes": 20, "phases_us": {}, **quantities},
+        {"repetition": 0, "step_ms": 20.0, "seconds": 1.2, "spikes": 12, "phases_us": {}, **quantities},
+    ]
+    each = coupling.of_step(20.0, blocks)
+    assert each["ratio_to_uninterrupted"] == pytest.approx({"median": 1.15, "min": 1.1, "max": 1.2})
+    assert each["spikes_ratio"] == pytest.approx({"median": 1.1, "min": 1.0, "max": 1.2})
+    assert not each["same_spikes"]
+
+
+def test_cost_of_a_spike_is_the_difference_of_two_rates():
+    block = {"merge_s": 1.0, "shard_bytes": 1, "merged_bytes": 1, "run_us": 100.0}
+    blocks = [
+        block | {"rate_hz": 20.0, "recorded": True, "spikes": 2000, "record_us": 50.0},
+        block | {"rate_hz": 200.0, "recorded": True, "spikes": 20000, "record_us": 86.0, "run_us": 140.0},
+        block | {"rate_hz": 200.0, "recorded": False, "spikes": 0, "record_us": 10.0},
+    ]
+    options = SimpleNamespace(ranks=2, threads=1, neurons=1, steps=10, rates_hz=[20.0, 200.0])
+    result = record.summarize(options, blocks)
+    # 900 spikes more for each rank and step take 36 us more.
+    assert result["record_ns_per_spike"]["median"] == pytest.approx(40.0)
+    assert result["run_ns_per_spike"]["median"] == pytest.approx(40.0)
+
+
+def test_costs_of_a_run_are_by_machine_and_without_the_first_step():
+    profile = dict.fromkeys(("step_s", "brain_step_s", "body_step_s", "transfer_s"), [9.0, 1.0, 3.0])
+    run = {
+        "hosts": ["one", "one", "two"],
+        "memory_mb": [100.0, 400.0, 300.0],
+        "wall_s": {"create": 1.0, "connect": 2.0, "drive": 0.5, "prepare": 4.0, "loop": 8.0},
+        "profile": profile | {"run_s": [9.0, 1.0, 2.5]},
+        "coupling_fraction": 0.1,
+        "energy_j": None,
+        "runtime_s": 3600.0,
+    }
+    cost = scaling.cost(run, 20.0)
+    assert cost["real_time_factor"] == pytest.approx(0.02 / 2.0)
+    assert (cost["memory_per_process_mb"], cost["memory_per_machine_mb"]) == (400.0, 500.0)
+    assert (cost["node_hours"], cost["process_hours"]) == (2.0, 2.0)
+    assert (cost["build_s"], cost["last_step_s"], cost["energy_j"]) == (3.5, 2.5, None)
+
+
+def powercap(folder: Path, energy_uj: int) -> Path:
+    """The kernel's powercap interface with one package and a part of it."""
+    for name in ("intel-rapl:0", "intel-rapl:0:0"):
+        zone = folder / name
+        zone.mkdir(exist_ok=True)
+        (zone / "energy_uj").write_text(f"{energy_uj}\n")
+        (zone / "max_energy_range_uj").write_text("10000000\n")
+    return folder
+
+
+def test_energy_counters_start_again_at_their_range(tmp_path):
+    meter = energy.Meter(powercap(tmp_path, 9_000_000))
+    powercap(tmp_path, 2_000_000)
+    assert meter.joules() == pytest.approx(3.0)
+    assert energy.Meter(tmp_path / "none").joules() is None
+
+
+def test_published_numbers_are_those_of_the_paper():
+    full = published("mouse_brain")
+    # Section 5.2 of the paper: 1,588,456,283 connections on one process; without coupling 0.167 at 64 processes.
+    assert full["connections"] == 1_588_456_283
+    assert full["real_time_factor_without_coupling"][-1] == pytest.approx(0.167, abs=5e-4)
+    assert published("braitenberg") is None
+
+
+def test_spread_is_median_and_range():
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
