@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How far a run is: a bar on a terminal, a log line every few seconds elsewhere. Body rank only."""
+"""How far a run is: a bar on a terminal, a log line every few seconds elsewhere. Body rank only.
+
+A terminal may belong to another user, or go while the run goes on: then there are log lines instead.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -13,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 LOG_INTERVAL_S = 5.0
+DRAW_INTERVAL_S = 0.25
 LAUNCHERS = ("mpiexec", "mpirun", "orterun", "prterun")
 
 log = logging.getLogger("cosim")
@@ -25,31 +30,40 @@ class Progress:
         self._steps, self._step_s = steps, step_ms / 1000
         terminal = find_terminal()
         self._bar = _bar(terminal) if terminal else None
+        if self._bar:
+            self._task = self._bar.add_task("coupling steps", total=steps, factor="-")
 
     def update(self, step: int) -> None:
         """``step`` steps are done; the clock starts at 0 steps."""
         now = time.perf_counter()
         if step == 0:
-            self._start(now)
+            self._began = self._told = now
+            self._draw(lambda bar: bar.start())
             return
-        factor = step * self._step_s / (now - self._began)
+        due = now - self._told > (DRAW_INTERVAL_S if self._bar else LOG_INTERVAL_S)
+        if due:
+            self._told = now
+        elapsed_s = now - self._began
+        factor = step * self._step_s / elapsed_s
         if self._bar:
-            self._bar.update(self._task, completed=step, factor=f"{factor:.3g}")
-        elif now - self._logged > LOG_INTERVAL_S:
-            self._logged = now
-            left_s = (now - self._began) / step * (self._steps - step)
+            fields = {"completed": step, "factor": f"{factor:.3g}", "refresh": due}
+            self._draw(lambda bar: bar.update(self._task, **fields))
+        elif due:
+            left_s = elapsed_s / step * (self._steps - step)
             log.info("step %d of %d, real-time factor %.3g, %.0f s left", step, self._steps, factor, left_s)
-
-    def _start(self, now: float) -> None:
-        self._began = self._logged = now
-        if self._bar:
-            self._task = self._bar.add_task("coupling steps", total=self._steps, factor="-")
-            self._bar.start()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        if self._bar:
-            self._bar.stop()
+        self._draw(lambda bar: bar.stop())
+
+    def _draw(self, change: Callable[[RichProgress], None]) -> None:
+        """Change the bar, if there is one; there is none any more when its terminal has gone."""
+        try:
+            if self._bar:
+                change(self._bar)
+        except OSError as error:
+            self._bar = None
+            log.info("no progress bar any more: %s", error.strerror)
 
 
 def find_terminal() -> Path | None:
@@ -78,13 +92,20 @@ def _launchers() -> list[int]:
     return found
 
 
-def _bar(terminal: Path) -> RichProgress:
+def _bar(terminal: Path) -> RichProgress | None:
+    """None on a terminal that cannot be opened: after su or sudo it is another user's."""
+    try:
+        file = terminal.open("w")
+    except OSError:
+        return None
     return RichProgress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("real-time factor {task.fields[factor]}"),
         TimeRemainingColumn(),
-        console=Console(file=terminal.open("w"), force_terminal=True),
-        refresh_per_second=4,
+        console=Console(file=file, force_terminal=True),
+        auto_refresh=False,  # a thread of its own could not tell us that the terminal has gone
+        redirect_stdout=False,  # what users print goes where they sent it
+        redirect_stderr=False,
     )

@@ -7,6 +7,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
@@ -53,3 +54,20 @@ def test_log_lines_come_at_intervals_where_there_is_no_terminal(monkeypatch, cap
         shown.update(step)
     shown.close()
     assert [record.getMessage() for record in caplog.records] == ["step 2 of 10, real-time factor 0.167, 24 s left"]
+
+
+def test_a_terminal_that_has_gone_or_is_anothers_does_no_harm(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="cosim")
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr(progress, "find_terminal", lambda: Path(os.ttyname(theirs)))
+    monkeypatch.setattr(progress, "DRAW_INTERVAL_S", 0.0)
+    shown = Progress(steps=3, step_ms=20.0)
+    shown.update(0)
+    os.close(theirs)
+    os.close(ours)
+    shown.update(1)
+    shown.update(2)
+    shown.close()
+    assert [record.getMessage() for record in caplog.records] == ["no progress bar any more: Input/output error"]
+    monkeypatch.setattr(progress, "find_terminal", lambda: tmp_path)  # a folder cannot be opened, not even by root
+    Progress(steps=3, step_ms=20.0).close()
