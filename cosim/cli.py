@@ -107,9 +107,6 @@ def _add_render(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--out", metavar="FILE", help=".mp4 or .gif, which is written over; default: RUN/film.mp4"
     )
-    parser.add_argument(
-        "--body", metavar="FOLDER", help="folder with the run's body.toml, if it is not in models/"
-    )
     parser.set_defaults(command=_render)
 
 
@@ -132,9 +129,7 @@ def _describe(options: argparse.Namespace) -> int:
 def _render(options: argparse.Namespace) -> int:
     from cosim import render
 
-    wish = render.Wish(
-        options.start_ms, options.end_ms, options.fps, options.speed, options.size, options.body
-    )
+    wish = render.Wish(options.start_ms, options.end_ms, options.fps, options.speed, options.size)
     return render.main(options.run, options.out, wish)
 
 

@@ -23,7 +23,6 @@ from rich.progress import track
 
 from cosim.analysis.results import RunData
 from cosim.body import kinds
-from cosim.config import model_folder
 from cosim.errors import ConfigurationError
 
 SIZES_PX = (160, 4096)
@@ -51,7 +50,6 @@ class Wish:
     fps: float = 25.0
     speed: float | None = None
     size: str = "640x480"
-    body: str | None = None
 
 
 def main(folder: str, out: str | None, wish: Wish) -> int:
@@ -63,8 +61,8 @@ def main(folder: str, out: str | None, wish: Wish) -> int:
     size = _size(wish.size)
     _check_positive("--fps", wish.fps)
     file = _file(Path(folder), out, wish.fps)
-    run, config = _run(Path(folder))
-    description = _description(Path(folder), config, wish.body)
+    run = _run(Path(folder))
+    description = _description(run)
     speed = description.film_speed if wish.speed is None else wish.speed
     _check_positive("--speed", speed)
     rows = _rows(run, wish, 1000 * speed / wish.fps)
@@ -150,31 +148,25 @@ def _file(folder: Path, out: str | None, fps: float) -> Path:
     return file
 
 
-def _run(folder: Path) -> tuple[RunData, dict]:
-    """The run and its configuration; it may have been stopped early, but not before its first step."""
+def _run(folder: Path) -> RunData:
+    """The run; it may have been stopped early, but not before its first step."""
     run = RunData(folder)
-    for file in (run.folder.summary_file, folder / "config.toml", run.folder.run_file):
+    for file in (run.folder.summary_file, run.folder.run_file, run.folder.config_file):
         if not file.is_file():
             allowed = "must be the results folder of a run that has ended"
             raise ConfigurationError(f"{folder}: no {file.name}: {allowed}")
     if "body" not in run.config:
         raise ConfigurationError(f"{folder}: nothing to show, as this run has no body")
+    if not run.folder.body_file.is_file():
+        raise ConfigurationError(f"{folder}: no {run.folder.body_file.name}, which says what the body is like")
     if not json.loads(run.folder.summary_file.read_text())["steps"]:
         raise ConfigurationError(f"{folder}: nothing to show, as this run ended before its first step")
-    return run, run.config
+    return run
 
 
-def _description(folder: Path, config: dict, body: str | None) -> kinds.Description:
-    """The body of a run, from the folder that its configuration names or from another one."""
-    name = config["body"]["model"]
-    where = Path(body) if body else model_folder(name, Path())
+def _description(run: RunData) -> kinds.Description:
     try:
-        return kinds.load(where / "body.toml")
-    except FileNotFoundError:
-        origin = f"--body {body}" if body else f"{folder / 'config.toml'}: body.model = {name!r}"
-        raise ConfigurationError(
-            f"{origin}: no {where / 'body.toml'}; --body must name the folder with the body of this run"
-        ) from None
+        return kinds.load(run.folder.body_file)
     except ValueError as error:
         raise ConfigurationError(str(error)) from None
 

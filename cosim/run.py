@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from mpi4py import MPI
 
+from cosim.body import kinds
 from cosim.brain.brain import Brain, BuiltBrain
 from cosim.brain.kernel import Kernel
 from cosim.brain.kernel import start as start_nest
@@ -159,7 +160,8 @@ def build_body(
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
-    (plan.folder.path / "config.toml").write_text(config.to_toml())
+    plan.folder.config_file.write_text(config.to_toml())
+    kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)

@@ -53,6 +53,6 @@ def test_it_ends_by_saying_what_came_out_and_where(demo, results):
 
 
 def test_the_results_folder_holds_what_the_readme_lists(results):
-    listed = {"spikes.h5", "run.h5", "summary.json", "figure.png", "body.png", "config.toml", "log.txt"}
+    listed = {"spikes.h5", "run.h5", "summary.json", "figure.png", "body.png", "body.toml", "config.toml", "log.txt"}
     assert {path.name for path in results.iterdir()} == listed
     assert (results / "figure.png").stat().st_size > 20_000

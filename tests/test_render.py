@@ -15,7 +15,7 @@ from matplotlib.colors import rgb_to_hsv
 from PIL import Image, ImageSequence
 
 from cosim.analysis.results import RunData
-from cosim.body.kinds import load
+from cosim.body import kinds
 from cosim.cli import main
 from cosim.render import Size, write
 
@@ -81,7 +81,7 @@ class MadeUp(RunData):
 
 def film_of_limb(angles, activations, width=240, height=320, scenery=True) -> np.ndarray:
     """Pictures (n, height, width, 3) of the forelimb at angles (n, joints) and activations (n, muscles)."""
-    description = load(FORELIMB / "body.toml")
+    description = kinds.load(FORELIMB / "body.toml")
     columns = {
         "joint_angle_rad": [joint.name for joint in description.revolute_joints],
         "muscle_activation": [muscle.name for muscle in description.muscles],
@@ -106,7 +106,7 @@ def film_of_husky(position_m, heading_rad, light_m, brightness) -> np.ndarray:
         "light_position_m": np.array(light_m),
         "light_brightness": np.reshape(brightness, (n, 1)),
     }
-    film = load(HUSKY / "body.toml").film(MadeUp(body), np.arange(n), 320, 240)
+    film = kinds.load(HUSKY / "body.toml").film(MadeUp(body), np.arange(n), 320, 240)
     return np.array(list(film.pictures), dtype=int)
 
 
@@ -151,7 +151,7 @@ def test_the_film_ends_with_the_end_of_the_window(forelimb, tmp_path):
     assert main(["render", str(forelimb), *options, "--out", str(tmp_path / "f.gif")]) == 0
     frames, _ = read_gif(tmp_path / "f.gif")
     rows = np.array([129, 149])  # rows are 1 ms apart, the first is at 1 ms
-    data, description = RunData(forelimb), load(FORELIMB / "body.toml")
+    data, description = RunData(forelimb), kinds.load(FORELIMB / "body.toml")
     expected = np.array(list(description.film(data, rows, 320, 225).pictures), dtype=int)
     error = np.abs(frames[:, np.newaxis, :225] - expected).mean(axis=(2, 3, 4))
     assert error.shape == (2, 2)
@@ -196,15 +196,16 @@ def test_a_film_that_fails_leaves_what_was_there(tmp_path):
         file.unlink()
 
 
-def test_a_body_that_is_not_among_the_models_can_be_named(ours, capsys):
-    config = (ours / "config.toml").read_text()
-    (ours / "config.toml").write_text(config.replace('model = "forelimb"', 'model = "elsewhere"'))
+def test_the_body_is_that_of_the_run(ours, capsys):
     short = ["render", str(ours), "--to", "20", "--size", "160x160", "--out", str(ours / "f.gif")]
+    assert kinds.load(ours / "body.toml") == kinds.load(FORELIMB / "body.toml")
+    assert main(short) == 0
+    (ours / "body.toml").write_text((HUSKY / "body.toml").read_text())
     assert main(short) == 2
-    assert "body.model = 'elsewhere': no " in (said := capsys.readouterr().err) and "--body" in said
-    assert main([*short, "--body", str(FORELIMB)]) == 0
-    assert main([*short, "--body", str(HUSKY)]) == 2
     assert "run.h5: no position_m, " in capsys.readouterr().err
+    (ours / "body.toml").unlink()
+    assert main(short) == 2
+    assert "no body.toml, which says what the body is like" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("options", "said"), [

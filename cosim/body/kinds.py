@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
+import tomli_w
 from pydantic import BaseModel
 
 from cosim.body import bodyfile
@@ -135,3 +136,9 @@ def load(path: Path) -> Description:
     if kind == "musculoskeletal":
         content = include(path, content)
     return bodyfile.describe(path, content, KINDS[kind])
+
+
+def save(description: Description, path: Path) -> None:
+    """Write ``description``, with all that its file included, as a body file at ``path`` that `load` can read."""
+    if isinstance(description, BaseModel):  # an experiment without a body has nothing to write
+        path.write_text(tomli_w.dumps(description.model_dump(mode="json", exclude_none=True)))

@@ -6,7 +6,9 @@ from __future__ import annotations
 import logging
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from cosim.errors import ConfigurationError
@@ -31,43 +33,71 @@ class RunFolder:
         return self.path / "summary.json"
 
     @property
+    def config_file(self) -> Path:
+        """The effective configuration; as an experiment.toml it gives the same run."""
+        return self.path / "config.toml"
+
+    @property
+    def body_file(self) -> Path:
+        """The body, with all that its file included."""
+        return self.path / "body.toml"
+
+    @property
     def log_file(self) -> Path:
         return self.path / "log.txt"
 
+    @property
+    def shard_folder(self) -> Path:
+        return self.path / "shards"
+
     def shard(self, rank: int) -> Path:
         """What one rank writes alone; there until it is merged."""
-        return self.path / "shards" / f"rank-{rank:05d}.h5"
+        return self.shard_folder / f"rank-{rank:05d}.h5"
 
     def shards(self, ranks: int) -> list[Path]:
         """The shards of all ranks of a world of ``ranks``; the first is the body rank's, without spikes."""
         return [self.shard(rank) for rank in range(ranks)]
 
+    def remove(self) -> None:
+        """Take the folder of a run away that could not start; nothing was written."""
+        self.shard_folder.rmdir()
+        self.path.rmdir()
+
 
 def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
     """Make a new folder for a run: ``out``, or one below ``results/<experiment>`` named after job id or time.
 
-    Body rank only.
+    Body rank only. An ``out`` that is there already must not hold any file; empty folders are left by runs that could
+    not start.
 
     Raises:
         ConfigurationError: it cannot be made or written, or ``out`` already holds something.
     """
-    path = Path(out).resolve() if out else _free_name(results.resolve() / experiment)
+    path = Path(out).resolve() if out else results.resolve() / experiment
     try:
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise ConfigurationError(
-                f"--out {path}: already there and not empty; must be a new or an empty folder"
-            )
-        (path / "shards").mkdir(parents=True)
+        folder = RunFolder(_take(path) if out else _make_new(path))
+        folder.shard_folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"results folder {path}: {error.strerror}; must be a folder that can be written") from None
-    return RunFolder(path)
+    return folder
 
 
-def _free_name(parent: Path) -> Path:
-    """Job id or time stamp; with a number behind it if a run of that name is there already."""
+def _take(path: Path) -> Path:
+    """A folder that the user named."""
+    if path.exists() and (not path.is_dir() or any(not inner.is_dir() for inner in path.rglob("*"))):
+        raise ConfigurationError(f"--out {path}: already there and not empty; must be a new or an empty folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _make_new(parent: Path) -> Path:
+    """A folder named after job id or time stamp; with a number behind it if another run has that name already."""
+    parent.mkdir(parents=True, exist_ok=True)
     name = os.environ.get("SLURM_JOB_ID") or time.strftime("%Y-%m-%d_%H-%M-%S")
-    candidates = [parent / name, *(parent / f"{name}_{number}" for number in range(2, 1000))]
-    return next(path for path in candidates if not path.exists())
+    for candidate in (name, *(f"{name}_{number}" for number in count(2))):
+        with suppress(FileExistsError):  # of runs that start together each makes one
+            (parent / candidate).mkdir()
+            return parent / candidate
 
 
 def start_logging(folder: RunFolder) -> None:
