@@ -24,6 +24,8 @@ RUN_ELSEWHERE = {
     "make test": ".ci/run",
     "make nest-mpi": "run by `make test`",
     ".venv/bin/cosim report results/light": "test_report.py, on another run",
+    ".venv/bin/cosim render results/light --speed 2 --out light.gif": "test_render.py, on another run",
+    ".venv/bin/cosim bench body": "test_bench.py, with fewer repetitions",
     "sbatch slurm/run.sbatch mouse_m1": "test_slurm.py, with fewer steps",
 }
 
