@@ -35,7 +35,8 @@ LEG = """<robot name="leg">
   <link name="shank">
     <inertial><origin xyz="0.1 0 0" rpy="0 0.1 0"/><mass value="1"/>
       <inertia ixx="0.001" iyy="0.01" izz="0.01" ixy="0.0001"/></inertial>
-    <visual><origin xyz="0.1 0 0" rpy="0 1.5707963267948966 0"/><geometry><box size="0.02 0.04 0.2"/></geometry>
+    <visual><origin xyz="0.1 0 0" rpy="0 1.5707963267948966 0"/>
+      <geometry><box size="0.02 0.04 0.2"/></geometry>
       <material name=""><color rgba="0.9 0.1 0.1 1"/></material></visual>
     <collision><origin xyz="0.2 0 0"/><geometry><sphere radius="0.02"/></geometry></collision>
   </link>
@@ -72,7 +73,9 @@ LEG_OSIM = """<OpenSimDocument Version="40000"><Model><ForceSet><objects>
     <deactivation_time_constant>0.05</deactivation_time_constant>
     <minimum_activation>0.02</minimum_activation>
     <ActiveForceLengthCurve><minimum_value>0.1</minimum_value></ActiveForceLengthCurve>
-    <TendonForceLengthCurve><strain_at_one_norm_force>0.049</strain_at_one_norm_force></TendonForceLengthCurve>
+    <TendonForceLengthCurve>
+      <strain_at_one_norm_force>0.049</strain_at_one_norm_force>
+    </TendonForceLengthCurve>
   </Millard2012EquilibriumMuscle>
   <Millard2012EquilibriumMuscle name="extensor">
     <GeometryPath><PathPointSet><objects>
@@ -119,12 +122,13 @@ def refused(load_file) -> str:
     return str(error.value)
 
 
-# ----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # OpenSim
 
 
 def old_layout(text: str) -> str:
-    return text.replace("<socket_parent_frame>/bodyset/", "<body>").replace("</socket_parent_frame>", "</body>")
+    text = text.replace("<socket_parent_frame>/bodyset/", "<body>")
+    return text.replace("</socket_parent_frame>", "</body>")
 
 
 @pytest.mark.parametrize("layout", [
@@ -141,7 +145,8 @@ def test_every_number_of_a_muscle_is_taken_over(write):
         "tendon_slack_length_m": 0.05, "pennation_rad": 0.2, "max_contraction_velocity_per_s": 8.0,
         "fiber_damping": 0.05, "activation_time_constant_s": 0.015, "deactivation_time_constant_s": 0.05,
         "minimum_activation": 0.02,
-        "path": ({"link": "thigh", "point_m": (-0.02, 0.0, -0.05)}, {"link": "shank", "point_m": (0.05, 0.0, -0.03)}),
+        "path": ({"link": "thigh", "point_m": (-0.02, 0.0, -0.05)},
+                 {"link": "shank", "point_m": (0.05, 0.0, -0.03)}),
     }
     assert (extensor.fiber_damping, extensor.minimum_activation) == (0.1, 0.01)  # OpenSim's defaults
 
@@ -162,8 +167,10 @@ def test_muscles_that_are_not_in_use_are_left_out(write, flag):
 @pytest.mark.parametrize("place, new, said", [
     (f".//{osim.SUPPORTED}", "Thelen2003Muscle",
      ["muscles[flexor]: Thelen2003Muscle is not supported, only Millard2012EquilibriumMuscle"]),
-    (".//PathPoint[@name='P2']", "MovingPathPoint", ["muscles[flexor].path[1]: MovingPathPoint 'P2'", "only PathPoint"]),
-    (".//PathPoint", "ConditionalPathPoint", ["muscles[flexor].path[0]: ConditionalPathPoint 'P1'", "only PathPoint"]),
+    (".//PathPoint[@name='P2']", "MovingPathPoint",
+     ["muscles[flexor].path[1]: MovingPathPoint 'P2'", "only PathPoint"]),
+    (".//PathPoint", "ConditionalPathPoint",
+     ["muscles[flexor].path[0]: ConditionalPathPoint 'P1'", "only PathPoint"]),
     (".//GeometryPath", "FunctionBasedPath", ["muscles[flexor]: it has no GeometryPath"]),
     (".//ForceSet", "ControllerSet", ["no Millard2012EquilibriumMuscle"]),
 ])
@@ -179,7 +186,8 @@ def test_classes_that_cannot_be_represented_are_refused(write, place, new, said)
 
 
 @pytest.mark.parametrize("old, new, said", [
-    ("<PathWrapSet><objects/>", "<PathWrapSet><objects><PathWrap><wrap_object>bone</wrap_object></PathWrap></objects>",
+    ("<PathWrapSet><objects/>",
+     "<PathWrapSet><objects><PathWrap><wrap_object>bone</wrap_object></PathWrap></objects>",
      ["muscles[extensor]: PathWrap around 'bone'", "straight"]),
     ("strain_at_one_norm_force>0.049", "strain_at_one_norm_force>0.033",
      ["muscles[flexor].TendonForceLengthCurve/strain_at_one_norm_force = 0.033", "default 0.049"]),
@@ -187,13 +195,18 @@ def test_classes_that_cannot_be_represented_are_refused(write, place, new, said)
      ["muscles[flexor].ActiveForceLengthCurve/minimum_value = 0.2", "0 or 0.1"]),
     ("<max_isometric_force>300", "<max_isometric_force>strong",
      ["muscles[flexor].max_isometric_force = 'strong'", "1 number"]),
-    ("<max_isometric_force>300", "<max_isometric_force>-300", ["muscles[flexor].max_isometric_force_N = -300.0"]),
+    ("<max_isometric_force>300", "<max_isometric_force>-300",
+     ["muscles[flexor].max_isometric_force_N = -300.0"]),
     ("<fiber_damping>0.05", "<fiber_damping>nan", ["muscles[flexor].fiber_damping = nan", "finite"]),
-    ("<max_isometric_force>300</max_isometric_force>", "", ["muscles[flexor]: max_isometric_force is missing"]),
-    ("<location>-0.02 0 -0.05<", "<location>-0.02 0<", ["muscles[flexor].path[0].location = '-0.02 0'", "3 numbers"]),
+    ("<max_isometric_force>300</max_isometric_force>", "",
+     ["muscles[flexor]: max_isometric_force is missing"]),
+    ("<location>-0.02 0 -0.05<", "<location>-0.02 0<",
+     ["muscles[flexor].path[0].location = '-0.02 0'", "3 numbers"]),
     ("<location>-0.02 0 -0.05</location>", "", ["muscles[flexor].path[0]: PathPoint 'P1' has no location"]),
-    ("<body>shank", "<body>tibia", ["muscles[extensor].path[1]: body 'tibia'", "there are base, thigh, shank, foot"]),
-    ("/bodyset/femur", "/jointset/knee/femur_offset", ["muscles[flexor].path[0]: frame '/jointset/knee/femur_offset'"]),
+    ("<body>shank", "<body>tibia",
+     ["muscles[extensor].path[1]: body 'tibia'", "there are base, thigh, shank, foot"]),
+    ("/bodyset/femur", "/jointset/knee/femur_offset",
+     ["muscles[flexor].path[0]: frame '/jointset/knee/femur_offset'"]),
     ("<body>shank</body>", "", ["muscles[extensor].path[1]: frame '' is no body"]),
     ("</Model>", "", ["not valid XML", "mismatched tag"]),
 ])
@@ -204,7 +217,7 @@ def test_values_that_cannot_be_represented_are_refused(write, old, new, said):
         assert part in message
 
 
-# ----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # URDF
 
 
@@ -263,14 +276,15 @@ def test_a_urdf_file_is_placed_at_its_zero_pose(write):
     assert (hip.axis, hip.limits_rad, hip.damping_N_m_s_rad) == ((0.0, 1.0, 0.0), None, 0.0)
     assert (knee.limits_rad, knee.damping_N_m_s_rad) == ((-0.1, 2.0), 0.05)
     kinematics = Kinematics(body)
-    tip = kinematics.positions([0.0, np.pi / 2], kinematics.points([body.tip]))  # the knee turns the shank backwards
+    tip = kinematics.positions([0.0, np.pi / 2], kinematics.points([body.tip]))  # it kicks backwards
     assert tip[0] == pytest.approx([-0.2, 0.0, 0.8])
 
 
 def test_shapes_of_a_urdf_file_are_kept_where_they_can_be(write):
     body = load(write())
+    ends_m = ((0.0, 0.0, -0.2), (0.0, 0.0, 0.0))
     assert body.link("thigh").shapes == (
-        Rod(kind="rod", ends_m=((0.0, 0.0, -0.2), (0.0, 0.0, 0.0)), radius_m=0.03, colour="blue", solid=True),)
+        Rod(kind="rod", ends_m=ends_m, radius_m=0.03, colour="blue", solid=True),)
     box, ball = body.link("shank").shapes
     assert isinstance(box, Box) and box.size_m == pytest.approx((0.2, 0.04, 0.02)) and not box.solid
     assert body.colours[box.colour] == (0.9, 0.1, 0.1)
@@ -285,27 +299,32 @@ def test_a_root_link_called_world_is_the_world(write):
 
 
 @pytest.mark.parametrize("old, new, said", [
-    ('type="continuous"', 'type="prismatic"', ["joints[hip].type = 'prismatic'", "fixed, revolute, continuous"]),
+    ('type="continuous"', 'type="prismatic"',
+     ["joints[hip].type = 'prismatic'", "fixed, revolute, continuous"]),
     ('type="continuous"', 'type="floating"', ["joints[hip].type = 'floating'"]),
     ('<axis xyz="0 2 0"/>', '<axis xyz="0 2 0"/><mimic joint="knee"/>', ["joints[hip]: mimic 'knee'"]),
     ('<axis xyz="0 2 0"/>', '<axis xyz="0 0 0"/>', ["joints[hip].axis", "length 1, this one has 0"]),
     ('xyz="0 2 0"', 'xyz="${up}"', ["joints[hip].axis.xyz = '${up}'", "3 numbers"]),
-    ('<limit lower="-0.1" upper="2" effort="10" velocity="5"/>', "", ["joints[knee]: a revolute joint needs a limit"]),
+    ('<limit lower="-0.1" upper="2" effort="10" velocity="5"/>', "",
+     ["joints[knee]: a revolute joint needs a limit"]),
     ('lower="-0.1"', 'lower="3"', ["joints[knee].limits_rad = [3.0, 2.0]", "below the upper"]),
     ('damping="0.05"', 'damping="-1"', ["joints[knee].damping_N_m_s_rad = -1.0"]),
     ('damping="0.05"', 'friction="0.1"', ["joints[knee].dynamics.friction = 0.1: must be 0"]),
     ('<parent link="base"/>', "", ["joints[hip]: parent.link is missing"]),
-    ('parent link="thigh"', 'parent link="tie"', ["joints[knee].parent = 'tie'", "there are base, thigh, shank"]),
+    ('parent link="thigh"', 'parent link="tie"',
+     ["joints[knee].parent = 'tie'", "there are base, thigh, shank"]),
     ('child link="foot"', 'child link="thigh"', ["links[thigh]: child of 2 joints"]),
     ('<link name="foot">', '<link name="shank">', ["joints[ankle].child = 'foot'"]),
-    ('parent link="base"', 'parent link="foot"', ["links foot, shank, thigh: their joints go round", "lead to 'base'"]),
+    ('parent link="base"', 'parent link="foot"',
+     ["links foot, shank, thigh: their joints go round", "lead to 'base'"]),
     ('<mass value="2"/>', '<mass value="0"/>', ["links[thigh].mass_kg = 0.0", "greater than 0"]),
     ('ixx="0.02"', "", ["links[thigh].inertial: inertia.ixx is missing"]),
     ('<mass value="0.1"/><inertia ixx="1e-4" iyy="1e-4" izz="1e-4"/></inertial>', "</inertial>",
      ["links[foot].inertial: mass.value is missing"]),
     ('radius="0.03"', 'radius="thin"', ["links[thigh].visual[0].radius = 'thin'"]),
     ('rgba="0.1 0.2 0.9 1"', 'rgba="0.1 0.2 9 1"', ["colours.blue[2] = 9.0", "less than or equal to 1"]),
-    ('<robot name="leg">', '<robot name="leg" xmlns:xacro="http://www.ros.org/wiki/xacro"><xacro:property name="a"/>',
+    ('<robot name="leg">',
+     '<robot name="leg" xmlns:xacro="http://www.ros.org/wiki/xacro"><xacro:property name="a"/>',
      ["<xacro:property>", "xacro"]),
     ("</robot>", "", ["not valid XML"]),
 ])
@@ -321,7 +340,7 @@ def test_a_link_that_moves_needs_an_inertial(write):
     assert "links[foot]: it moves and has no inertial" in refused(lambda: load(write(urdf=[(inertial, "")])))
 
 
-# ----------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------
 # Body files that include them
 
 
@@ -368,7 +387,8 @@ path = [{ link = "base", point_m = [0.1, 0.0, 0.0] }, { link = "ball", point_m =
     assert [joint.name for joint in body.joints][-2:] == ["ankle", "hold"]
     assert [muscle.name for muscle in body.muscles] == ["flexor", "extensor", "cord"]
     assert body.colours["blue"] == (0.0, 0.0, 0.5)
-    file.write_text(file.read_text().replace('name = "cord"', 'name = "flexor"').replace('"foot"\nchild', '"toe"\nchild'))
+    wrong = file.read_text().replace('name = "cord"', 'name = "flexor"')
+    file.write_text(wrong.replace('parent = "foot"', 'parent = "toe"'))
     message = refused(lambda: load(file))
     for part in [str(file), "muscles[flexor]: 2 muscles have this name", "joints[hold].parent = 'toe'"]:
         assert part in message
@@ -378,8 +398,9 @@ path = [{ link = "base", point_m = [0.1, 0.0, 0.0] }, { link = "ball", point_m =
     ('urdf = "leg.urdf"', 'urdf = "arm.urdf"', ["urdf = 'arm.urdf'", "there is no file"]),
     ('osim = "leg.osim"', "osim = 3", ["osim = 3", "name of a file"]),
     ('osim = "leg.osim"', "", ["osim_bodies is of no use without osim"]),
-    ('femur = "thigh"', 'femur = "thigh", fibula = "shank"', ["osim_bodies.fibula", "there are femur, shank"]),
-    ('femur = "thigh"', "femur = 1", ["osim_bodies = {'femur': 1}", "name of a link"]),
+    ('femur = "thigh"', 'femur = "thigh", fibula = "shank"',
+     ["osim_bodies.fibula", "there are femur, shank"]),
+    ('femur = "thigh"', "femur = 1", ["osim_bodies = {'femur': 1}", "names of links"]),
     ('link = "foot"', 'link = "toe"', ["tip.link = 'toe'", "thigh, shank"]),
     ("name = ", "links = 3\nname = ", ["body 'thigh' is no link"]),
     ("name = ", "muscles = 3\nname = ", ["muscles = 3"]),

@@ -13,16 +13,16 @@ from pydantic import Field
 from cosim.config import Table
 from cosim.transfer import transfer_function
 
-# How much longer the muscles of each pool get, in m, for each rad that shoulder and elbow are short of a
-# posture: about the moment arms of models/arm. Flexors get longer when a joint is too straight, extensors when
-# it is too bent.
+# Moment arms of the muscles of each pool at shoulder and elbow, in m: about those of models/arm. A muscle
+# gets so much longer for each rad that the joint is short of a posture: flexors when it is too straight,
+# extensors when it is too bent.
 LONG_TRICEPS_M = np.array([-0.03, -0.02])
 BICEPS_M = np.array([0.02, 0.035])
 TRICEPS_M = np.array([0.0, -0.02])
 BRACHIALIS_M = np.array([0.0, 0.018])
 
-# Poisson spikes that a motor neuron gets without any stretch, enough to fire slowly. Then what each m of stretch
-# adds, and each m/s at which the muscle gets longer; the latter damps the movement.
+# Poisson spikes that a motor neuron gets without any stretch, enough to fire slowly. Then what each m of
+# stretch adds, and each m/s at which the muscle gets longer; that damps the movement.
 REST_HZ = 1700.0
 HZ_PER_M = 80000.0
 HZ_PER_M_S = 7000.0
@@ -69,10 +69,10 @@ def pull(muscles, long_triceps, biceps, triceps, brachialis):
     muscles.excitation[muscles.index("BRA")] = excitation(brachialis)
 
 
-def spindle_rate_hz(muscle_m, short_rad, joints):
+def spindle_rate_hz(moment_arm_m, short_rad, joints):
     """The rate of spindles follows the stretch of their muscle and its speed."""
-    stretch_m = muscle_m @ short_rad
-    lengthening_m_s = -muscle_m @ joints.speed_rad_s
+    stretch_m = moment_arm_m @ short_rad
+    lengthening_m_s = -moment_arm_m @ joints.speed_rad_s
     return np.clip(REST_HZ + HZ_PER_M * stretch_m + HZ_PER_M_S * lengthening_m_s, 0.0, MAX_HZ)
 
 
@@ -101,4 +101,5 @@ def tell(summary):
     if summary:
         forward_m, _, up_m = np.subtract(summary["hand_at_end_m"], summary["hand_before_m"])
         yield f"told another posture, the hand moved {forward_m:+.2f} m forward and {up_m:+.2f} m up"
-        yield f"it held still there within {100 * summary['hand_strayed_m']:.1f} cm for the last {HOLD_MS:g} ms"
+        strayed_cm = 100 * summary["hand_strayed_m"]
+        yield f"it held still there within {strayed_cm:.1f} cm for the last {HOLD_MS:g} ms"

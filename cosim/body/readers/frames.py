@@ -31,6 +31,6 @@ IDENTITY = Frame(np.eye(3), np.zeros(3))
 
 
 def frame(element: Element, where: str) -> Frame:
-    """The frame that the origin of ``element`` says; without one, that of its owner. ``where`` is for errors."""
+    """The frame of the origin of ``element``, by default that of its owner; ``where`` is for errors."""
     rpy_rad, xyz_m = (vector(element, f"origin/{name}", 3, where, "0 0 0") for name in ("rpy", "xyz"))
     return Frame(matrix_from_rpy(rpy_rad), np.array(xyz_m))

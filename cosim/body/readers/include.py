@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from cosim.body import bodyfile
-from cosim.body.description import Muscle, Point
+from cosim.body.description import Link, Muscle, Point
 from cosim.body.readers import osim, urdf
 
 KEYS = ("urdf", "osim", "osim_bodies")
 
 
 def include(path: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """``content`` of the body file at ``path``, with links, joints, colours and muscles of the files it names.
+    """``content`` of the body file at ``path``, with links, joints, colours, muscles of the files it names.
 
     They come before those of the body file itself, whose colours win. Paths are relative to the body file.
-    ``osim_bodies`` says which link a body of the OpenSim file is, where the names differ. Raises ValueError that
-    names the file that is wrong.
+    ``osim_bodies`` says which link a body of the OpenSim file is, where the names differ. Raises ValueError
+    that names the file that is wrong.
     """
     made = {key: value for key, value in content.items() if key not in KEYS}
     if "urdf" in content:
@@ -57,7 +57,7 @@ def _joined(included: tuple, own: Any) -> Any:
 def _renamed(path: Path, muscles: tuple[Muscle, ...], links: Any) -> list[Muscle]:
     """``muscles`` on the ``links`` that stand for OpenSim's bodies."""
     if not (isinstance(links, dict) and all(isinstance(link, str) for link in links.values())):
-        raise ValueError(f"{path}: osim_bodies = {links!r}: must be a table with the name of a link for each body")
+        raise ValueError(f"{path}: osim_bodies = {links!r}: must be a table of names of links")
     bodies = {point.link for muscle in muscles for point in muscle.path}
     unused = [f"osim_bodies.{body}: no muscle has a point on this body, there are {', '.join(sorted(bodies))}"
               for body in links if body not in bodies]
@@ -80,4 +80,5 @@ def _names(links: Any) -> list[str]:
     """Names of links that are read already and of links as they are in a body file."""
     if not isinstance(links, list):
         return []
-    return [str(link.get("name") if isinstance(link, dict) else getattr(link, "name", None)) for link in links]
+    parts = (vars(link) if isinstance(link, Link) else link for link in links)
+    return [str(part.get("name")) for part in parts if isinstance(part, dict)]

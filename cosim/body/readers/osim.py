@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The muscles of an OpenSim model or force set (.osim); nothing else is read of it.
 
-Supported is Millard2012EquilibriumMuscle with a path of fixed points and OpenSim's own curves; what would move
-otherwise here than in OpenSim is refused. Muscles that OpenSim leaves out (``appliesForce`` false, before
-version 4 ``isDisabled`` true) are left out here too. ``ignore_tendon_compliance`` and
-``ignore_activation_dynamics`` have no effect: an experiment chooses both for all muscles, by ``body.tendon`` and
-``body.driven``.
+Supported is Millard2012EquilibriumMuscle with a path of fixed points and OpenSim's own curves; what would
+move otherwise here than in OpenSim is refused. Muscles that OpenSim leaves out (``appliesForce`` false, or
+before version 4 ``isDisabled`` true) are left out here too. ``ignore_tendon_compliance`` and
+``ignore_activation_dynamics`` have no effect: an experiment chooses both for all muscles, by ``body.tendon``
+and ``body.driven``.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _convert(muscle: Element, defaults: Element | None) -> dict:
 
 
 def _number(muscle: Element, defaults: Element | None, name: str, where: str) -> float | None:
-    """The number ``name``; None where neither element has it, or has it empty, which OpenSim takes for none."""
+    """The number ``name``; None where neither element has it, or has it empty, as OpenSim writes none."""
     for element in (muscle, defaults):
         text = None if element is None else element.findtext(name)
         if text is not None and text.strip():

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The mechanism in a URDF file: links, joints and simple shapes, as a body file has them.
 
-The model frame is that of the root link, which is held fixed; at rest all joints are at zero. A root link that is
-called world is the world itself, and what is drawn on it is left out.
+The model frame is that of the root link, which is held fixed; at rest all joints are at zero. A root link
+that is called world is the world itself, and what is drawn on it is left out.
 
-Joints may be fixed, revolute or continuous. Limits of effort and speed have no effect: muscles make the torques.
+Joints may be fixed, revolute or continuous. Limits of effort and speed have no effect: muscles make torques.
 `cosim.body.readers.urdf_shapes` says which shapes are kept.
 """
 
@@ -72,7 +72,7 @@ def _check_kind(path: Path, robot: Element) -> None:
     for element in robot.iter():
         if "xacro" in element.tag:
             name = element.tag.rpartition("}")[2]
-            raise ValueError(f"{path}: there is <xacro:{name}>, which is no URDF: let xacro write a URDF file first")
+            raise ValueError(f"{path}: <xacro:{name}> is not supported: let xacro write a plain file first")
 
 
 def _joint(joint: Element) -> dict[str, Any]:
@@ -82,7 +82,8 @@ def _joint(joint: Element) -> dict[str, Any]:
     if kind not in JOINT_TYPES:
         raise ValueError(f"{where}.type = {kind!r}: supported are {', '.join(JOINT_TYPES)}")
     if joint.find("mimic") is not None:
-        raise ValueError(f"{where}: mimic {joint.find('mimic').get('joint')!r} is not supported, joints move freely")
+        leader = joint.find("mimic").get("joint")
+        raise ValueError(f"{where}: mimic {leader!r} is not supported, every joint moves by itself")
     ends = {end: xmlfile.attribute(joint, f"{end}/link", where) for end in ("parent", "child")}
     made = {"name": name, "type": JOINT_TYPES[kind], **ends}
     return made if kind == "fixed" else {**made, **_freedom(joint, kind, where)}
@@ -109,7 +110,8 @@ def _dangling(names: list[str], joints: list[dict[str, Any]]) -> Iterator[str]:
     for joint in joints:
         for end in ("parent", "child"):
             if joint[end] not in names:
-                yield f"joints[{joint['name']}].{end} = {joint[end]!r}: no such link, there are {', '.join(names)}"
+                yield (f"joints[{joint['name']}].{end} = {joint[end]!r}: no such link, "
+                       f"there are {', '.join(names)}")
 
 
 def _tangled(names: list[str], joints: list[dict[str, Any]]) -> Iterator[str]:

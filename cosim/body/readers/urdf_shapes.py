@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from cosim.body.readers import xmlfile
-from cosim.body.readers.frames import frame
+from cosim.body.readers.frames import Frame, frame
 
 # What has no colour in the file.
 PLAIN, PLAIN_RGB = "plain", (0.7, 0.7, 0.7)
@@ -78,9 +78,10 @@ def _primitive(element: Element, where: str) -> dict[str, Any] | None:
     return None
 
 
-def _box(place, size: list[float]) -> dict[str, Any] | None:
+def _box(place: Frame, size: list[float]) -> dict[str, Any] | None:
     """A box that is turned by quarter turns only; None for others."""
     quarter_turns = np.rint(place.rotation)
     if not np.allclose(place.rotation, quarter_turns, atol=1e-6):
         return None
-    return {"kind": "box", "centre_m": place.position.tolist(), "size_m": (abs(quarter_turns) @ size).tolist()}
+    size_m = abs(quarter_turns) @ size
+    return {"kind": "box", "centre_m": place.position.tolist(), "size_m": size_m.tolist()}

@@ -34,7 +34,7 @@ def convert(path: Path, elements: Iterable[Element], make: Callable[[Element], A
 
 
 def numbers(text: str, count: int, where: str) -> list[float]:
-    """The ``count`` numbers in ``text``, apart by blanks; ValueError with ``where`` and ``text`` otherwise."""
+    """The ``count`` numbers in ``text``, apart by blanks; ValueError with ``where`` and ``text`` if not."""
     try:
         values = [float(word) for word in text.split()]
     except ValueError:
@@ -45,7 +45,7 @@ def numbers(text: str, count: int, where: str) -> list[float]:
 
 
 def attribute(element: Element, place: str, where: str, default: str | None = None) -> str:
-    """The attribute at ``place``, such as ``axis/xyz``; ValueError if it is missing and has no ``default``."""
+    """The attribute at ``place``, such as ``axis/xyz``; ValueError where it is missing and no ``default``."""
     child, _, name = place.rpartition("/")
     owner = element.find(child) if child else element
     text = default if owner is None else owner.get(name, default)
