@@ -26,7 +26,7 @@ from cosim.body.readers.frames import IDENTITY, Frame, frame
 from cosim.body.rotation import rpy_from_matrix
 
 JOINT_TYPES = {"fixed": "fixed", "revolute": "revolute", "continuous": "revolute"}
-# For links that do not move and have no inertial; there it has no effect.
+# For links that do not move: theirs have no effect, and many files leave them out or write zeros.
 STILL = {"mass_kg": 1.0, "inertia_kg_m2": {"xx": 1.0, "yy": 1.0, "zz": 1.0}}
 # Moments must be given, products are zero otherwise.
 INERTIA_DEFAULTS = {"xx": None, "yy": None, "zz": None, "xy": "0", "xz": "0", "yz": "0"}
@@ -170,11 +170,11 @@ def _link(link: Element, rest: Frame, moves: bool, colours: dict[str, Any]) -> d
 
 
 def _inertial(link: Element, moves: bool, where: str) -> dict[str, Any]:
+    if not moves:
+        return STILL
     inertial = link.find("inertial")
     if inertial is None:
-        if moves:
-            raise ValueError(f"{where}: it moves and has no inertial, so its mass is unknown")
-        return STILL
+        raise ValueError(f"{where}: it moves and has no inertial, so its mass is unknown")
     mass, = xmlfile.vector(inertial, "mass/value", 1, f"{where}.inertial")
     tensor = {axes: xmlfile.vector(inertial, f"inertia/i{axes}", 1, f"{where}.inertial", default)[0]
               for axes, default in INERTIA_DEFAULTS.items()}
