@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench`` as users run it, at reduced size: what it writes, that its numbers fit together, what it refuses.
+"""``cosim bench`` as users run it, at reduced size: what it writes, whether that fits together, what it refuses.
 
 No test looks at how long something took: only at what must hold on any machine.
 """
@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import REPOSITORY, clean_environment
 
-from cosim.bench import coupling, energy, record, scaling
+from cosim.bench import coupling, energy, readme, record, scaling
 from cosim.bench.paper import published
 from cosim.bench.spread import spread
 from cosim.brain.nestlink import find_nest
@@ -34,7 +34,7 @@ def bench(*arguments: object) -> subprocess.CompletedProcess:
 
 
 def measured(folder: Path, name: str, *arguments: object) -> dict:
-    """The JSON of a benchmark that must succeed; the file and the figure are there, and nothing else is left."""
+    """The JSON of a benchmark that must succeed and leave file and figure, and nothing else."""
     done = bench(name, *arguments, "--out", folder, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -156,12 +156,33 @@ def test_a_table_names_what_was_measured(tmp_path):
     assert str(tmp_path / "build.json") in done.stdout
 
 
+def test_readme_gets_the_numbers_of_the_files_between_its_marks(tmp_path):
+    done = bench(
+        "record", "--neurons", 50, "--steps", 2, "--repetitions", 1, "--out", tmp_path, "--name", "one"
+    )
+    assert done.returncode == 0, done.stderr
+    readme_file = tmp_path / "README.md"
+    readme_file.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
+    for _ in range(2):  # the second time it replaces what the first one wrote
+        done = bench("readme", "--from", tmp_path, "--into", readme_file)
+        assert (done.returncode, done.stderr) == (0, "")
+    text = readme_file.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
+    assert text.count(readme.BEGIN) == text.count(readme.TITLES["record"]) == 1
+    result = json.loads((tmp_path / "one.json").read_text())
+    assert result["machine"]["cpu"] in text and "(one.png)" in text
+    assert all(f"| {' | '.join(row)} |" in text for row in record.rows(result))
+    refused("no place for the results", "readme", "--from", tmp_path, "--into", tmp_path / "one.json")
+    refused("no results", "readme", "--from", tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("message", "arguments"),
     [
-        ("--steps-ms 7: must be positive and divide --simulate-ms = 480", ["coupling", "mouse_m1", "--steps-ms", "7"]),
+        ("--steps-ms 7: must be positive and divide", ["coupling", "mouse_m1", "--steps-ms", "7"]),
         ("--warm-up-ms 0: must be positive", ["coupling", "mouse_m1", "--warm-up-ms", 0]),
         ("--repetitions 0: must be 1 or more", ["body", "--repetitions", 0]),
+        ("--name a/b: must be a name", ["body", "--name", "a/b"]),
         ("--ranks 0: must be 1 or more", ["coupling", "mouse_m1", "--ranks", 0]),
         ("has no experiment.toml; allowed:", ["coupling", "no_such_experiment"]),
         ("brain.patch_mm", ["coupling", "mouse_m1", "--set", "brain.patch_mm=-1"]),
@@ -249,7 +270,7 @@ def test_energy_counters_start_again_at_their_range(tmp_path):
 
 def test_published_numbers_are_those_of_the_paper():
     full = published("mouse_brain")
-    # Section 5.2 of the paper: 1,588,456,283 connections on one process; without coupling 0.167 at 64 processes.
+    # Connections on one process; the real-time factor that 64 processes would have without coupling.
     assert full["connections"] == 1_588_456_283
     assert full["real_time_factor_without_coupling"][-1] == pytest.approx(0.167, abs=5e-4)
     assert published("braitenberg") is None

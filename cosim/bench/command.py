@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = parser.add_subparsers(required=True, metavar="NAME")
     for add in (_add_coupling, _add_rest, _add_scaling, _add_build, _add_record, _add_body):
         add(names)
+    _add_readme(names)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
     mpi4py.rc.initialize = False  # ranks are processes of their own; this one only looks at MPI's version
     if options.repetitions < 1:
         raise ConfigurationError(f"--repetitions {options.repetitions}: must be 1 or more")
+    if options.name and Path(options.name).name != options.name:
+        raise ConfigurationError(f"--name {options.name}: must be a name without folders")
     benchmark = importlib.import_module(f"cosim.bench.{options.benchmark}")
     try:
         return benchmark.main(options)
@@ -150,6 +153,23 @@ def _add_record(names: argparse._SubParsersAction) -> None:
     )
 
 
+def _add_readme(names: argparse._SubParsersAction) -> None:
+    what = "results of benchmarks as a section of a README"
+    parser = names.add_parser("readme", help=what, description=what)
+    parser.add_argument(
+        "--from",
+        dest="out",
+        type=Path,
+        default=RESULTS,
+        metavar="FOLDER",
+        help="folder of the results; default: %(default)s",
+    )
+    parser.add_argument(
+        "--into", type=Path, metavar="FILE", help="write it between its marks in this file; default: print it"
+    )
+    parser.set_defaults(command=run, benchmark="readme", repetitions=1, name=None)
+
+
 def _add(
     names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5
 ) -> argparse.ArgumentParser:
@@ -170,6 +190,7 @@ def _add(
         help="folder of the JSON and the figure; default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--name", metavar="NAME", help="of the two files; default: the benchmark's")
     parser.set_defaults(command=run, benchmark=name)
     return parser
 

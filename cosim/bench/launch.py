@@ -81,7 +81,8 @@ def launcher(ranks: int, threads: int) -> list[str]:
     """
     if in_allocation():
         # MPICH finds its ranks through PMI-2; without --cpus-per-task each rank would get a single core.
-        return ["srun", "--mpi=pmi2", f"--ntasks={ranks}", f"--cpus-per-task={threads}", "--overlap"]
+        shape = [f"--ntasks={ranks}", f"--cpus-per-task={threads}", "--cpu-bind=cores"]
+        return ["srun", "--mpi=pmi2", "--overlap", *shape]
     mpiexec = mpi.launcher()
     if mpiexec is None:
         raise ConfigurationError("no mpiexec beside this Python or on PATH: pip install mpich brings one")

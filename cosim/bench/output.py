@@ -54,9 +54,9 @@ def publish(
 
     ``rows`` of the table are given as text, their first cell says what is measured.
     """
-    name, folder = options.benchmark, make_folder(options.out)
+    name, folder = options.name or options.benchmark, make_folder(options.out)
     head = {
-        "benchmark": name,
+        "benchmark": options.benchmark,
         "command": shlex.join(["cosim", *sys.argv[1:]]),
         "repetitions": options.repetitions,
     }
