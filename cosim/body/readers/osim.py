@@ -109,8 +109,9 @@ def _convert(muscle: Element, defaults: Element | None) -> dict:
     for name in REQUIRED:
         if values[name] is None:
             raise ValueError(f"{where}: {name} is missing")
-    for name, allowed in FIXED.items():
-        _check_fixed(f"{where}.{name}", values[name], allowed)
+    changed = [said for name in FIXED if (said := _changed(name, values[name]))]
+    if changed:
+        raise ValueError(f"{where}: only OpenSim's default curves are supported, not {', '.join(changed)}")
     given = {NUMBERS[name]: values[name] for name in NUMBERS if values[name] is not None}
     return {"name": muscle.get("name"), **given, "path": list(_path(muscle, where))}
 
@@ -124,10 +125,11 @@ def _number(muscle: Element, defaults: Element | None, name: str, where: str) ->
     return None
 
 
-def _check_fixed(where: str, value: float | None, allowed: tuple[float, ...]) -> None:
-    if value is not None and not np.isclose(value, allowed, rtol=FIXED_TOLERANCE, atol=1e-9).any():
-        said = " or ".join(f"{number:g}" for number in allowed)
-        raise ValueError(f"{where} = {value:g}: only OpenSim's default {said} is supported")
+def _changed(name: str, value: float | None) -> str:
+    """``value`` with its default, where it is another; empty otherwise."""
+    if value is None or np.isclose(value, FIXED[name], rtol=FIXED_TOLERANCE, atol=1e-9).any():
+        return ""
+    return f"{name} = {value:g} (default {FIXED[name][0]:g})"
 
 
 def _path(muscle: Element, where: str) -> Iterator[dict]:

@@ -44,7 +44,7 @@ def read(path: Path) -> Mechanism:
     """The mechanism in the file at ``path``; one ValueError that lists every problem found."""
     robot = xmlfile.read(path)
     _check_kind(path, robot)
-    names = [link.get("name") for link in robot.iterfind("link")]
+    names = xmlfile.convert(path, robot.iterfind("link"), _name)
     joints = xmlfile.convert(path, robot.iterfind("joint"), _joint)
     problems = [*_dangling(names, joints)] or [*_tangled(names, joints)]
     if problems:
@@ -73,6 +73,10 @@ def _check_kind(path: Path, robot: Element) -> None:
         if "xacro" in element.tag:
             name = element.tag.rpartition("}")[2]
             raise ValueError(f"{path}: <xacro:{name}> is not supported: let xacro write a plain file first")
+
+
+def _name(link: Element) -> str:
+    return xmlfile.attribute(link, "name", "links")
 
 
 def _joint(joint: Element) -> dict[str, Any]:
