@@ -26,7 +26,7 @@ class Plan:
     """What every rank has to know; small, and broadcast once.
 
     ``brain`` are network tables or the path of a script. Of a script it is not known before it has run which
-    populations devices find: ``devices`` is None then, and settled by ``resolve_devices`` when the network stands.
+    populations devices find: ``devices`` is None then, and settled by ``settle_devices`` when the network stands.
     """
 
     clock: Clock
@@ -88,6 +88,19 @@ def brain_of(experiment: Experiment) -> Network | Path:
 def network(experiment: Experiment) -> Network:
     """The checked tables of an experiment whose brain is a model. Raises ValueError with all problems."""
     return experiment.brain.network(experiment.brain_parameters, experiment.config.clock.resolution_ms)
+
+
+def settle_devices(prepared: Prepared, sizes: Mapping[str, int]) -> Devices:
+    """`resolve_devices` for a run whose network stands; if they are refused, its folder goes away again.
+
+    Raises:
+        ConfigurationError: as `resolve_devices`.
+    """
+    try:
+        return resolve_devices(prepared.experiment, sizes)
+    except ConfigurationError:
+        prepared.plan.folder.remove_if_empty()
+        raise
 
 
 def resolve_devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:

@@ -21,7 +21,7 @@ from cosim.exchange import Exchange
 from cosim.finalize import RankReport, finalize
 from cosim.loop import Idle, Parts, loop
 from cosim.options import Options, parse
-from cosim.plan import Plan, Prepared, ports, prepare, resolve_devices
+from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
 from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
 from cosim.progress import Progress
 from cosim.record.folder import start_logging
@@ -126,7 +126,7 @@ def agree_on_devices(world: World, prepared: Prepared | None, standing: Standing
         ConfigurationError: on all ranks.
     """
     sizes = world.to_body(standing.sizes if standing else None)
-    return world.share(world.on_body(lambda: resolve_devices(prepared.experiment, sizes[1])))
+    return world.share(world.on_body(lambda: settle_devices(prepared, sizes[1])))
 
 
 def build_brain(

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -17,9 +19,11 @@ def outside_of_slurm(monkeypatch):
 
 
 def test_a_folder_is_named_after_experiment_and_time(tmp_path):
+    before = time.strftime("%Y-%m-%d_%H-%M-%S")
     folder = make_folder("mouse_m1", None, tmp_path)
+    after = time.strftime("%Y-%m-%d_%H-%M-%S")
     assert folder.path.parent == tmp_path / "mouse_m1"
-    assert abs(time.mktime(time.strptime(folder.path.name, "%Y-%m-%d_%H-%M-%S")) - time.time()) < 5
+    assert before <= folder.path.name <= after
 
 
 def test_under_slurm_it_is_named_after_the_job(tmp_path, monkeypatch):
@@ -62,7 +66,24 @@ def test_a_name_that_the_file_system_refuses_is_named_with_the_reason(tmp_path):
         make_folder("mouse_m1", str(tmp_path / ("x" * 300)), tmp_path)
 
 
-def test_two_runs_in_the_same_second_get_different_folders(tmp_path, monkeypatch):
+def test_an_out_folder_that_holds_only_empty_folders_may_be_given(tmp_path):
+    """Such are left by a run that ended before it wrote anything."""
+    for _ in range(2):
+        assert make_folder("mouse_m1", str(tmp_path / "run"), tmp_path).path == tmp_path / "run"
+    (tmp_path / "run/shards/rank-00001.h5").touch()
+    with pytest.raises(ConfigurationError, match="already there and not empty"):
+        make_folder("mouse_m1", str(tmp_path / "run"), tmp_path)
+
+
+def test_runs_that_start_at_the_same_moment_get_different_folders(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda _: "2026-01-31_12-00-00")
-    names = [make_folder("mouse_m1", None, tmp_path).path.name for _ in range(2)]
-    assert names == ["2026-01-31_12-00-00", "2026-01-31_12-00-00_2"]
+    everyone_is_here = Barrier(8)
+
+    def start(_: int) -> str:
+        everyone_is_here.wait()
+        return make_folder("mouse_m1", None, tmp_path).path.name
+
+    with ThreadPoolExecutor(8) as pool:
+        names = [name for _ in range(20) for name in pool.map(start, range(8))]
+    others = [f"2026-01-31_12-00-00_{number}" for number in range(2, 161)]
+    assert sorted(names) == sorted(["2026-01-31_12-00-00", *others])

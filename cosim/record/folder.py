@@ -8,7 +8,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from cosim.errors import ConfigurationError
@@ -58,10 +58,11 @@ class RunFolder:
         """The shards of all ranks of a world of ``ranks``; the first is the body rank's, without spikes."""
         return [self.shard(rank) for rank in range(ranks)]
 
-    def remove(self) -> None:
-        """Take the folder of a run away that could not start; nothing was written."""
-        self.shard_folder.rmdir()
-        self.path.rmdir()
+    def remove_if_empty(self) -> None:
+        """Take the folder of a run away that could not start."""
+        for folder in (self.shard_folder, self.path):
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
@@ -94,7 +95,7 @@ def _make_new(parent: Path) -> Path:
     """A folder named after job id or time stamp; with a number behind it if another run has that name already."""
     parent.mkdir(parents=True, exist_ok=True)
     name = os.environ.get("SLURM_JOB_ID") or time.strftime("%Y-%m-%d_%H-%M-%S")
-    for candidate in (name, *(f"{name}_{number}" for number in count(2))):
+    for candidate in chain([name], (f"{name}_{number}" for number in count(2))):
         with suppress(FileExistsError):  # of runs that start together each makes one
             (parent / candidate).mkdir()
             return parent / candidate
