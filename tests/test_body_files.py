@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cosim.body.description import Box, Rod, Sphere
-from cosim.body.kinds import load
+from cosim.body.kinds import load, save
 from cosim.body.kinematics import Kinematics
 from cosim.body.readers import osim
 from cosim.body.rotation import matrix_from_rpy
@@ -402,6 +402,12 @@ path = [{ link = "base", point_m = [0.1, 0.0, 0.0] }, { link = "ball", point_m =
     message = refused(lambda: load(file))
     for part in [str(file), "muscles[flexor]: 2 muscles have this name", "joints[hold].parent = 'toe'"]:
         assert part in message
+
+
+def test_a_body_of_included_files_can_be_saved_as_one_file(write, tmp_path):
+    body = load(write())
+    save(body, tmp_path / "saved.toml")
+    assert load(tmp_path / "saved.toml") == body
 
 
 @pytest.mark.parametrize("old, new, said", [
