@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench`` as users run it, at reduced size: what it writes, whether that fits together, what it refuses.
+"""``cosim bench`` as users run it, at reduced size: what it writes, if that fits together, what it refuses.
 
 No test looks at how long something took: only at what must hold on any machine.
 """
@@ -77,9 +77,10 @@ def test_coupling_compares_the_same_spikes(tmp_path):
     assert len(result["peak_memory_mb"]) == 2
 
 
-def test_coupling_over_ranks_says_how_it_was_split(tmp_path):
+def test_coupling_over_ranks_with_many_sinks_says_what_ran(tmp_path):
     times = ("--simulate-ms", 20, "--warm-up-ms", 20, "--repetitions", 1, "--steps-ms", 10)
-    result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--ranks", RANKS, *times)
+    result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--ranks", RANKS, "--sinks", 300, *times)
+    assert (result["network"]["sinks"], result["network"]["sources"]) == (300, 3)
     assert (result["brain_ranks"], result["threads_per_brain_rank"]) == (RANKS, 1)
     assert len(result["peak_memory_mb"]) == 1 + RANKS
     assert result["by_step_ms"]["10"]["same_spikes"]
@@ -181,6 +182,7 @@ def test_readme_gets_the_numbers_of_the_files_between_its_marks(tmp_path):
     [
         ("--steps-ms 7: must be positive and divide", ["coupling", "mouse_m1", "--steps-ms", "7"]),
         ("--warm-up-ms 0: must be positive", ["coupling", "mouse_m1", "--warm-up-ms", 0]),
+        ("--sinks 5: must be 19", ["coupling", "mouse_m1", "--sinks", 5]),
         ("--repetitions 0: must be 1 or more", ["body", "--repetitions", 0]),
         ("--name a/b: must be a name", ["body", "--name", "a/b"]),
         ("--ranks 0: must be 1 or more", ["coupling", "mouse_m1", "--ranks", 0]),

@@ -27,7 +27,7 @@ from cosim.config import Experiment, load
 from cosim.loop import Parts, loop
 from cosim.options import Options
 from cosim.plan import Plan, Prepared, prepare
-from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb
+from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.run import agree_on_devices, build_body, build_brain, build_network
@@ -76,6 +76,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     if not world.is_body:
         return None
     network = {"min_delay_ms": stage.built[0].min_delay_ms, "regions": built_regions(stage.built)}
+    network |= {"sinks": len(stage.parts.exchange.readout), "sources": len(stage.parts.exchange.stimulus)}
     return {"blocks": blocks[1:], "network": network, "peak_memory_mb": memory}
 
 
@@ -141,24 +142,24 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
     if not world.is_body:
         stage.kernel.nest.Run(request["warm_up_ms"])
         parts.brain.forget_spikes()
+    before = resident_bytes()
     world.synchronise()
     world.comm.Barrier()  # the patient waiting above lets go one rank after the other
     began = time.perf_counter()
     if step_ms == UNINTERRUPTED:
         spikes = advance_uninterrupted(stage, request["simulate_ms"])
     else:
-        advance_in_loop(stage, step_ms)
-    seconds = world.to_body(time.perf_counter() - began)
-    if step_ms == UNINTERRUPTED:
-        seen = {"spikes": sum(world.to_body(spikes) or [])}
-        parts.recorder.close()
-    for part in (parts.progress, parts.brain, parts.body):
+        spikes = advance_in_loop(stage, step_ms)
+    seen = world.to_body((time.perf_counter() - began, spikes, resident_bytes() - before))
+    for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
     world.synchronise()
     if not world.is_body:
         return None
     close_logs()
-    return {"seconds": max(seconds), **(seen if step_ms == UNINTERRUPTED else read_block(stage))}
+    seconds, numbers, growth = zip(*seen, strict=True)
+    block = {"seconds": max(seconds), "spikes": sum(numbers), "growth_mb": max(growth[1:]) / 1e6}
+    return block if step_ms == UNINTERRUPTED else block | read_block(stage)
 
 
 def advance_uninterrupted(stage: Stage, duration_ms: float) -> int:
@@ -169,8 +170,8 @@ def advance_uninterrupted(stage: Stage, duration_ms: float) -> int:
     return sum(len(events.senders) for events in stage.parts.brain.spikes())
 
 
-def advance_in_loop(stage: Stage, step_ms: float) -> None:
-    """Our loop, until every spike is in a file."""
+def advance_in_loop(stage: Stage, step_ms: float) -> int:
+    """Our loop, until every spike is in a file; returns 0, as none is left in NEST."""
     asked = stage.plan.clock.steps
     steps = loop(stage.parts, asked, step_ms)
     stage.parts.recorder.close()
@@ -178,6 +179,7 @@ def advance_in_loop(stage: Stage, step_ms: float) -> None:
         raise RuntimeError(
             f"stopped after {steps} of {asked} steps: {stage.parts.stop.reason or 'another rank failed'}"
         )
+    return 0
 
 
 def close_logs() -> None:

@@ -71,9 +71,9 @@ def bare_step(name: str, engine: Engine) -> Callable[[], None]:
     return partial(mujoco.mj_step, engine._model, engine._data)
 
 
-def main(text: str) -> None:
+def main(file: str) -> None:
     """Do what the request asks for: with ``tendon`` one coupling step of a fresh body, else step times."""
-    request = json.loads(text)
+    request = json.loads(Path(file).read_text())
     if "tendon" in request:
         result = body_block(request["tendon"], request["engine"], COUPLING_MS)()
     else:

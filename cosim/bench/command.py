@@ -70,6 +70,9 @@ def _add_coupling(names: argparse._SubParsersAction) -> None:
         metavar="MS",
         help="simulated time before it, on both sides alike; default: %(default)g",
     )
+    parser.add_argument(
+        "--sinks", type=int, metavar="N", help="so many spike sinks; default: those of the experiment"
+    )
 
 
 def _add_body(names: argparse._SubParsersAction) -> None:

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cosim.bench import launch, machine
+from cosim.bench import launch, machine, sinks
 from cosim.bench.output import make_folder, publish
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
@@ -53,9 +53,10 @@ def main(options: argparse.Namespace) -> int:
     here = machine.describe()
     check_times(options)
     ranks = split(options)
+    devices = [sinks.override(options.experiment, ranks.overrides, options.sinks)] if options.sinks else []
     request = {
         "experiment": options.experiment,
-        "overrides": ranks.overrides,
+        "overrides": [*ranks.overrides, *devices],
         "steps_ms": options.steps_ms,
         "simulate_ms": options.simulate_ms,
         "warm_up_ms": options.warm_up_ms,
@@ -105,6 +106,7 @@ def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any
         "uninterrupted_s": spread([each["seconds"] for each in uninterrupted(measured["blocks"]).values()]),
         "by_step_ms": by_step,
         "network": measured["network"],
+        "memory_growth_mb": max(each["growth_mb"] for each in measured["blocks"] if each["step_ms"]),
         "peak_memory_mb": measured["peak_memory_mb"],
     }
 

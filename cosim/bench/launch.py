@@ -53,12 +53,12 @@ def alone(module: str, request: dict[str, Any], **variables: str) -> dict[str, A
     return _ask([sys.executable, "-m", module], request, environment() | variables)
 
 
-def _ask(command: list[str], request: dict[str, Any], variables: dict[str, str]) -> dict[str, Any]:
-    """The program gets ``request`` as JSON, with a ``folder`` for its files and a file for its ``result``."""
+def _ask(command: list[str], request: dict[str, Any], variables: dict[str, str]) -> Any:
+    """The program gets the path of ``request`` as JSON, which names a ``folder`` and a ``result``."""
     with tempfile.TemporaryDirectory(prefix=".work-", dir=request["out"]) as folder:
-        result = Path(folder) / "result.json"
-        asked = json.dumps(request | {"folder": folder, "result": str(result)})
-        start([*command, asked], variables)
+        asked, result = Path(folder) / "request.json", Path(folder) / "result.json"
+        asked.write_text(json.dumps(request | {"folder": folder, "result": str(result)}))
+        start([*command, str(asked)], variables)
         return json.loads(result.read_text())
 
 

@@ -32,10 +32,10 @@ TASKS = {
 
 
 def main(task: str, request: str) -> int:
-    """Called on all ranks with the same arguments; returns the exit code."""
+    """Called on all ranks with the same arguments, the second a JSON file; returns the exit code."""
     try:
         with fatal_errors_end_the_job([]):
-            world, asked = split(), json.loads(request)
+            world, asked = split(), json.loads(Path(request).read_text())
             result = importlib.import_module(TASKS[task]).measure(world, asked)
             if world.is_body:
                 Path(asked["result"]).write_text(json.dumps(result))

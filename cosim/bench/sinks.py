@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""More spike sinks than an experiment has, to see how coupling grows with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from cosim.brain.kinds import TableBrain
+from cosim.config import Experiment, SpikeSink, load
+from cosim.errors import ConfigurationError
+from cosim.plan import network, resolve_devices
+
+
+def override(experiment: str, overrides: Sequence[str], number: int) -> str:
+    """A ``--set`` that gives an experiment ``number`` sinks: its own and more on single neurons.
+
+    Raises:
+        ConfigurationError: the brain is a script, or there are more sinks already.
+    """
+    loaded = load(experiment, overrides)
+    if not isinstance(loaded.brain, TableBrain):
+        raise ConfigurationError(
+            f"--sinks {number}: the brain of {experiment} is a script; must have network tables"
+        )
+    sizes = network(loaded).sizes
+    present = len(resolve_devices(loaded, sizes).sinks)
+    most = present + sum(sizes.values())
+    if not present <= number <= most or not loaded.config.sinks:
+        raise ConfigurationError(
+            f"--sinks {number}: must be {present}, those of {experiment}, to {most}; it must have one"
+        )
+    own = [table.model_dump(exclude_none=True) for table in loaded.config.sinks]
+    return f"sinks={_toml([*own, *_more(loaded, sizes, number - present)])}"
+
+
+def _more(loaded: Experiment, sizes: dict[str, int], number: int) -> list[dict[str, object]]:
+    """Sinks on single neurons, spread evenly over populations; weight and delay are those of the first sink."""
+    places = _neurons(sizes)
+    like: SpikeSink = loaded.config.sinks[0]
+    return [
+        {
+            "populations": place,
+            "name": f"sink_{index}",
+            "weight_pa": like.weight_pa,
+            "delay_ms": like.delay_ms,
+        }
+        for index, place in enumerate(islice(places, number))
+    ]
+
+
+def _neurons(sizes: dict[str, int]) -> Iterator[str]:
+    """The first neuron of every population, then the second of each that has one, and so on."""
+    for neuron in range(max(sizes.values())):
+        yield from (f"{name}[{neuron}]" for name, size in sizes.items() if neuron < size)
+
+
+def _toml(tables: list[dict[str, object]]) -> str:
+    """An inline array of tables with text and numbers."""
+    values = (", ".join(f"{key} = {value!r}" for key, value in table.items()) for table in tables)
+    return f"[{', '.join(f'{{{each}}}' for each in values)}]"
