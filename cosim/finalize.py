@@ -15,9 +15,12 @@ import numpy as np
 
 from cosim.analysis.results import RunData
 from cosim.brain.brain import BuiltBrain
+from cosim.brain.network import Network
 from cosim.plan import Prepared
 from cosim.profile import Stopwatch
+from cosim.record import circuit, populations
 from cosim.record.merge import merge_profiles, merge_spikes
+from cosim.record.populations import Population
 from cosim.summary import built_brain, connecting, mean_rates_hz, timing
 from cosim.world import StopSign
 
@@ -42,16 +45,20 @@ def finalize(
     watch = Stopwatch()
     folder = prepared.plan.folder
     shards = folder.shards(len(reports))
+    known = populations.describe(built[0].populations, network_of(prepared))
+    populations.write(folder.path / populations.FILE, known)
     counts = merge_spikes(shards[1:], built[0].populations, folder.spike_file)
     by_rank = {f"build/{name}_s": seconds for name, seconds in _wall_s(reports).items()}
     by_rank["memory/peak_mb"] = np.array([report.peak_memory_mb for report in reports])
     profile = merge_profiles(folder.run_file, shards, steps, by_rank)
     shutil.rmtree(folder.path / "shards")
     watch.lap("merge")
+    describe_circuit(prepared, known, steps)
+    watch.lap("describe circuit")
     summary = summarize(prepared, built, reports, steps, stop, profile, counts)
     _write_summary(folder.summary_file, summary)
     if steps:
-        draw(prepared, built[0])
+        draw(prepared)
     watch.lap("draw")
     summary["wall_s"] |= watch.seconds
     _write_summary(folder.summary_file, summary)
@@ -90,12 +97,26 @@ def summarize(
     }
 
 
-def draw(prepared: Prepared, built: BuiltBrain) -> None:
+def network_of(prepared: Prepared) -> Network | None:
+    """The tables of the brain; None for a script."""
+    return prepared.plan.brain if isinstance(prepared.plan.brain, Network) else None
+
+
+def describe_circuit(prepared: Prepared, known: Sequence[Population], steps: int) -> None:
+    """SONATA's files beside ``spikes.h5``."""
+    plan = prepared.plan
+    data = RunData(plan.folder.path)
+    exchanged = circuit.Exchanged(data.readout, data.stimulus, plan.clock.coupling_step_ms, steps)
+    nodes = circuit.of_brain(known, network_of(prepared))
+    circuit.write_circuit(plan.folder.path, nodes, exchanged, plan.seed, plan.clock.resolution_ms)
+
+
+def draw(prepared: Prepared) -> None:
     """``figure.png`` and, of a body, ``body.png``."""
     from cosim.analysis.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
     data = RunData(prepared.plan.folder.path)
-    draw_run(data, built.populations, data.folder.path / "figure.png")
+    draw_run(data, data.folder.path / "figure.png")
     prepared.experiment.body.draw(data.folder.path / "body.png", data)
 
 

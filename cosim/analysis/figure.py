@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -15,14 +14,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from cosim.analysis.results import RunData
-from cosim.brain.brain import BuiltPopulation
 from cosim.profile import STEP_PHASES
 
 MAX_RASTER_SPIKES = 40_000
 MAX_LEGEND = 8
 
 
-def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) -> None:
+def draw_run(data: RunData, path: Path) -> None:
     """Raster by population, sink voltages, what the body did, and step times, one above the other."""
     of_body = [panel for series, panel in BODY_PANELS.items() if series in data.body]
     panels = [draw_voltages, *of_body, draw_step_times]
@@ -35,7 +33,7 @@ def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) 
         sharex=True,
         layout="constrained",
     )
-    draw_raster(axes[0], data, populations)
+    draw_raster(axes[0], data)
     for panel, axis in zip(panels, axes[1:], strict=True):
         panel(axis, data)
     axes[-1].set_xlabel("time (ms)")
@@ -43,11 +41,10 @@ def draw_run(data: RunData, populations: Sequence[BuiltPopulation], path: Path) 
     plt.close(figure)
 
 
-def draw_raster(axis: Axes, data: RunData, populations: Sequence[BuiltPopulation]) -> None:
+def draw_raster(axis: Axes, data: RunData) -> None:
     """Spikes of all recorded populations, a lane of equal height for each, thinned to what a page can show."""
-    recorded = [each for each in populations if each.name in data.spikes]
-    total = sum(len(data.spikes[each.name].node_ids) for each in recorded)
-    every = max(1, total // MAX_RASTER_SPIKES)
+    recorded = [each for each in data.populations.values() if each.name in data.spikes]
+    every = max(1, sum(data.spike_counts.values()) // MAX_RASTER_SPIKES)
     for lane, each in enumerate(recorded):
         spikes = data.spikes[each.name]
         height = lane + 0.05 + 0.9 * spikes.node_ids[::every] / each.size

@@ -16,7 +16,7 @@ import numpy as np
 
 from cosim.brain.brain import BuiltPopulation
 from cosim.profile import STEP_PHASES
-from cosim.record.recorder import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.sonata import SpikeFileWriter
 
 WINDOW_SPIKES = 2_000_000
@@ -33,9 +33,12 @@ def merge_spikes(shards: Sequence[Path], populations: Sequence[BuiltPopulation],
     counts = np.zeros(len(recorded), dtype=int)
     with ExitStack() as stack:
         files = [stack.enter_context(h5py.File(path, "r")) for path in shards]
-        writer = SpikeFileWriter(unfinished, [each.name for each in recorded])
+        done = [file[SPIKES_DONE][:] for file in files]
+        steps = min(len(each) for each in done)
+        spikes = sum(int(each[steps - 1]) for each in done) if steps else 0
+        writer = SpikeFileWriter(unfinished, [each.name for each in recorded], spikes)
         stack.callback(writer.close)
-        for starts, ends in _windows([file[SPIKES_DONE][:] for file in files]):
+        for starts, ends in _windows(done):
             counts += _merge_window(files, starts, ends, recorded, writer)
     unfinished.rename(target)
     return {each.name: int(count) for each, count in zip(recorded, counts, strict=True)}

@@ -17,18 +17,27 @@ import numpy as np
 MAGIC = 0x0A7A
 VERSION = (0, 1)
 SORTING = {"none": 0, "by_id": 1, "by_time": 2}
-CHUNK_ROWS = 2**16
+LEAST_CHUNK_ROWS, MOST_CHUNK_ROWS = 2**7, 2**16
+
+
+def write_magic(file: h5py.File) -> None:
+    """Say that the file is SONATA's."""
+    file.attrs["magic"] = np.uint32(MAGIC)
+    file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
 
 
 class SpikeFileWriter:
-    """Writes the spikes of several populations in order of time, block after block."""
+    """Writes the spikes of several populations in order of time, block after block.
 
-    def __init__(self, path: Path, populations: Sequence[str]) -> None:
+    ``expected_spikes`` is the number in all populations; it decides how much space the file takes at a time.
+    """
+
+    def __init__(self, path: Path, populations: Sequence[str], expected_spikes: int = 0) -> None:
         self._file = h5py.File(path, "w")
-        self._file.attrs["magic"] = np.uint32(MAGIC)
-        self._file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
+        write_magic(self._file)
         self._file.create_group("spikes")  # there also when nothing was recorded
-        self._groups = [_create_population(self._file, name) for name in populations]
+        rows = _chunk_rows(expected_spikes, len(populations))
+        self._groups = [_create_population(self._file, name, rows) for name in populations]
 
     def append(self, population: int, timestamps_ms: np.ndarray, node_ids: np.ndarray) -> None:
         """Append spikes of one population (its index), already sorted and later than all before."""
@@ -43,11 +52,43 @@ class SpikeFileWriter:
         self._file.close()
 
 
-def _create_population(file: h5py.File, name: str) -> h5py.Group:
+def _chunk_rows(spikes: int, populations: int) -> int:
+    """Rows that a dataset grows by: about a quarter of the spikes of a population of mean activity.
+
+    Larger ones would fill the file with empty space where there are few spikes, smaller ones slow it down.
+    """
+    quarter = spikes // max(4 * populations, 1)
+    return min(max(1 << quarter.bit_length(), LEAST_CHUNK_ROWS), MOST_CHUNK_ROWS)
+
+
+def _create_population(file: h5py.File, name: str, chunk_rows: int) -> h5py.Group:
     group = file.create_group(f"spikes/{name}")
     kind = h5py.enum_dtype(SORTING, basetype=np.uint8)
     group.attrs.create("sorting", SORTING["by_time"], dtype=kind)
     for dataset, dtype in (("timestamps", "f8"), ("node_ids", "u8")):
-        group.create_dataset(dataset, shape=(0,), maxshape=(None,), chunks=(CHUNK_ROWS,), dtype=dtype)
+        group.create_dataset(dataset, shape=(0,), maxshape=(None,), chunks=(chunk_rows,), dtype=dtype)
     group["timestamps"].attrs["units"] = "ms"
     return group
+
+
+def write_report(
+    path: Path, population: str, values: np.ndarray, units: str, start_ms: float, step_ms: float
+) -> None:
+    """Write ``values``, (times, nodes), of all nodes of a population, one element each, as a report.
+
+    The first row is of ``start_ms``, the next of one ``step_ms`` later; libsonata asks for single precision. Format: "Reports" at the same place.
+    """
+    times, nodes = values.shape
+    with h5py.File(path, "w") as file:
+        write_magic(file)
+        group = file.create_group(f"report/{population}")
+        group.create_dataset("data", data=values, dtype="f4").attrs["units"] = units
+        mapping = group.create_group("mapping")
+        mapping["node_ids"] = np.arange(nodes, dtype="u8")
+        mapping["index_pointers"] = np.arange(nodes + 1, dtype="u8")
+        mapping["index_pointer"] = mapping["index_pointers"]  # the name that bmtk knows
+        mapping["element_ids"] = np.zeros(nodes, dtype="u4")
+        mapping["element_pos"] = np.zeros(nodes, dtype="f4")  # for bmtk, too
+        mapping["time"] = [start_ms, start_ms + times * step_ms, step_ms]
+        mapping["time"].attrs["units"] = "ms"
+        mapping["node_ids"].attrs.create("sorted", 1, dtype="u1")

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the spikes of a run belong to, in the SONATA format: nodes, reports, and the two configurations that name them.
+
+``nodes.h5`` and ``node_types.csv`` hold all populations of the brain and, as populations of their own, its spike sinks and
+spike sources; ``sink_voltages.h5`` and ``source_rates.h5`` are reports on these. ``circuit_config.json`` and
+``simulation_config.json`` are what libsonata and bluepysnap open; bmtk opens the node files. Body rank only.
+
+Region, layer, cell type and model are the same for all neurons of a population. They are in ``node_types.csv``, where
+the format has them, and in ``nodes.h5``, where libsonata looks for them. There they are the fill values of datasets,
+which take no space. Format: https://github.com/AllenInstitute/sonata and
+https://sonata-extension.readthedocs.io.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from cosim.brain.layout import Grid, Layout, Scattered
+from cosim.brain.network import Network
+from cosim.record.populations import Population
+from cosim.record.sonata import write_magic, write_report
+
+SINKS, SOURCES = "spike_sinks", "spike_sources"
+FIRST_TYPE_ID = 100
+ATTRIBUTES = ("region", "layer", "cell_type", "model_type", "model_template")
+BLOCK_NODES = 2**20
+UM_PER_MM = 1000.0
+
+
+@dataclass(frozen=True)
+class NodePopulation:
+    """A population as SONATA describes it; empty texts are for what is not known.
+
+    ``model`` is NEST's name. ``node_names`` are given where every node has a name of its own.
+    """
+
+    name: str
+    size: int
+    model: str = ""
+    region: str = ""
+    layer: str = ""
+    cell_type: str = ""
+    layout: Layout | None = None
+    node_names: tuple[str, ...] = ()
+    is_virtual: bool = False
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What is known of all of its nodes, by SONATA's names."""
+        kind = "virtual" if self.is_virtual else "point_neuron"
+        template = f"nest:{self.model}" if self.model else ""
+        values = (self.region, self.layer, self.cell_type, kind, template)
+        return {name: value for name, value in zip(ATTRIBUTES, values, strict=True) if value}
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What brain and body exchanged: voltages of sinks at the end of steps, rates of sources in steps; (steps,) each."""
+
+    voltages_mv: Mapping[str, np.ndarray]
+    rates_hz: Mapping[str, np.ndarray]
+    step_ms: float
+    steps: int
+
+
+def of_brain(populations: Sequence[Population], network: Network | None) -> list[NodePopulation]:
+    """The populations of a brain; of a script, which has no ``network``, only names and sizes are known."""
+    return [
+        NodePopulation(
+            each.name,
+            each.size,
+            each.neuron_model,
+            each.region if network else "",
+            each.layer,
+            each.cell_type,
+            network.by_name[each.name].layout if network else None,
+            is_virtual=each.is_relay,
+        )
+        for each in populations
+    ]
+
+
+def write_circuit(
+    folder: Path, brain: Sequence[NodePopulation], exchanged: Exchanged, seed: int, resolution_ms: float
+) -> None:
+    """Write all files but ``spikes.h5`` into ``folder``; those of a run before are written over."""
+    sinks, sources = device_populations(brain, exchanged)
+    nodes = [*brain, *(each for each in (sinks, sources) if each.size)]
+    write_nodes(folder / "nodes.h5", nodes)
+    write_node_types(folder / "node_types.csv", nodes)
+    end_ms, step_ms = exchanged.steps * exchanged.step_ms, exchanged.step_ms
+    reports = {
+        "sink_voltages": (sinks, exchanged.voltages_mv, "mV", step_ms),
+        "source_rates": (sources, exchanged.rates_hz, "Hz", 0.0),
+    }
+    reports = {name: report for name, report in reports.items() if report[0].size}
+    for name, (population, series, units, start_ms) in reports.items():
+        values = np.stack([series[node] for node in population.node_names], axis=1)
+        write_report(folder / f"{name}.h5", population.name, values, units, start_ms, step_ms)
+    run = {"tstart": 0.0, "tstop": end_ms, "dt": resolution_ms, "random_seed": seed}
+    entries = {
+        name: _report_entry(f"{name}.h5", population.name, units, start_ms, step_ms, exchanged.steps)
+        for name, (population, _, units, start_ms) in reports.items()
+    }
+    _write_json(folder / "node_sets.json", _node_sets(nodes))
+    _write_json(folder / "circuit_config.json", _circuit(nodes))
+    _write_json(folder / "simulation_config.json", _simulation(run, entries))
+
+
+def device_populations(
+    brain: Sequence[NodePopulation], exchanged: Exchanged
+) -> tuple[NodePopulation, NodePopulation]:
+    """Sinks and sources as populations, by names that no population of the brain has."""
+    taken = {each.name for each in brain}
+    names = [name if name not in taken else f"{name}_of_cosim" for name in (SINKS, SOURCES)]
+    sinks, sources = tuple(exchanged.voltages_mv), tuple(exchanged.rates_hz)
+    return (
+        NodePopulation(names[0], len(sinks), "iaf_psc_alpha", node_names=sinks),
+        NodePopulation(names[1], len(sources), "poisson_generator", node_names=sources, is_virtual=True),
+    )
+
+
+# Nodes
+
+
+def write_nodes(path: Path, nodes: Sequence[NodePopulation]) -> None:
+    """``/nodes/<population>``: type, attributes and, where neurons have places, x, y and z in um."""
+    with h5py.File(path, "w") as file:
+        write_magic(file)
+        for type_id, population in enumerate(nodes, FIRST_TYPE_ID):
+            group = file.create_group(f"nodes/{population.name}")
+            _constant(group, "node_type_id", population.size, "u8", type_id)
+            _constant(group, "node_group_id", population.size, "u4", 0)
+            group["node_id"] = np.arange(population.size, dtype="u4")
+            group["node_group_index"] = group["node_id"]  # one dataset with two names: bmtk asks for both
+            _write_attributes(group.create_group("0"), population)
+
+
+def _write_attributes(group: h5py.Group, population: NodePopulation) -> None:
+    for name, value in population.attributes.items():
+        _constant(group, name, population.size, h5py.string_dtype(), value)
+    if population.node_names:
+        group["name"] = np.array(population.node_names, dtype=h5py.string_dtype())
+    if isinstance(population.layout, (Grid, Scattered)):
+        axes = [group.create_dataset(axis, (population.size,), "f4") for axis in "xyz"]
+        for start, places_um in _places_um(population.layout):
+            for axis, values in zip(axes, places_um.T):  # of two dimensions z stays 0
+                axis[start : start + len(values)] = values
+
+
+def _constant(group: h5py.Group, name: str, size: int, dtype: Any, value: int | str) -> None:
+    """A dataset that holds one value everywhere and takes no space."""
+    group.create_dataset(name, (size,), dtype, fillvalue=value)
+
+
+def _places_um(layout: Grid | Scattered) -> Iterator[tuple[int, np.ndarray]]:
+    """First node and places (nodes, dimensions) in um of blocks of nodes: a large grid is never in memory at once."""
+    for start in range(0, layout.size, BLOCK_NODES):
+        stop = min(start + BLOCK_NODES, layout.size)
+        if isinstance(layout, Grid):
+            places = np.unravel_index(np.arange(start, stop), [axis.count for axis in layout.axes])
+            columns = [axis.planes_mm[place] for axis, place in zip(layout.axes, places, strict=True)]
+            yield start, UM_PER_MM * np.stack(columns, axis=1)
+        else:
+            yield start, UM_PER_MM * layout.positions_mm[start:stop]
+
+
+def write_node_types(path: Path, nodes: Sequence[NodePopulation]) -> None:
+    """One row for each population, separated by blanks as SONATA asks for; NULL is for what is not known."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=" ")
+        writer.writerow(["node_type_id", "pop_name", *ATTRIBUTES])
+        for type_id, population in enumerate(nodes, FIRST_TYPE_ID):
+            values = (population.attributes.get(name, "NULL") for name in ATTRIBUTES)
+            writer.writerow([type_id, population.name, *values])
+
+
+# Configurations
+
+
+def _node_sets(nodes: Sequence[NodePopulation]) -> dict[str, Any]:
+    """Every population and every region by its name."""
+    regions = {each.region: {"region": each.region} for each in nodes if each.region}
+    return regions | {each.name: {"population": each.name} for each in nodes}
+
+
+def _circuit(nodes: Sequence[NodePopulation]) -> dict[str, Any]:
+    kinds = {each.name: {"type": "virtual" if each.is_virtual else "point_neuron"} for each in nodes}
+    files = {"nodes_file": "$BASE_DIR/nodes.h5", "node_types_file": "$BASE_DIR/node_types.csv"}
+    return {
+        "version": 2,
+        "manifest": {"$BASE_DIR": "."},
+        "node_sets_file": "$BASE_DIR/node_sets.json",
+        "networks": {"nodes": [{**files, "populations": kinds}], "edges": []},
+    }
+
+
+def _simulation(run: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "version": 2,
+        "manifest": {"$BASE_DIR": "."},
+        "network": "$BASE_DIR/circuit_config.json",
+        "node_sets_file": "$BASE_DIR/node_sets.json",
+        "run": run,
+        "output": {"output_dir": "$BASE_DIR", "spikes_file": "spikes.h5", "spikes_sort_order": "by_time"},
+        "reports": reports,
+    }
+
+
+def _report_entry(
+    file: str, cells: str, units: str, start_ms: float, step_ms: float, steps: int
+) -> dict[str, Any]:
+    return {
+        "type": "compartment",
+        "sections": "soma",
+        "variable_name": {"mV": "v", "Hz": "rate"}[units],
+        "unit": units,
+        "cells": cells,
+        "file_name": file,
+        "start_time": start_ms,
+        "end_time": start_ms + steps * step_ms,
+        "dt": step_ms,
+    }
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
