@@ -283,13 +283,15 @@ def test_a_urdf_file_is_placed_at_its_zero_pose(write):
 
 def test_shapes_of_a_urdf_file_are_kept_where_they_can_be(write):
     body = load(write())
-    ends_m = ((0.0, 0.0, -0.2), (0.0, 0.0, 0.0))
-    assert body.link("thigh").shapes == (
-        Rod(kind="rod", ends_m=ends_m, radius_m=0.03, colour="blue", solid=True),)
+    rod, = body.link("thigh").shapes  # it keeps the length of the cylinder
+    assert isinstance(rod, Rod) and [end[2] for end in rod.ends_m] == pytest.approx([-0.17, -0.03])
+    assert (rod.radius_m, rod.colour, rod.solid) == (0.03, "blue", True)
     box, ball = body.link("shank").shapes
     assert isinstance(box, Box) and box.size_m == pytest.approx((0.2, 0.04, 0.02)) and not box.solid
     assert body.colours[box.colour] == (0.9, 0.1, 0.1)
     assert isinstance(ball, Sphere) and ball.solid and ball.colour == "plain"
+    flat, solid = load(write(urdf=[('length="0.2"', 'length="0.05"')])).link("thigh").shapes
+    assert isinstance(flat, Sphere) and flat.radius_m == 0.03 and not flat.solid and solid.solid
 
 
 def test_every_problem_of_a_file_is_told(write):
@@ -355,8 +357,7 @@ def test_only_links_that_move_need_an_inertial(write):
 
 
 def test_a_body_of_included_files_moves(write):
-    hollow = [("<collision>", "<visual>"), ("</collision>", "</visual>")] * 2  # nothing to touch
-    body = load(write(urdf=hollow)).make_body(physics_step_ms=1.0, coupling_step_ms=20.0)
+    body = load(write()).make_body(physics_step_ms=1.0, coupling_step_ms=20.0)
     try:
         body.reset(angle_rad=[0.0, 0.3])
         start = body.tip.position_m.copy()

@@ -2,8 +2,9 @@
 """Shapes and colours of the links in a URDF file.
 
 Boxes, spheres, cylinders and capsules are kept, of visual elements for pictures and of collision elements as
-solid shapes. Cylinders become rods, whose round ends come on top. Meshes are left out, and so are boxes whose
-edges do not follow the axes of the link: they are not drawn, and nothing touches them.
+solid shapes. A cylinder becomes a rod of its length with round ends, a flat one a sphere. Meshes are left
+out, and so are boxes whose edges do not follow the axes of the link: they are not drawn, and nothing touches
+them.
 """
 
 from __future__ import annotations
@@ -68,14 +69,25 @@ def _primitive(element: Element, where: str) -> dict[str, Any] | None:
     place = frame(element, where)
     if geometry.tag == "box":
         return _box(place, xmlfile.vector(geometry, "size", 3, where))
+    if geometry.tag not in ("sphere", "cylinder", "capsule"):
+        return None
+    radius, = xmlfile.vector(geometry, "radius", 1, where)
     if geometry.tag == "sphere":
-        radius, = xmlfile.vector(geometry, "radius", 1, where)
-        return {"kind": "sphere", "centre_m": place.position.tolist(), "radius_m": radius}
-    if geometry.tag in ("cylinder", "capsule"):
-        (radius,), (length,) = (xmlfile.vector(geometry, name, 1, where) for name in ("radius", "length"))
-        ends = [place.at((0.0, 0.0, side * length / 2.0)).tolist() for side in (-1.0, 1.0)]
-        return {"kind": "rod", "ends_m": ends, "radius_m": radius}
-    return None
+        return _ball(place, radius)
+    length, = xmlfile.vector(geometry, "length", 1, where)
+    return _rod(place, radius, length - (2.0 * radius if geometry.tag == "cylinder" else 0.0))
+
+
+def _ball(place: Frame, radius: float) -> dict[str, Any]:
+    return {"kind": "sphere", "centre_m": place.position.tolist(), "radius_m": radius}
+
+
+def _rod(place: Frame, radius: float, straight: float) -> dict[str, Any]:
+    """A rod along z, ``straight`` long without its round ends; a ball where nothing is left of it."""
+    if straight <= 0.0:
+        return _ball(place, radius)
+    ends = [place.at((0.0, 0.0, side * straight / 2.0)).tolist() for side in (-1.0, 1.0)]
+    return {"kind": "rod", "ends_m": ends, "radius_m": radius}
 
 
 def _box(place: Frame, size: list[float]) -> dict[str, Any] | None:
