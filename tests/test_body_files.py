@@ -419,6 +419,8 @@ def test_a_body_of_included_files_can_be_saved_as_one_file(write, tmp_path):
      ["osim_bodies.fibula", "there are femur, shank"]),
     ('femur = "thigh"', "femur = 1", ["osim_bodies = {'femur': 1}", "names of links"]),
     ('link = "foot"', 'link = "toe"', ["tip.link = 'toe'", "thigh, shank"]),
+    ("tip = ", "links = [{ name = 'ball', position_m = [0, 0, 0], mass_kg = -1 }]\ntip = ",
+     ["links[ball].mass_kg = -1", "links[ball].inertia_kg_m2: Field required"]),
     ("name = ", "links = 3\nname = ", ["body 'thigh' is no link"]),
     ("name = ", "muscles = 3\nname = ", ["muscles = 3"]),
 ])
