@@ -20,6 +20,7 @@ from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.sonata import SpikeFileWriter
 
 WINDOW_SPIKES = 2_000_000
+Window = tuple[np.ndarray, np.ndarray]  # the first and the end of its rows in each shard
 
 
 def merge_spikes(shards: Sequence[Path], populations: Sequence[BuiltPopulation], target: Path) -> dict[str, int]:
@@ -30,21 +31,35 @@ def merge_spikes(shards: Sequence[Path], populations: Sequence[BuiltPopulation],
     """
     recorded = sorted((each for each in populations if each.recorded), key=lambda each: each.first_id)
     unfinished = target.with_suffix(".unfinished")
-    counts = np.zeros(len(recorded), dtype=int)
     with ExitStack() as stack:
         files = [stack.enter_context(h5py.File(path, "r")) for path in shards]
-        done = [file[SPIKES_DONE][:] for file in files]
-        steps = min(len(each) for each in done)
-        spikes = sum(int(each[steps - 1]) for each in done) if steps else 0
-        writer = SpikeFileWriter(unfinished, [each.name for each in recorded], spikes)
+        windows = list(_windows([file[SPIKES_DONE][:] for file in files]))
+        counts = _count(files, windows, recorded)
+        writer = SpikeFileWriter(unfinished, counts)
         stack.callback(writer.close)
-        for starts, ends in _windows(done):
-            counts += _merge_window(files, starts, ends, recorded, writer)
+        for starts, ends in windows:
+            _merge_window(files, starts, ends, recorded, writer)
     unfinished.rename(target)
-    return {each.name: int(count) for each, count in zip(recorded, counts, strict=True)}
+    return counts
 
 
-def _windows(done: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _count(
+    files: Sequence[h5py.File], windows: Sequence[Window], populations: Sequence[BuiltPopulation]
+) -> dict[str, int]:
+    """Number of spikes of each population in all windows together."""
+    counts = np.zeros(len(populations), dtype=int)
+    for starts, ends in windows:
+        for file, start, end in zip(files, starts, ends, strict=True):
+            counts += np.bincount(_owner(file[SPIKE_IDS][start:end], populations), minlength=len(populations))
+    return {each.name: int(count) for each, count in zip(populations, counts, strict=True)}
+
+
+def _owner(ids: np.ndarray, populations: Sequence[BuiltPopulation]) -> np.ndarray:
+    """Index of the population of each node; populations are in the order of their ids."""
+    return np.searchsorted([each.first_id for each in populations], ids, side="right") - 1
+
+
+def _windows(done: Sequence[np.ndarray]) -> Iterator[Window]:
     """Row ranges (one start and one end for each shard) of windows of whole steps, up to WINDOW_SPIKES where possible."""
     steps = min(len(each) for each in done)
     edges = np.column_stack([np.concatenate([[0], each[:steps]]) for each in done])  # (steps + 1, shards)
@@ -62,12 +77,11 @@ def _merge_window(
     ends: np.ndarray,
     populations: Sequence[BuiltPopulation],
     writer: SpikeFileWriter,
-) -> np.ndarray:
-    """Merge one window; return the number of spikes by population."""
+) -> None:
     ranges = list(zip(files, starts, ends, strict=True))
     times = np.concatenate([file[SPIKE_TIMES][start:end] for file, start, end in ranges])
     ids = np.concatenate([file[SPIKE_IDS][start:end] for file, start, end in ranges])
-    owner = np.searchsorted([each.first_id for each in populations], ids, side="right") - 1
+    owner = _owner(ids, populations)
     order = np.lexsort((ids, times, owner))
     times, ids = times[order], ids[order]
     edges = np.searchsorted(owner[order], np.arange(len(populations) + 1))
@@ -75,7 +89,6 @@ def _merge_window(
         rows = slice(edges[index], edges[index + 1])
         if rows.stop > rows.start:
             writer.append(index, times[rows], ids[rows] - population.first_id)
-    return np.diff(edges)
 
 
 def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, by_rank: Mapping[str, np.ndarray]) -> np.ndarray:

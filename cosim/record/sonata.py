@@ -8,7 +8,7 @@ Format: https://github.com/AllenInstitute/sonata, "Spike trains".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -17,7 +17,6 @@ import numpy as np
 MAGIC = 0x0A7A
 VERSION = (0, 1)
 SORTING = {"none": 0, "by_id": 1, "by_time": 2}
-LEAST_CHUNK_ROWS, MOST_CHUNK_ROWS = 2**7, 2**16
 
 
 def write_magic(file: h5py.File) -> None:
@@ -29,44 +28,37 @@ def write_magic(file: h5py.File) -> None:
 class SpikeFileWriter:
     """Writes the spikes of several populations in order of time, block after block.
 
-    ``expected_spikes`` is the number in all populations; it decides how much space the file takes at a time.
+    How many there are of each is known before: the file has no gaps, and its bytes do not depend on the blocks.
     """
 
-    def __init__(self, path: Path, populations: Sequence[str], expected_spikes: int = 0) -> None:
+    def __init__(self, path: Path, counts: Mapping[str, int]) -> None:
         self._file = h5py.File(path, "w")
         write_magic(self._file)
         self._file.create_group("spikes")  # there also when nothing was recorded
-        rows = _chunk_rows(expected_spikes, len(populations))
-        self._groups = [_create_population(self._file, name, rows) for name in populations]
+        self._groups = [_create_population(self._file, name, count) for name, count in counts.items()]
+        self._written = [0] * len(counts)
 
     def append(self, population: int, timestamps_ms: np.ndarray, node_ids: np.ndarray) -> None:
         """Append spikes of one population (its index), already sorted and later than all before."""
+        start = self._written[population]
+        stop = self._written[population] = start + len(timestamps_ms)
         group = self._groups[population]
-        for name, values in (("timestamps", timestamps_ms), ("node_ids", node_ids)):
-            dataset = group[name]
-            dataset.resize(len(dataset) + len(values), axis=0)
-            dataset[len(dataset) - len(values) :] = values
+        group["timestamps"][start:stop], group["node_ids"][start:stop] = timestamps_ms, node_ids
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _chunk_rows(spikes: int, populations: int) -> int:
-    """Rows that a dataset grows by: about a quarter of the spikes of a population of mean activity.
-
-    Larger ones would fill the file with empty space where there are few spikes, smaller ones slow it down.
-    """
-    quarter = spikes // max(4 * populations, 1)
-    return min(max(1 << quarter.bit_length(), LEAST_CHUNK_ROWS), MOST_CHUNK_ROWS)
-
-
-def _create_population(file: h5py.File, name: str, chunk_rows: int) -> h5py.Group:
+def _create_population(file: h5py.File, name: str, count: int) -> h5py.Group:
     group = file.create_group(f"spikes/{name}")
     kind = h5py.enum_dtype(SORTING, basetype=np.uint8)
     group.attrs.create("sorting", SORTING["by_time"], dtype=kind)
+    at_once = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    at_once.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    at_once.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     for dataset, dtype in (("timestamps", "f8"), ("node_ids", "u8")):
-        group.create_dataset(dataset, shape=(0,), maxshape=(None,), chunks=(chunk_rows,), dtype=dtype)
+        group.create_dataset(dataset, (count,), dtype, dcpl=at_once)
     group["timestamps"].attrs["units"] = "ms"
     return group
 
