@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The coupling step. Its order exists here and nowhere else.
 
-Over [t, t + step) brain and body advance in parallel on what was agreed at t. At t + step one reduction brings the
-readout to the body rank; transfer functions run there on readout and body state of exactly that interval; one
-broadcast brings the stimulus back, which acts from t + step on. This is the order of the Neurorobotics Platform's
-closed-loop engine, made deterministic. While the body rank runs the transfer functions, brain ranks take over the spikes of the step; while
-brain ranks are already in the next step, the body rank writes to disk.
+Over [t, t + step) brain and body advance in parallel on what was agreed at t. At t + step the brain ranks send the
+readout to the body rank; transfer functions run there on readout and body state of exactly that interval; the body
+rank sends the stimulus back, which acts from t + step on. This is the order of the Neurorobotics Platform's
+closed-loop engine, made deterministic. While the body rank runs the transfer functions, brain ranks take over the
+spikes of the step; while brain ranks are already in the next step, the body rank records.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ class Parts:
 def loop(parts: Parts, steps: int, step_ms: float) -> int:
     """Run ``steps`` coupling steps, or fewer if the ranks agree to stop; return how many. Collective over all ranks."""
     brain, body, transfer, exchange = parts.brain, parts.body, parts.transfer, parts.exchange
-    stop, lap = parts.stop, parts.profile.lap
+    recorder, stop, lap = parts.recorder, parts.stop, parts.profile.lap
 
     with stop.on_failure("transfer functions at 0 ms"):
         transfer.apply(0)
     exchange.share()
+    exchange.receive()
     parts.profile.start()
     parts.progress.update(0)
     for step in range(steps):
@@ -58,23 +59,27 @@ def loop(parts: Parts, steps: int, step_ms: float) -> int:
             return step
         brain.stimulate(exchange.stimulus)
         lap("stimulate")
-        brain.run(step_ms)
+        brain.run()
         lap("brain")
-        with stop.on_failure(f"body in the step from {step * step_ms:g} ms"):
+        with stop.on_failure("body in the step from {:g} ms", step * step_ms):
             body.advance()
         lap("body")
         brain.read(exchange.readout)
         lap("read")
-        exchange.gather()
+        exchange.gather(flush=recorder.flush_is_due())
         lap("gather")
-        parts.recorder.record()
-        lap("record")
-        with stop.on_failure(f"transfer functions after step {step + 1}, at {(step + 1) * step_ms:g} ms"):
+        with stop.on_failure("transfer functions after step {}, at {:g} ms", step + 1, (step + 1) * step_ms):
             transfer.apply(step + 1)
         lap("transfer")
         exchange.share()
         lap("share")
-        parts.recorder.flush_if_due()
+        recorder.record()
+        lap("record")
+        exchange.receive()
+        lap("receive")
+        if exchange.flush_agreed:
+            recorder.flush()
         lap("flush")
+        parts.profile.end_step()
         parts.progress.update(step + 1)
     return steps

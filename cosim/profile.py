@@ -10,8 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-# In the order of the loop; `brain` is the call of NEST's Run and nothing else.
-STEP_PHASES = ("stimulate", "brain", "body", "read", "gather", "record", "transfer", "share", "flush")
+# In the order of the loop; `brain` is NEST's Run and nothing else. The body rank waits for the slowest brain rank in
+# `gather`; brain ranks wait in `receive`, for the slowest of them and for the transfer functions.
+STEP_PHASES = (
+    "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "receive", "flush",
+)  # fmt: skip
+_PLACE = {phase: place for place, phase in enumerate(STEP_PHASES)}
 
 
 class Stopwatch:
@@ -43,10 +47,12 @@ class StepProfile:
     def lap(self, phase: str) -> None:
         """``phase`` ends here; after the last phase of a step its row is written."""
         now = time.perf_counter()
-        self._row[0, STEP_PHASES.index(phase)] = now - self._last
+        self._row[0, _PLACE[phase]] = now - self._last
         self._last = now
-        if phase == STEP_PHASES[-1]:
-            self._write(self._row)
+
+    def end_step(self) -> None:
+        """All phases of a step are over; its row is written."""
+        self._write(self._row)
 
 
 def resident_bytes() -> int:

@@ -139,7 +139,7 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = Brain(kernel, standing, devices, watch.lap)
+    brain = Brain(kernel, standing, devices, plan.clock.coupling_step_ms, watch.lap)
     recorder = BrainRecorder(plan.folder.shard(world.rank), brain)
     return Parts(
         brain=brain,

@@ -6,6 +6,7 @@ Rank 0 is the body rank; all other ranks run the brain. Collective calls live he
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
@@ -21,10 +22,15 @@ from cosim.errors import ConfigurationError
 
 BODY_RANK = 0
 
-SPIN_S = 100e-6
-PAUSE_S = 50e-6
+# How long a rank looks again and again before it begins to nap, and how long a nap is asked to be.
+SPIN_S = 200e-6
+NAP_S = 50e-6
+# The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
+PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
+# Share of a wait of the usual length that a rank sleeps through at once.
+SLEEP_SHARE = 0.8
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
-PATIENT_PAUSE_S = 1e-3
+PATIENT_NAP_S = 1e-3
 # On Abort the launcher drops what it has not yet passed on: without this time one traceback in twenty is lost.
 LAST_WORDS_S = 0.2
 
@@ -88,19 +94,39 @@ class World:
 
     def synchronise(self) -> None:
         """Wait for all ranks. Collective."""
-        wait(self.comm.Ibarrier(), PATIENT_PAUSE_S)
+        request = self.comm.Ibarrier()
+        while not request.Test():
+            time.sleep(PATIENT_NAP_S)
 
 
-def wait(request: MPI.Request, pause_s: float = PAUSE_S) -> None:
-    """Wait for a collective by polling: first without a pause, then with pauses that leave the core to others.
+class Waiting:
+    """How a rank waits at one place of the loop: not long after the others, and not on a core that they need.
 
-    On a laptop the body rank shares its core with a brain thread; MPI's own waiting would take half of that core for
-    as long as the brain runs.
+    Most of a wait of the usual length is slept through. Around the time when it usually ends the rank looks again and
+    again, and in between offers its core to others; when it has become late for that, it naps. MPI's own waiting
+    would take a core for as long as the brain runs, on a laptop half of that of a brain rank.
     """
-    spin_until = time.perf_counter() + SPIN_S
-    while not request.Test():
-        if time.perf_counter() > spin_until:
-            time.sleep(pause_s)
+
+    def __init__(self) -> None:
+        self._usual_s = 0.0
+
+    def wait(self, is_done: Callable[[], bool]) -> None:
+        """Return soon after ``is_done``, which lets MPI make progress, has become true."""
+        began = time.perf_counter()
+        if not is_done():
+            self._wait(is_done, began)
+        waited_s = time.perf_counter() - began
+        self._usual_s = min(waited_s, 1.1 * self._usual_s + SPIN_S)
+
+    def _wait(self, is_done: Callable[[], bool], began: float) -> None:
+        if self._usual_s > SPIN_S:
+            time.sleep(SLEEP_SHARE * self._usual_s)
+        spin_until = began + (2 - SLEEP_SHARE) * self._usual_s + SPIN_S
+        while not is_done():
+            if time.perf_counter() < spin_until:
+                os.sched_yield()
+            else:
+                time.sleep(NAP_S)
 
 
 def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
@@ -110,6 +136,7 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
         ConfigurationError: too few ranks, or another number of ranks than the launcher started.
     """
     check_size(comm.size, os.environ)
+    ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
     is_body = comm.rank == BODY_RANK
     brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
     machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
@@ -154,16 +181,13 @@ class StopSign:
         if not self.reason:
             self.reason, self.failure = reason, failure
 
-    @contextmanager
-    def on_failure(self, what: str) -> Iterator[None]:
+    def on_failure(self, what: str, *numbers: float) -> _OnFailure:
         """Turn an exception on the body rank into an agreed stop, so that all ranks end well and keep their data.
 
-        Brain ranks cannot do so: when one fails inside NEST the others wait in NEST's own collectives.
+        ``what`` is formatted with ``numbers`` when it is needed. Brain ranks cannot do so: when one fails inside NEST
+        the others wait in NEST's own collectives.
         """
-        try:
-            yield
-        except (Exception, SystemExit) as error:
-            self.request(f"{what}: {error}", traceback.format_exc())
+        return _OnFailure(self, what, numbers)
 
     def listen(self) -> None:
         """Let SIGTERM, SIGINT and SIGUSR1 (Slurm's --signal) ask for a stop; a second one ends the process."""
@@ -175,6 +199,25 @@ class StopSign:
         if self._signals > 1:
             MPI.COMM_WORLD.Abort(128 + number)
         self.request(f"signal {signal.Signals(number).name}")
+
+
+@dataclass(slots=True)
+class _OnFailure:
+    """See `StopSign.on_failure`; entered and left twice in every step, so no generator."""
+
+    stop: StopSign
+    what: str
+    numbers: tuple[float, ...]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _trace: object) -> bool:
+        if error is None or not isinstance(error, (Exception, SystemExit)):
+            return False
+        what = self.what.format(*self.numbers)
+        self.stop.request(f"{what}: {error}", "".join(traceback.format_exception(error)))
+        return True
 
 
 @contextmanager

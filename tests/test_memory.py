@@ -62,10 +62,9 @@ def test_ranks_share_what_is_not_their_own():
     )
 
 
-def test_a_recorded_neuron_takes_a_block_and_counts_once():
-    # NEST 3.10.0: connecting 20,000 neurons to a spike recorder by hpc synapses grew the process by 16.5 kB each.
+def test_a_recorded_neuron_takes_next_to_nothing_and_counts_once():
     recorded = Devices((), (), (Address.parse("A[:10]"), Address.parse("A[5:20]")))
-    assert bytes_of(network(), devices=recorded) - bytes_of(network()) == 20 * 1024 * 16
+    assert bytes_of(network(), devices=recorded) - bytes_of(network()) == 20 * memory.TAP_BYTES
 
 
 def test_longer_delays_make_longer_ring_buffers():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The two collectives of a step, on several numbers of ranks."""
+"""The messages of a step, on several numbers of ranks."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def stop() -> StopSign:
 def step(exchange: Exchange) -> None:
     exchange.gather()
     exchange.share()
+    exchange.receive()
 
 
 def test_the_body_rank_gets_exactly_what_the_owner_of_each_sink_wrote(world, stop):
@@ -43,6 +44,7 @@ def test_the_body_rank_gets_exactly_what_the_owner_of_each_sink_wrote(world, sto
         if world.is_body:
             np.testing.assert_array_equal(readout, values)
         exchange.share()
+        exchange.receive()
 
 
 def test_readouts_of_several_ranks_are_added(world, stop):
@@ -55,6 +57,7 @@ def test_readouts_of_several_ranks_are_added(world, stop):
             total = sum(rank + number for rank in range(1, world.comm.size))
             assert exchange.readout.tolist() == [total, -2.0 * total, 0.25 * total]
         exchange.share()
+        exchange.receive()
 
 
 def test_all_ranks_get_the_same_bits_of_the_stimulus(world, stop):
@@ -95,6 +98,7 @@ def test_a_stop_wanted_while_transfer_functions_run_is_agreed_in_that_step(world
     if world.is_body:
         stop.request("signal SIGTERM")
     exchange.share()
+    exchange.receive()
     assert exchange.stop_agreed and not exchange.failed
 
 
@@ -127,6 +131,45 @@ def test_an_experiment_without_sinks_or_sources_runs_and_stops(world, stop, sink
     assert exchange.stop_agreed
 
 
+def test_a_write_to_disk_that_one_rank_wants_is_agreed_by_all_in_that_step(world, stop):
+    for asking in range(world.comm.size):
+        exchange = Exchange(world, 2, 2, stop)
+        agreed = []
+        for number in range(3):
+            exchange.gather(flush=number == 1 and world.rank == asking)
+            exchange.share()
+            exchange.receive()
+            agreed.append(exchange.flush_agreed)
+        assert agreed == [False, True, False]
+        assert not exchange.stop_agreed
+
+
+def test_what_acted_in_a_step_is_the_stimulus_that_was_shared_before_it(world, stop):
+    exchange = Exchange(world, 0, 2, stop)
+    for number in range(4):
+        if world.is_body:
+            exchange.stimulus[:] = [number, -number]
+        exchange.share()
+        exchange.receive()
+        if world.is_body:
+            assert exchange.acted.tolist() == [max(0, number - 1), min(0, 1 - number)]
+
+
+def test_brain_ranks_send_without_waiting_for_the_body_rank_or_for_each_other(world, stop):
+    """What a brain rank does after `gather` overlaps with all that others do; large messages too."""
+    exchange = Exchange(world, 1001, 3, stop)
+    order = []
+    if world.is_body:
+        for rank in range(1, world.comm.size):
+            order.append(world.comm.recv(source=rank, tag=7))  # sent after `gather` and `share`
+    exchange.gather()
+    exchange.share()
+    if not world.is_body:
+        world.comm.send("over", dest=0, tag=7)
+    exchange.receive()
+    assert order == (["over"] * world.brain_ranks if world.is_body else [])
+
+
 def share_of_a_core(collective, waits: bool) -> float:
     """Processor time over wall time of a rank that waits half a second for the others in ``collective``."""
     MPI.COMM_WORLD.Barrier()
@@ -147,7 +190,13 @@ def test_the_body_rank_leaves_its_core_to_others_while_the_brain_runs(world, sto
 
 def test_brain_ranks_leave_their_cores_to_others_while_transfer_functions_run(world, stop):
     exchange = Exchange(world, 1, 1, stop)
-    used = share_of_a_core(exchange.share, waits=not world.is_body)
+    exchange.gather()
+
+    def share() -> None:
+        exchange.share()
+        exchange.receive()
+
+    used = share_of_a_core(share, waits=not world.is_body)
     assert world.is_body or used < 0.3
 
 

@@ -67,17 +67,22 @@ def test_another_run_is_never_written_over(tmp_path):
         SeriesFile(tmp_path / "run.h5", {"x": Series()})
 
 
+def flush_if_due(file: SeriesFile) -> None:
+    if file.is_due():
+        file.flush()
+
+
 def test_much_at_once_is_written_without_waiting(tmp_path, monkeypatch):
     monkeypatch.setattr(series, "FLUSH_BYTES", 1000)
     monkeypatch.setattr(series, "FLUSH_INTERVAL_S", 1000)
     file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
     for _ in range(3):
         file.append("x", np.zeros(60))
-        file.flush_if_due()
+        flush_if_due(file)
     with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
         assert len(stored["x"]) == 180
     file.append("x", np.zeros(60))
-    file.flush_if_due()
+    flush_if_due(file)
     with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
         assert len(stored["x"]) == 180
     file.close()
@@ -90,7 +95,7 @@ def test_little_is_written_once_in_an_interval(tmp_path, monkeypatch):
     written = []
     for now_s in (100.5, 101.5, 102.0, 103.0):
         file.append("x", np.zeros(1))
-        file.flush_if_due()
+        flush_if_due(file)
         with h5py.File(tmp_path / "run.h5", "r", swmr=True) as stored:
             written.append(len(stored["x"]))
     file.close()
@@ -104,7 +109,7 @@ def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
     tracemalloc.start()
     for _ in range(800):
         file.append("x", np.zeros(10_000))
-        file.flush_if_due()
+        flush_if_due(file)
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     file.close()

@@ -141,6 +141,7 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
     world, parts = stage.world, stage.parts
     if not world.is_body:
         stage.kernel.nest.Run(request["warm_up_ms"])
+        parts.brain.collect()
         parts.brain.forget_spikes()
     before = resident_bytes()
     world.synchronise()
@@ -167,7 +168,7 @@ def advance_uninterrupted(stage: Stage, duration_ms: float) -> int:
     if stage.world.is_body:
         return 0
     stage.kernel.nest.Run(duration_ms)
-    return sum(len(events.senders) for events in stage.parts.brain.spikes())
+    return stage.parts.brain.collect()
 
 
 def advance_in_loop(stage: Stage, step_ms: float) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The brain in a closed loop: a network with its spike sources, spike sinks and recorder, stepped by ``Run``."""
+"""The brain in a closed loop: a network with its spike sources, spike sinks and recorder, advanced step by step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.brain.address import Address
 from cosim.brain.kernel import Kernel
-from cosim.brain.nestlink import BACKEND, Events
+from cosim.brain.nestlink.stepping import Journal, SinkVoltages, SourceRates, Spikes
 from cosim.brain.standing import Standing, local_connections
 from cosim.devices import Devices, Sink, Source
 
@@ -52,54 +52,59 @@ class BuiltBrain:
 
 
 class Brain:
-    """A network in NEST with its devices, ready to be stepped. Brain ranks only; every method is called on all of them.
+    """A network in NEST with its devices, ready for steps of ``step_ms``. Brain ranks only, always all of them.
 
     ``lap(name)`` is called after each phase with its name: devices, prepare.
     """
 
-    def __init__(self, kernel: Kernel, standing: Standing, devices: Devices, lap: Callable[[str], None]) -> None:
-        self._nest, self._link = kernel.nest, kernel.link
+    def __init__(
+        self, kernel: Kernel, standing: Standing, devices: Devices, step_ms: float, lap: Callable[[str], None]
+    ) -> None:
+        self._nest, self._link, self._step_ms = kernel.nest, kernel.link, step_ms
         nest = kernel.nest
         before = local_connections(nest)
         nodes = standing.nodes | standing.aliases
-        sources = [_create_source(nest, source, nodes) for source in devices.sources]
-        self._source_ids = np.array(sources, dtype=np.int64)
-        self._rates_hz = np.zeros(len(devices.sources))
-        self._sink_ids = np.array([_create_sink(nest, sink, nodes) for sink in devices.sinks], dtype=np.int64)
-        recorded = recorded_neurons(devices.recorded, standing)
-        self._recorder = _create_recorder(nest, [nodes[name][part] for name, part in recorded.items()])
+        source_ids = _ids(_create_source(nest, source, nodes) for source in devices.sources)
+        sink_ids = _ids(_create_sink(nest, sink, nodes) for sink in devices.sinks)
         links = {**standing.local_links, "devices": local_connections(nest) - before}
+        recorded = recorded_neurons(devices.recorded, standing)
+        self._journal = Journal(kernel.link, _recorded_ids(recorded, standing))
         lap("devices")
         nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
+        kernel.link.fit_min_delay(step_ms)
         nest.Prepare()
+        self._sources = SourceRates(kernel.link, source_ids)
+        self._sinks = SinkVoltages(kernel.link, sink_ids)
         lap("prepare")
         self.built = _describe(nest, standing, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
         """Set the rates of all sources, (number of sources,) in Hz; they act from now on."""
-        changed = np.flatnonzero(stimulus != self._rates_hz)
-        if changed.size:
-            self._link.set_generators(self._source_ids[changed], "rate", stimulus[changed])
-            self._rates_hz[:] = stimulus
+        self._sources.set(stimulus)
 
-    def run(self, duration_ms: float) -> None:
+    def run(self) -> None:
         """Advance by one coupling step."""
-        self._nest.Run(duration_ms)
+        self._link.run(self._step_ms)
 
     def read(self, readout: np.ndarray) -> None:
         """Write the voltages in mV of the sinks on this rank into ``readout``, (number of sinks,)."""
-        self._link.read_state(self._sink_ids, "V_m", readout)
+        self._sinks.read(readout)
 
-    def spikes(self) -> list[Events]:
-        """Spikes of this rank since the last ``forget_spikes``, one entry for each thread; views, not copies."""
-        return self._link.events(self._recorder)
+    def collect(self) -> int:
+        """Take over the spikes since the last call; returns how many wait for ``forget_spikes``."""
+        return self._journal.collect()
+
+    def spikes(self) -> Spikes:
+        """Spikes of this rank that were collected since the last ``forget_spikes``; views, not copies."""
+        return self._journal.spikes()
 
     def forget_spikes(self) -> None:
-        """Empty the recorder."""
-        self._link.clear(self._recorder)
+        """Drop what was collected."""
+        self._journal.forget()
 
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
+        self._link.check_synchrony()
         self._nest.Cleanup()
 
 
@@ -153,12 +158,14 @@ def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
     return integrator.global_id
 
 
-def _create_recorder(nest: ModuleType, populations: list[Any]) -> int:
-    recorder = nest.Create("spike_recorder", params={"record_to": BACKEND})
-    for population in populations:
-        # NEST opens a block of 1024 synapses for every neuron that is recorded; these are the smallest ones.
-        nest.Connect(population, recorder, "all_to_all", "static_synapse_hpc")
-    return recorder.global_id
+def _recorded_ids(recorded: dict[str, list[int] | slice], standing: Standing) -> np.ndarray:
+    """Node ids, (n,) int64, of places in populations."""
+    ids = {name: np.arange(len(nodes)) + nodes[0].global_id for name, nodes in standing.nodes.items()}
+    return np.concatenate([_ids([]), *(ids[name][places] for name, places in recorded.items())])
+
+
+def _ids(ids: Iterable[int]) -> np.ndarray:
+    return np.fromiter(ids, dtype=np.int64)
 
 
 def _describe(

@@ -76,10 +76,11 @@ SOURCE_BYTES = 8
 # 343 with 2, 400 with 4; more with more threads.
 SENDER_BYTES, SENDER_BYTES_PER_THREAD = 295, 26
 # Synapses from and to devices lie in blocks of 1024 (block_vector.h): one block at least for each generator
-# and thread, and one for each recorded neuron, however few synapses are in it: 16.5 kB a recorded neuron.
+# and thread, however few synapses are in it.
 BLOCK = 1024
 GENERATOR_BLOCK_BYTES = BLOCK * SYNAPSE_BYTES["static_synapse"]
-RECORDER_BLOCK_BYTES = BLOCK * (SYNAPSE_BYTES["static_synapse"] - HPC_SAVES_BYTES)
+# What nestlink's journal adds to each recorded neuron (journal.cpp), with its place in the neuron's table.
+TAP_BYTES = 48
 
 # Parameters of brain models that scale a network, in the order in which they are tried.
 SIZE_PARAMETERS = ("patch_mm", "scale")
@@ -135,7 +136,7 @@ class Load:
 
     def split(self, ranks: int, threads: int) -> Memory:
         """The memory on ``ranks`` brain ranks with ``threads`` each; virtual processes share evenly."""
-        shared = self.node_bytes + self.synapse_bytes + RECORDER_BLOCK_BYTES * self.recorded
+        shared = self.node_bytes + self.synapse_bytes + TAP_BYTES * self.recorded
         shared += SYNAPSE_BYTES["static_synapse"] * self.generator_links
         neurons = sum(each.size for each in self.network.populations)
         senders = min(neurons, sum(self.synapses.values()) / ranks)
@@ -185,8 +186,8 @@ def source_links(network: Network, devices: Devices) -> int:
 
 
 def device_links(network: Network, devices: Devices) -> int:
-    """Connections of the experiment's devices: sinks, sources and the recorder."""
-    return sink_links(network, devices) + source_links(network, devices) + recorded_neurons(network, devices)
+    """Connections of the experiment's devices, sinks and sources; spikes are recorded without any."""
+    return sink_links(network, devices) + source_links(network, devices)
 
 
 def recorded_neurons(network: Network, devices: Devices) -> int:

@@ -25,6 +25,7 @@ from cosim.world import BODY_RANK
 
 PROFILE = "profile"
 SPIKE_TIMES, SPIKE_IDS, SPIKES_DONE = "spikes/timestamps", "spikes/node_ids", "spikes/done"
+SPIKE_BYTES = 16
 
 
 class Recorder(Protocol):
@@ -36,8 +37,11 @@ class Recorder(Protocol):
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""
 
-    def flush_if_due(self) -> None:
-        """Write to disk if the last time is long ago or much has come together."""
+    def flush_is_due(self) -> bool:
+        """Whether this rank wishes that all write to disk."""
+
+    def flush(self) -> None:
+        """Write everything to disk."""
 
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""
@@ -55,7 +59,7 @@ class BrainRecorder:
     """
 
     def __init__(self, path: Path, brain: Brain) -> None:
-        self._brain, self._count = brain, 0
+        self._brain, self._waiting = brain, 0
         self._file = SeriesFile(
             path,
             {
@@ -67,25 +71,31 @@ class BrainRecorder:
         )
 
     def record(self) -> None:
-        """Move the spikes of this step out of NEST."""
-        for events in self._brain.spikes():
-            self._file.append(SPIKE_TIMES, events.times_ms)
-            self._file.append(SPIKE_IDS, events.senders)
-            self._count += len(events.senders)
-        self._brain.forget_spikes()
-        self._file.append(SPIKES_DONE, np.array([self._count]))
+        """Take over the spikes of this step; they wait where nestlink keeps them, and are written from there."""
+        self._waiting = self._brain.collect()
 
     def record_profile(self, row: np.ndarray) -> None:
         """Store the wall times (1, phases) of a step that is done."""
         self._file.append(PROFILE, row)
 
-    def flush_if_due(self) -> None:
-        """Write to disk if the last time is long ago or much has come together."""
-        self._file.flush_if_due()
+    def flush_is_due(self) -> bool:
+        """Whether much waits to be written. When it is time to write anyway is for the body rank to say."""
+        return self._file.is_full(self._waiting * SPIKE_BYTES)
+
+    def flush(self) -> None:
+        """Write everything to disk."""
+        spikes = self._brain.spikes()
+        self._file.write(SPIKE_TIMES, spikes.times_ms)
+        self._file.write(SPIKE_IDS, spikes.node_ids)
+        self._file.write(SPIKES_DONE, spikes.done)
+        self._brain.forget_spikes()
+        self._file.flush()
 
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""
-        self._file.close()
+        if self._file.is_open:
+            self.flush()
+            self._file.close()
 
 
 class BodyRecorder:
@@ -130,7 +140,7 @@ class BodyRecorder:
         self._steps += 1
         self._file.append("exchange/time_ms", np.array([self._steps * self._clock.coupling_step_ms]))
         self._file.append("exchange/readout", self._exchange.readout[np.newaxis])
-        self._file.append("exchange/stimulus", self._exchange.stimulus[np.newaxis])
+        self._file.append("exchange/stimulus", self._exchange.acted[np.newaxis])
 
     def _record_body(self, start_ms: float) -> None:
         for name, rows in self._body.series.items():
@@ -143,10 +153,14 @@ class BodyRecorder:
         """Store the wall times (1, phases) of a step that is done."""
         self._shard.append(PROFILE, row)
 
-    def flush_if_due(self) -> None:
-        """Write to disk if the last time is long ago or much has come together."""
-        self._file.flush_if_due()
-        self._shard.flush_if_due()
+    def flush_is_due(self) -> bool:
+        """Whether the last time was long ago, or much waits to be written."""
+        return self._file.is_due()
+
+    def flush(self) -> None:
+        """Write everything to disk."""
+        self._file.flush()
+        self._shard.flush()
 
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""

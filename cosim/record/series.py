@@ -20,6 +20,11 @@ import numpy as np
 FLUSH_INTERVAL_S = 1.0
 FLUSH_BYTES = 16 * 2**20
 CHUNK_BYTES = 64 * 2**10
+# What all columns of a series may take together for their open chunks, and the least that one has.
+COLUMNS_BYTES, LEAST_CHUNK_BYTES = 2**20, 2**10
+# HDF5 would keep 8 MB of chunks for each dataset, all of them already written.
+CACHE_BYTES = 4 * CHUNK_BYTES
+FIRST_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -44,58 +49,103 @@ class SeriesFile:
     """Appends rows to the datasets of one file; nobody else writes to it meanwhile."""
 
     def __init__(self, path: Path, series: Mapping[str, Series], attributes: Mapping[str, Any] | None = None) -> None:
-        self._file = h5py.File(path, "w-", libver=("v110", "latest"))
+        self._file = h5py.File(path, "w-", libver=("v110", "latest"), rdcc_nbytes=CACHE_BYTES)
         self._file.attrs.update(attributes or {})
         self._series = series
-        for name, each in series.items():
-            for path_in_file in each.paths(name):
-                _create(self._file, path_in_file, each)
-        self._pending: dict[str, list[np.ndarray]] = {name: [] for name in series}
-        self._pending_bytes = 0
+        self._datasets = {
+            name: [_create(self._file, path_in_file, each) for path_in_file in each.paths(name)]
+            for name, each in series.items()
+        }
+        self._pending = {name: _Rows(each) for name, each in series.items()}
         self._file.swmr_mode = True
         self._flushed = time.monotonic()
 
     def append(self, name: str, rows: np.ndarray) -> None:
         """Append ``rows``, (n, *shape of a row) or (n, number of columns), to the series ``name``; they are copied."""
-        self._pending[name].append(np.array(rows))
-        self._pending_bytes += self._pending[name][-1].nbytes
+        self._pending[name].append(rows)
 
-    def flush_if_due(self) -> None:
-        """Write to disk if the last time is long ago or much has come together."""
-        if self._pending_bytes > FLUSH_BYTES or time.monotonic() - self._flushed > FLUSH_INTERVAL_S:
-            self.flush()
+    def is_due(self) -> bool:
+        """Whether the last time that rows were written is long ago, or much has come together."""
+        return self.is_late() or self.is_full()
+
+    def is_late(self) -> bool:
+        """Whether the last time that rows were written is long ago."""
+        return time.monotonic() - self._flushed > FLUSH_INTERVAL_S
+
+    def is_full(self, more_bytes: int = 0) -> bool:
+        """Whether much waits to be written, with ``more_bytes`` that wait elsewhere."""
+        return sum(rows.nbytes for rows in self._pending.values()) + more_bytes > FLUSH_BYTES
 
     def flush(self) -> None:
         """Write everything to disk."""
-        for name, blocks in self._pending.items():
-            if blocks:
-                self._write(name, np.concatenate(blocks))
-                blocks.clear()
+        for name, pending in self._pending.items():
+            self.write(name, pending.take())
         self._file.flush()
-        self._pending_bytes, self._flushed = 0, time.monotonic()
+        self._flushed = time.monotonic()
 
-    def _write(self, name: str, rows: np.ndarray) -> None:
+    def write(self, name: str, rows: np.ndarray) -> None:
+        """Hand ``rows`` to HDF5 at once, behind those that it has; others see them after `flush`. For many rows."""
         series = self._series[name]
         parts = [rows] if series.columns is None else rows.T
-        for path, part in zip(series.paths(name), parts, strict=True):
-            dataset = self._file[path]
-            dataset.resize(len(dataset) + len(part), axis=0)
-            dataset[len(dataset) - len(part) :] = part
+        for dataset, part in zip(self._datasets[name], parts, strict=True):
+            if len(part):
+                _extend(dataset.id, np.ascontiguousarray(part))
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._file)
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
-        if self._file:
+        if self.is_open:
             self.flush()
             self._file.close()
 
 
+class _Rows:
+    """Rows that wait to be written, in one array that is used again and grows as needed."""
+
+    def __init__(self, series: Series) -> None:
+        width = series.shape if series.columns is None else (len(series.columns),)
+        self._rows, self._count = np.empty((FIRST_ROWS, *width), dtype=series.dtype), 0
+        self._row_bytes = self._rows[0].nbytes
+
+    @property
+    def nbytes(self) -> int:
+        return self._count * self._row_bytes
+
+    def append(self, rows: np.ndarray) -> None:
+        end = self._count + len(rows)
+        if end > len(self._rows):
+            larger = np.empty((2 * end, *self._rows.shape[1:]), dtype=self._rows.dtype)
+            larger[: self._count] = self._rows[: self._count]
+            self._rows = larger
+        self._rows[self._count : end] = rows
+        self._count = end
+
+    def take(self) -> np.ndarray:
+        """All rows, valid until the next ``append``; none are left."""
+        rows, self._count = self._rows[: self._count], 0
+        return rows
+
+
+def _extend(dataset: h5py.h5d.DatasetID, rows: np.ndarray) -> None:
+    """Append rows; with HDF5's own calls, as those of h5py's objects take 5 times as long for short rows."""
+    first = dataset.shape[0]
+    dataset.set_extent((first + len(rows), *rows.shape[1:]))
+    place = dataset.get_space()
+    place.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
+    dataset.write(h5py.h5s.create_simple(rows.shape), place, rows)
+
+
 def _create(file: h5py.File, name: str, series: Series) -> h5py.Dataset:
     row_bytes = np.dtype(series.dtype).itemsize * max(1, int(np.prod(series.shape)))
+    chunk_bytes = max(LEAST_CHUNK_BYTES, min(CHUNK_BYTES, COLUMNS_BYTES // len(series.columns or [name])))
     dataset = file.create_dataset(
         name,
         shape=(0, *series.shape),
         maxshape=(None, *series.shape),
-        chunks=(max(1, CHUNK_BYTES // row_bytes), *series.shape),
+        chunks=(max(1, chunk_bytes // row_bytes), *series.shape),
         dtype=series.dtype,
     )
     dataset.attrs.update(series.attributes)

@@ -7,6 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import kernel
+from cosim.brain.nestlink.stepping import SourceRates
 
 started = kernel.start(MPI.COMM_SELF, int(sys.argv[1]), 3, 0.1)
 nest, link = started.nest, started.link
@@ -16,8 +17,9 @@ nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})
 recorder = nest.Create("spike_recorder", params={"record_to": "cosim"})
 nest.Connect(relays, recorder)
 nest.Prepare()
+rates = SourceRates(link, np.array([generator.global_id]))
 for rate_hz in (0.0, 1000.0, 100.0, 0.0):
-    link.set_generators(np.array([generator.global_id]), "rate", np.array([rate_hz]))
+    rates.set(np.array([rate_hz]))
     nest.Run(5.0)  # delays: what is on its way arrives
     link.clear(recorder.global_id)
     nest.Run(100.0)

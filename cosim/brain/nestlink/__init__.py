@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """nestlink: our C++ library inside the NEST kernel, called through ctypes.
 
-It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10), adds the recording
-backend ``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls, and reads state
-variables and sets generators of a few nodes. See ``nestlink.cpp`` for the why of each; ``connect`` makes
-synapses with it. Everything here is called on brain ranks, after ``import nest``.
+It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10) and adds the recording
+backend ``"cosim"`` whose buffers are read without a copy and emptied between ``Run`` calls. See ``nestlink.cpp`` for
+the why of each; ``connect`` makes synapses with it, ``stepping`` is what the coupling loop uses. Everything here is
+called on brain ranks, after ``import nest``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from cosim.brain.nestlink.connect import Connect
-from cosim.brain.nestlink.library import NestlinkError, Signatures
+from cosim.brain.nestlink.library import NestlinkError, Signatures, view
+from cosim.brain.nestlink.stepping import STEPPING_SIGNATURES, Stepping
 from cosim.setup.cache import cache_folder
 
 FOLDER = Path(__file__).parent
@@ -108,7 +109,6 @@ class Events(NamedTuple):
 def _signatures() -> Signatures:
     pointer = ctypes.POINTER(ctypes.c_void_p)
     size = ctypes.c_size_t
-    nodes_and_values = [ctypes.c_void_p, ctypes.c_long, ctypes.c_char_p, ctypes.c_void_p]
     return {
         "nestlink_set_communicator": (ctypes.c_int, [ctypes.c_int]),
         "nestlink_register_backend": (ctypes.c_int, []),
@@ -117,73 +117,45 @@ def _signatures() -> Signatures:
         "nestlink_num_values": (ctypes.c_long, [size]),
         "nestlink_value_name": (ctypes.c_char_p, [size, size]),
         "nestlink_clear": (None, [size]),
-        "nestlink_set_generators": (ctypes.c_int, nodes_and_values),
-        "nestlink_read_state": (ctypes.c_int, nodes_and_values),
+        **STEPPING_SIGNATURES,
     }
 
 
-class Nestlink(Connect):
+class Nestlink(Connect, Stepping):
     """The loaded library. One per process, after ``import nest``."""
 
     signatures = _signatures()
 
     def set_communicator(self, fortran_handle: int) -> None:
         """Hand NEST a communicator (``comm.py2f()``); ``nest.ResetKernel()`` comes next. Collective."""
-        self._check(self._lib.nestlink_set_communicator(fortran_handle), "NEST did not take the communicator")
+        self._check(self.lib.nestlink_set_communicator(fortran_handle), "NEST did not take the communicator")
 
     def register_backend(self) -> None:
         """Register the recording backend ``"cosim"``; needed again after each ``nest.ResetKernel()``."""
-        self._check(self._lib.nestlink_register_backend(), "NEST did not take the recording backend")
+        self._check(self.lib.nestlink_register_backend(), "NEST did not take the recording backend")
 
     def value_names(self, recorder: int) -> list[str]:
         """Names of the quantities that a multimeter writes, in the order of the columns of its values."""
-        count = self._lib.nestlink_num_values(recorder)
-        return [self._lib.nestlink_value_name(recorder, index).decode() for index in range(count)]
+        count = self.lib.nestlink_num_values(recorder)
+        return [self.lib.nestlink_value_name(recorder, index).decode() for index in range(count)]
 
     def events(self, recorder: int) -> list[Events]:
         """Events of a recorder (a node id) on this rank since the last ``clear``, one entry a thread."""
-        width = self._lib.nestlink_num_values(recorder)
-        threads = range(self._lib.nestlink_num_threads())
+        width = self.lib.nestlink_num_values(recorder)
+        threads = range(self.lib.nestlink_num_threads())
         return [self._thread_events(recorder, thread, width) for thread in threads]
 
     def _thread_events(self, recorder: int, thread: int, width: int) -> Events:
         senders, times, values = (ctypes.c_void_p() for _ in range(3))
-        count = self._lib.nestlink_events(
+        count = self.lib.nestlink_events(
             recorder, thread, ctypes.byref(senders), ctypes.byref(times), ctypes.byref(values)
         )
         return Events(
-            _view(senders, count, ctypes.c_int64),
-            _view(times, count, ctypes.c_double),
-            _view(values, count * width, ctypes.c_double).reshape(count, width),
+            view(senders, count, ctypes.c_int64),
+            view(times, count, ctypes.c_double),
+            view(values, count * width, ctypes.c_double).reshape(count, width),
         )
 
     def clear(self, recorder: int) -> None:
         """Forget the events of a recorder on this rank."""
-        self._lib.nestlink_clear(recorder)
-
-    def set_generators(self, node_ids: np.ndarray, name: str, values: np.ndarray) -> None:
-        """Set a parameter (such as ``"rate"``) of generators from the next ``Run`` on; on all ranks alike.
-
-        ``node_ids`` is (n,) int64, ``values`` (n,) float64. Setting it through PyNEST between two ``Run``
-        calls of one ``Prepare`` has no effect on a Poisson generator in NEST 3.10.
-        """
-        code = self._lib.nestlink_set_generators(
-            node_ids.ctypes.data, len(node_ids), name.encode(), values.ctypes.data
-        )
-        self._check(code, f"could not set {name!r}")
-
-    def read_state(self, node_ids: np.ndarray, name: str, values: np.ndarray) -> None:
-        """Write the state variable ``name`` (such as ``"V_m"``) of nodes of this rank into ``values``.
-
-        ``node_ids`` is (n,) int64, ``values`` (n,) float64; entries of nodes on other ranks are left alone.
-        """
-        code = self._lib.nestlink_read_state(
-            node_ids.ctypes.data, len(node_ids), name.encode(), values.ctypes.data
-        )
-        self._check(code, f"could not read {name!r}")
-
-
-def _view(address: ctypes.c_void_p, count: int, kind: type) -> np.ndarray:
-    if not count:
-        return np.empty(0, dtype=kind)
-    return np.frombuffer((kind * count).from_address(address.value), dtype=kind)
+        self.lib.nestlink_clear(recorder)

@@ -112,7 +112,7 @@ class Connect(Library):
         arrays = [axis.arrays() for axis in (*axes, *missing)]  # must outlive the call
         offers = [_Offers(*(array.ctypes.data for array in of_axis)) for of_axis in arrays]
         made = ctypes.c_long()
-        code = self._lib.nestlink_connect_bernoulli(
+        code = self.lib.nestlink_connect_bernoulli(
             *(_nodes(sources), _nodes(targets), (_Offers * MAX_AXES)(*offers)),
             *(_spec(synapse, key), ctypes.c_int(allow_autapses), ctypes.byref(made)),
         )
@@ -150,7 +150,7 @@ class Connect(Library):
             allow_multapses=allow_multapses,
         )
         made = ctypes.c_long()
-        code = self._lib.nestlink_connect_indegree(
+        code = self.lib.nestlink_connect_indegree(
             *(_nodes(sources), _nodes(targets), ctypes.byref(rule), _spec(synapse, key), ctypes.byref(made)),
         )
         self._check(code, _what(sources, targets, synapse))
@@ -171,7 +171,7 @@ class Connect(Library):
             )
         pairs = [np.ascontiguousarray(ids, dtype=np.int64) for ids in (source_ids, target_ids)]
         made = ctypes.c_long()
-        code = self._lib.nestlink_connect_pairs(
+        code = self.lib.nestlink_connect_pairs(
             *(ctypes.c_void_p(ids.ctypes.data) for ids in pairs),
             *(ctypes.c_long(len(source_ids)), _spec(synapse, key), ctypes.byref(made)),
         )

@@ -7,6 +7,9 @@ import ctypes
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
 
 Signatures = Mapping[str, tuple[type | None, Sequence[type]]]
 
@@ -22,14 +25,25 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._lib = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
-            self._lib.nestlink_error.restype = ctypes.c_char_p
+            self.lib = ctypes.CDLL(str(path), mode=os.RTLD_NOW)
+            self.lib.nestlink_error.restype = ctypes.c_char_p
             for name, (result, arguments) in self.signatures.items():
-                function = getattr(self._lib, name)
+                function = getattr(self.lib, name)
                 function.restype, function.argtypes = result, arguments
         except (OSError, AttributeError) as error:
             raise NestlinkError(f"{path} does not fit the NEST that is loaded: {error}") from None
 
     def _check(self, code: int, what: str) -> None:
         if code:
-            raise NestlinkError(f"{what}: {self._lib.nestlink_error().decode()}")
+            self.fail(what)
+
+    def fail(self, what: str) -> NoReturn:
+        """Raise NestlinkError: ``what`` did not go, and what the last call that failed has to say."""
+        raise NestlinkError(f"{what}: {self.lib.nestlink_error().decode()}")
+
+
+def view(address: ctypes.c_void_p, count: int, kind: type) -> np.ndarray:
+    """``count`` values of a type of ctypes that lie at ``address``, not copied."""
+    if not count:
+        return np.empty(0, dtype=kind)
+    return np.frombuffer((kind * count).from_address(address.value), dtype=kind)

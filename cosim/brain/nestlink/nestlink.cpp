@@ -6,11 +6,9 @@
 //      is still there.
 //   2. A recording backend "cosim" that keeps events in contiguous buffers, which Python reads without a copy
 //      and empties after every step, also between Run calls inside Prepare ... Cleanup.
-//   3. Reading a state variable (such as V_m) of a few nodes without building Python objects.
-//   4. Setting the rate of a Poisson generator so that it acts from the next Run on. A generator takes its
-//      rate over in its pre_run_hook, which the kernel calls at Prepare only: set through PyNEST inside
-//      Prepare ... Cleanup, a new rate reads back as it was set and changes nothing.
-//   5. Making synapses fast and the same on every split, see connect.cpp.
+//   3. Making synapses fast and the same on every split, see connect.cpp.
+//   4. Stepping the simulation, setting rates, reading voltages and recording spikes at next to no cost, see
+//      stepping.cpp and journal.cpp.
 //
 // All functions have C linkage and are called through ctypes on brain ranks. Those that can fail return 0 on
 // success and leave a message in nestlink_error().
@@ -328,45 +326,6 @@ nestlink_clear( size_t recorder )
       buffer->clear();
     }
   }
-}
-
-//! Set one parameter of generators, on all threads of this rank, so that it acts from the next Run on.
-int
-nestlink_set_generators( const long* node_ids, long count, const char* name, const double* values )
-{
-  return guarded( [ & ] {
-    const size_t threads = nest::kernel().vp_manager.get_num_threads();
-    for ( long i = 0; i < count; ++i )
-    {
-      for ( size_t thread = 0; thread < threads; ++thread )
-      {
-        Dictionary parameter;
-        parameter[ name ] = values[ i ];
-        nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( node_ids[ i ], thread );
-        node->set_status( parameter );
-        node->pre_run_hook();
-      }
-    }
-  } );
-}
-
-//! Read one state variable of nodes; where a node is not on this rank, `values` keeps what it held.
-int
-nestlink_read_state( const long* node_ids, long count, const char* name, double* values )
-{
-  return guarded( [ & ] {
-    const std::string key( name );
-    for ( long i = 0; i < count; ++i )
-    {
-      nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( node_ids[ i ] );
-      if ( not node->is_proxy() )
-      {
-        Dictionary status;
-        node->get_status( status );
-        values[ i ] = status.get< double >( key );
-      }
-    }
-  } );
 }
 
 }  // extern "C"

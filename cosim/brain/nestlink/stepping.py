@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What brain ranks do in every coupling step, each as one call into the kernel that makes no Python object.
+
+Devices are looked up once, when they are opened: after ``nest.Prepare()``, and before the next ``Create`` or
+``ResetKernel``. See ``stepping.cpp`` and ``journal.cpp`` for the why of each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.brain.nestlink.library import Library, Signatures, view
+
+_NODES = (ctypes.c_void_p, ctypes.c_long)
+
+STEPPING_SIGNATURES: Signatures = {
+    "nestlink_run": (ctypes.c_int, [ctypes.c_double]),
+    "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
+    "nestlink_check_synchrony": (ctypes.c_int, []),
+    "nestlink_open_sources": (ctypes.c_int, [*_NODES, ctypes.c_void_p]),
+    "nestlink_set_sources": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_close_sources": (None, [ctypes.c_void_p]),
+    "nestlink_open_sinks": (ctypes.c_int, [*_NODES, ctypes.c_void_p]),
+    "nestlink_read_sinks": (None, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_close_sinks": (None, [ctypes.c_void_p]),
+    "nestlink_journal_open": (ctypes.c_int, [*_NODES]),
+    "nestlink_journal_collect": (ctypes.c_long, []),
+    "nestlink_journal_read": (None, [ctypes.c_void_p] * 4),
+    "nestlink_journal_forget": (None, []),
+}
+
+
+class Stepping(Library):
+    """The part of ``Nestlink`` that advances NEST; the classes below are used with it."""
+
+    def run(self, duration_ms: float) -> None:
+        """Advance by ``duration_ms``, as ``nest.Run`` does but without comparing random numbers over ranks. Collective.
+
+        Spikes and NEST's own time are those of ``nest.Run``. There is no barrier at the end: a rank returns when its
+        part is done.
+        """
+        if self.lib.nestlink_run(duration_ms):
+            self.fail(f"NEST could not advance by {duration_ms:g} ms")
+
+    def fit_min_delay(self, step_ms: float) -> None:
+        """Make NEST's min_delay divide ``step_ms``, by lowering it to no less than its half. Collective.
+
+        After the last ``Connect``, before ``Prepare``. Nothing happens where NEST was simulated, or its delays were
+        set by hand. Steps that min_delay does not divide give other random numbers than those that it does.
+        """
+        if self.lib.nestlink_fit_min_delay(step_ms):
+            self.fail(f"could not fit min_delay to steps of {step_ms:g} ms")
+
+    def check_synchrony(self) -> None:
+        """Compare random numbers over ranks and threads, as each ``nest.Run`` does before and after. Collective."""
+        if self.lib.nestlink_check_synchrony():
+            self.fail("ranks or threads have drawn different random numbers")
+
+
+class SourceRates:
+    """The rates of Poisson generators, ``node_ids`` (n,) int64, which are 0 when they are opened."""
+
+    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+        self._link, self._buffer = link, _Buffer()
+        self._handle = _open(self, link, "sources", node_ids)
+
+    def set(self, rates_hz: np.ndarray) -> None:
+        """Set all rates, (n,) float64; they act from the next ``run`` on. On all ranks alike.
+
+        Setting them through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect in NEST 3.10.
+        """
+        if self._link.lib.nestlink_set_sources(self._handle, self._buffer.address(rates_hz)):
+            self._link.fail(f"could not set rates of {rates_hz} Hz")
+
+
+class SinkVoltages:
+    """The voltages of integrators (``iaf_psc_alpha``), ``node_ids`` (n,) int64."""
+
+    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+        self._link, self._buffer = link, _Buffer()
+        self._handle = _open(self, link, "sinks", node_ids)
+
+    def read(self, voltages_mv: np.ndarray) -> None:
+        """Write them into ``voltages_mv``, (n,) float64; entries of sinks on other ranks are left alone."""
+        self._link.lib.nestlink_read_sinks(self._handle, self._buffer.address(voltages_mv))
+
+
+class Spikes(NamedTuple):
+    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
+
+    times_ms: np.ndarray
+    """(n,) float64."""
+    node_ids: np.ndarray
+    """(n,) int64."""
+    done: np.ndarray
+    """(k,) int64: the number of spikes since the journal was opened, at each of the last k calls of ``collect``."""
+
+
+class Journal:
+    """Records the spikes of neurons, ``node_ids`` (n,) int64, without a recorder and without connections.
+
+    One at a time in a kernel, opened after the last ``Create``. Times are those that NEST's recorders write.
+    """
+
+    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+        self._link = link
+        if link.lib.nestlink_journal_open(node_ids.ctypes.data, len(node_ids)):
+            link.fail("could not record spikes")
+
+    def collect(self) -> int:
+        """Take over the spikes since the last call, and return how many wait to be forgotten."""
+        return self._link.lib.nestlink_journal_collect()
+
+    def spikes(self) -> Spikes:
+        """What was collected since the last ``forget``."""
+        times, ids, done = (ctypes.c_void_p() for _ in range(3))
+        counts = (ctypes.c_long * 2)()
+        self._link.lib.nestlink_journal_read(*map(ctypes.byref, (times, ids, done)), counts)
+        spikes, collects = counts
+        return Spikes(
+            view(times, spikes, ctypes.c_double), view(ids, spikes, ctypes.c_int64), view(done, collects, ctypes.c_int64)
+        )
+
+    def forget(self) -> None:
+        """Empty the journal."""
+        self._link.lib.nestlink_journal_forget()
+
+
+def _open(owner: object, link: Stepping, kind: str, node_ids: np.ndarray) -> ctypes.c_void_p:
+    """Look up nodes in the kernel; what is kept of them is freed with ``owner``."""
+    handle = ctypes.c_void_p()
+    if getattr(link.lib, f"nestlink_open_{kind}")(node_ids.ctypes.data, len(node_ids), ctypes.byref(handle)):
+        link.fail(f"could not open {kind}")
+    weakref.finalize(owner, getattr(link.lib, f"nestlink_close_{kind}"), handle)
+    return handle
+
+
+class _Buffer:
+    """The address of an array that is passed again and again; asking numpy for it costs more than a call."""
+
+    def __init__(self) -> None:
+        self._array, self._address = None, 0
+
+    def address(self, array: np.ndarray) -> int:
+        if array is not self._array:
+            self._array, self._address = array, array.ctypes.data
+        return self._address

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Step a small network 6000 times, its spikes recorded as in a run, and print how much memory came after 1000 steps."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from mpi4py import MPI
+
+from cosim.brain import kernel
+from cosim.brain.nestlink.stepping import Journal, SinkVoltages, SourceRates
+from cosim.profile import STEP_PHASES, resident_bytes
+from cosim.record.recorder import BrainRecorder
+
+started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)
+nest, link = started.nest, started.link
+relays = nest.Create("parrot_neuron", 200)
+generator = nest.Create("poisson_generator")
+sink = nest.Create("iaf_psc_alpha", params={"V_th": float("inf")})
+nest.Connect(generator, relays, "all_to_all", {"delay": 1.0})
+nest.Connect(relays, sink, "all_to_all", {"delay": 1.0})
+journal = Journal(link, np.array(relays.tolist()))
+nest.Prepare()
+rates, voltages = SourceRates(link, np.array([generator.global_id])), SinkVoltages(link, np.array([sink.global_id]))
+brain = SimpleNamespace(collect=journal.collect, spikes=journal.spikes, forget_spikes=journal.forget)
+recorder = BrainRecorder(Path(sys.argv[1]), brain)
+rate_hz, voltage_mv, profile = np.zeros(1), np.zeros(1), np.zeros((1, len(STEP_PHASES)))
+for step in range(6000):
+    rate_hz[0] = 900.0 + step % 200
+    rates.set(rate_hz)
+    link.run(1.0)
+    voltages.read(voltage_mv)
+    recorder.record()
+    recorder.record_profile(profile)
+    if step % 100 == 99:
+        recorder.flush()
+    if step == 999:
+        before = resident_bytes()
+grown = resident_bytes() - before
+assert voltage_mv[0] == sink.V_m != 0
+recorder.close()
+nest.Cleanup()
+print(grown)
