@@ -16,10 +16,12 @@ from types import SimpleNamespace
 import pytest
 from conftest import REPOSITORY, clean_environment
 
-from cosim.bench import coupling, energy, readme, record, scaling
+from cosim.bench import costs, coupling, energy, prediction, readme, record, scaling
 from cosim.bench.paper import published
 from cosim.bench.spread import spread
 from cosim.brain.nestlink import find_nest
+from cosim.config import load
+from cosim.errors import ConfigurationError
 
 SMALL = ("--set", "brain.patch_mm=0.1", "--threads", 1)
 RANKS = 2 if find_nest().has_mpi else 1
@@ -157,6 +159,61 @@ def test_a_table_names_what_was_measured(tmp_path):
     assert str(tmp_path / "build.json") in done.stdout
 
 
+@pytest.mark.slow
+def test_model_is_fitted_to_runs_and_predicts_the_full_size(tmp_path):
+    kinds = ("--sizes", "0.1,0.12,0.15", "--ranks", 1, "--threads", "1,2")
+    result = measured(tmp_path, "model", "mouse_m1", *kinds, "--steps", 3, "--repetitions", 1, "--full", 1.0)
+    assert len(result["points"]) == 6
+    assert all(constant >= 0 for each in result["constants"].values() for constant in each.values())
+    # Memory is counted from tables, not fitted.
+    assert result["fit_errors"]["memory"]["max"] < 0.15
+    full = result["at_full_size"]["predictions"]
+    assert [each["ranks"] for each in full] == result["published"]["processes"]
+    assert full[0]["bytes_per_rank"] > 20e9  # the published run took 22.5 GB
+
+
+def loads() -> list[costs.Load]:
+    """Networks of several sizes on several splits."""
+    sizes = [(1000, 2e5), (2000, 8e5), (4000, 3e6)]
+    shapes = [(ranks, threads) for ranks in (1, 2, 4) for threads in (1, 3)]
+    return [
+        costs.Load(neurons, synapses, 2.0 + ranks, ranks, threads, 20.0, 0.1, 1.5)
+        for neurons, synapses in sizes
+        for ranks, threads in shapes
+    ]
+
+
+def test_a_fit_finds_the_constants_that_made_the_times():
+    constants = {
+        "run_s": {"update": 2e-8, "delivery": 3e-9, "receipt": 1e-7, "round": 2e-5, "communication": 1e-5},
+        "coupling_s": {"step": 1e-4, "communication": 3e-5},
+        "build_s": {"start": 0.1, "neurons": 1e-5, "synapses": 2e-7},
+        "prepare_s": {"start": 0.01, "synapses": 1e-8},
+    }
+    times = [costs.predict(constants, load) for load in loads()]
+    found = costs.fit(loads(), {name: [each[name] for each in times] for name in costs.QUANTITIES})
+    for name, terms in constants.items():
+        assert found[name] == pytest.approx(terms, rel=1e-6)
+
+
+def test_a_model_predicts_an_experiment_on_other_machines():
+    constants = {name: dict.fromkeys(terms, 0.0) for name, terms in costs.QUANTITIES.items()}
+    constants["run_s"]["update"] = 1e-6
+    model = {"constants": constants, "rate_hz": 1.0, "min_delay_ms": 1.0, "fit_errors": {}}
+    asked = prediction.parse("nodes=2,ranks=4,threads=9")
+    found = prediction.describe(load("mouse_m1"), asked, model)
+    # 3744 neurons on 36 virtual processes, 200 time steps of 1 us for each of them in a coupling step.
+    assert found["run_s"] == pytest.approx(3744 / 36 * 200 * 1e-6)
+    assert found["real_time_factor"] == pytest.approx(0.02 / found["run_s"])
+    assert found["bytes_per_node"] == 2 * found["bytes_per_rank"]
+
+
+@pytest.mark.parametrize("text", ["nodes=2", "nodes=2,ranks=4,threads=0", "nodes=3,ranks=4,threads=1", "x"])
+def test_an_allocation_that_makes_no_sense_is_refused(text):
+    with pytest.raises(ConfigurationError, match=f"--predict {text}: "):
+        prediction.parse(text)
+
+
 def test_readme_gets_the_numbers_of_the_files_between_its_marks(tmp_path):
     done = bench(
         "record", "--neurons", 50, "--steps", 2, "--repetitions", 1, "--out", tmp_path, "--name", "one"
@@ -184,6 +241,8 @@ def test_readme_gets_the_numbers_of_the_files_between_its_marks(tmp_path):
         ("--warm-up-ms 0: must be positive", ["coupling", "mouse_m1", "--warm-up-ms", 0]),
         ("--sinks 5: must be 19", ["coupling", "mouse_m1", "--sinks", 5]),
         ("--repetitions 0: must be 1 or more", ["body", "--repetitions", 0]),
+        ("must be 6 or more", ["model", "mouse_m1", "--sizes", "0.1,0.2"]),
+        ("must have a brain of one of the sizes", ["model", "braitenberg"]),
         ("--name a/b: must be a name", ["body", "--name", "a/b"]),
         ("--ranks 0: must be 1 or more", ["coupling", "mouse_m1", "--ranks", 0]),
         ("has no experiment.toml; allowed:", ["coupling", "no_such_experiment"]),

@@ -18,7 +18,7 @@ EXIT_FAILED = 1  # as of run.py
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give ``cosim bench`` its benchmarks."""
     names = parser.add_subparsers(required=True, metavar="NAME")
-    for add in (_add_coupling, _add_rest, _add_scaling, _add_build, _add_record, _add_body):
+    for add in (_add_coupling, _add_rest, _add_scaling, _add_build, _add_record, _add_body, _add_model):
         add(names)
     _add_readme(names)
 
@@ -114,12 +114,7 @@ def _add_scaling(names: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s"
     )
-    parser.add_argument(
-        "--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s"
-    )
-    parser.add_argument(
-        "--step-ms", type=float, default=20.0, metavar="MS", help="of this length; default: %(default)g"
-    )
+    _add_clock(parser)
 
 
 def _add_build(names: argparse._SubParsersAction) -> None:
@@ -153,6 +148,45 @@ def _add_record(names: argparse._SubParsersAction) -> None:
         default=50,
         metavar="K",
         help="coupling steps of 20 ms of each measurement; default: %(default)s",
+    )
+
+
+def _add_model(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "model", "a model of times, fitted to runs of several sizes on several splits", 3)
+    _add_experiment(parser, ranks=False)
+    lists = {
+        "sizes": (_numbers, "0.1,0.15,0.2,0.25"),
+        "ranks": (_whole_numbers, "1,2"),
+        "threads": (_whole_numbers, "1"),
+    }
+    whats = {
+        "sizes": "values of brain.patch_mm or brain.scale",
+        "ranks": "brain ranks",
+        "threads": "threads of each",
+    }
+    for name, (type_, default) in lists.items():
+        parser.add_argument(
+            f"--{name}",
+            type=type_,
+            default=default,
+            metavar="LIST",
+            help=f"{whats[name]}; default: {default}",
+        )
+    _add_clock(parser)
+    parser.add_argument(
+        "--full",
+        type=float,
+        metavar="SIZE",
+        help="predict this size on the published numbers of processes too",
+    )
+
+
+def _add_clock(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s"
+    )
+    parser.add_argument(
+        "--step-ms", type=float, default=20.0, metavar="MS", help="of this length; default: %(default)g"
     )
 
 

@@ -23,6 +23,7 @@ TITLES = {
     "build": "Building a network",
     "record": "Recording spikes",
     "body": "The body",
+    "model": "A model of times, fitted to runs",
 }
 
 

@@ -35,7 +35,7 @@ def override(experiment: str, overrides: Sequence[str], number: int) -> str:
 
 
 def _more(loaded: Experiment, sizes: dict[str, int], number: int) -> list[dict[str, object]]:
-    """Sinks on single neurons, spread evenly over populations; weight and delay are those of the first sink."""
+    """Sinks on single neurons, spread over populations; weight and delay as of the first sink."""
     places = _neurons(sizes)
     like: SpikeSink = loaded.config.sinks[0]
     return [

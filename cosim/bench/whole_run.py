@@ -34,6 +34,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
         raise RuntimeError(f"the run ended with exit code {code}")
     energy_j = world.to_body(meter.joules() if meter else 0.0)
     hosts = world.to_body(platform.node())
+    min_delay_ms = world.to_body(None if world.is_body else smallest_delay_ms())
     if not world.is_body:
         return None
     summary = json.loads((folder / "summary.json").read_text())
@@ -45,8 +46,16 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
         "coupling_fraction": summary["coupling_fraction"],
         "totals": summary["built"]["totals"],
         "spikes": summary["spikes"],
+        "min_delay_ms": min_delay_ms[1],
         "profile": step_profile(RunData(folder).profile),
     }
+
+
+def smallest_delay_ms() -> float:
+    """Of the network that stands in NEST. Collective over the brain ranks."""
+    import nest
+
+    return nest.min_delay
 
 
 def step_profile(profile: dict[str, np.ndarray]) -> dict[str, list[float]]:
