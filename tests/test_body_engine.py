@@ -86,11 +86,11 @@ def rms(difference: np.ndarray) -> float:
     return float(np.sqrt(np.mean(difference**2)))
 
 
-# Seen (rad): PyBullet 8.8e-4, 1.5e-4, 1.2e-3, 7.4e-4; MuJoCo 0.8e-4, 1.5e-7, 5.3e-4, 8.7e-4.
+# Twice and more what is seen. The reference has elastic tendons in the third case and springs for limits in the last.
 @pytest.mark.parametrize("case, allowed_rad", [
-    ("nolimit_base_rigid_tendon", {"pybullet": 1.5e-3, "mujoco": 1.5e-4}),
-    ("passive_effort_gravity", {"pybullet": 3e-4, "mujoco": 1e-6}),
-    ("nolimit_base", {"pybullet": 2e-3, "mujoco": 1e-3}),
+    ("nolimit_base_rigid_tendon", {"pybullet": 6e-4, "mujoco": 2e-6}),
+    ("passive_effort_gravity", {"pybullet": 1.5e-4, "mujoco": 1e-7}),
+    ("nolimit_base", {"pybullet": 1.5e-3, "mujoco": 1e-3}),
     ("limit_protocol", {"pybullet": 1.5e-3, "mujoco": 1.5e-3}),
 ])
 def test_the_forelimb_moves_as_in_opensim(reference, name, case, allowed_rad):
@@ -164,9 +164,8 @@ def energy(description: Description, kinematics: Kinematics, angle_rad, speed_ra
     return kinetic, potential
 
 
-# Allowed per engine, against the largest kinetic energy. PyBullet's angles are half a step ahead of its
-# speeds, which shows as step / time since the release, 9.8e-4 here; MuJoCo's method has 6e-7.
-ENERGY_DRIFT = {"pybullet": 1e-3, "mujoco": 1e-6}
+# Allowed per engine, against the largest kinetic energy; seen: 3.6e-6 and 5.7e-7.
+ENERGY_DRIFT = {"pybullet": 1e-5, "mujoco": 1e-6}
 
 
 def test_a_limb_that_falls_freely_keeps_its_energy(start, name):

@@ -69,7 +69,7 @@ def test_movements_converge_with_the_physics_step(capsys, movements, engine):
     # MuJoCo moves a body without muscles as exactly as the reference was integrated, at both steps.
     inexact = {case: fine[case] for case in fine if fine[case] > ACCURACY_RAD}
     assert {case: coarse[case] / fine[case] for case in inexact if not coarse[case] > 5.0 * fine[case]} == {}
-    assert len(inexact) >= 5
+    assert len(inexact) >= 4
 
 
 def test_a_wrong_muscle_is_seen(capsys, arrays, tmp_path):

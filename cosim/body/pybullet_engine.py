@@ -21,12 +21,20 @@ CLOSURE_MAX_FORCE_N = 1e6
 
 
 class PyBulletEngine:
-    """The mechanism of ``description`` in a PyBullet world of its own (DIRECT: no window); an `Engine`."""
+    """The mechanism of ``description`` in a PyBullet world of its own (DIRECT: no window); an `Engine`.
+
+    Bullet moves joints with the speeds that they have at the end of a step (semi-implicit Euler method). What it
+    holds as angles and speeds of one time are, to second order, angles half a step later. Here they are started
+    and reported so that both are of the same time, which takes away the larger part of the method's error: a
+    limb that falls freely keeps its energy to 3e-6 instead of 1e-3.
+    """
 
     def __init__(self, description: Description) -> None:
         self._description = description
         self._client = pybullet.connect(pybullet.DIRECT)
         self._force = np.zeros(len(description.solid_links))
+        # By how long Bullet's angles are ahead of its speeds, in s.
+        self._ahead_s = 0.0
         self._build()
 
     def reset(self, angle_rad: np.ndarray, speed_rad_s: np.ndarray) -> None:
@@ -36,19 +44,19 @@ class PyBulletEngine:
             pybullet.resetSimulation(physicsClientId=self._client)
             self._build()
             self._force[:] = 0.0
-        for joint, angle, speed in zip(self._joints, angle_rad, speed_rad_s):
-            pybullet.resetJointState(self._body, joint, angle, speed, physicsClientId=self._client)
+        self._ahead_s = 0.0
+        self._put(angle_rad, speed_rad_s)
 
     def state(self) -> tuple[np.ndarray, np.ndarray]:
         """Joint angles and speeds."""
         joints = pybullet.getJointStates(self._body, self._joints, physicsClientId=self._client)
-        return np.array([joint[0] for joint in joints]), np.array([joint[1] for joint in joints])
+        speed_rad_s = np.array([joint[1] for joint in joints])
+        return np.array([joint[0] for joint in joints]) - self._ahead_s * speed_rad_s, speed_rad_s
 
     def step(self, torque_N_m: np.ndarray, step_s: float) -> None:
         """Advance by ``step_s`` under constant joint torques, joint damping and gravity."""
-        if step_s != self._step_s:
-            pybullet.setTimeStep(step_s, physicsClientId=self._client)
-            self._step_s = step_s
+        if self._ahead_s != 0.5 * step_s:
+            self._get_ahead(step_s)
         pybullet.setJointMotorControlArray(
             self._body, self._joints, pybullet.TORQUE_CONTROL, forces=torque_N_m,
             physicsClientId=self._client)
@@ -68,20 +76,34 @@ class PyBulletEngine:
 
     def save(self) -> dict[str, np.ndarray]:
         """The whole state, from which `restore` goes on bit for bit, also in another process."""
-        return {"bullet": save_world(self._client), "contact_force_N": self.contact_force_N()}
+        return {"bullet": save_world(self._client), "contact_force_N": self.contact_force_N(),
+                "ahead_s": np.array(self._ahead_s)}
 
     def restore(self, saved: Mapping[str, np.ndarray]) -> None:
         """Go back to what `save` returned."""
         restore_world(self._client, saved["bullet"])
         self._force[:] = saved["contact_force_N"]
+        self._ahead_s = float(saved["ahead_s"])
+        pybullet.setTimeStep(2.0 * self._ahead_s, physicsClientId=self._client)
 
     def close(self) -> None:
         """Leave the PyBullet world; the engine cannot be used any more."""
         pybullet.disconnect(physicsClientId=self._client)
 
+    def _get_ahead(self, step_s: float) -> None:
+        """Bring the angles half a step of ``step_s`` ahead of the speeds."""
+        angle_rad, speed_rad_s = self.state()
+        self._ahead_s = 0.5 * step_s
+        pybullet.setTimeStep(step_s, physicsClientId=self._client)
+        if speed_rad_s.any():
+            self._put(angle_rad + self._ahead_s * speed_rad_s, speed_rad_s)
+
+    def _put(self, angle_rad: np.ndarray, speed_rad_s: np.ndarray) -> None:
+        for joint, angle, speed in zip(self._joints, angle_rad, speed_rad_s):
+            pybullet.resetJointState(self._body, joint, angle, speed, physicsClientId=self._client)
+
     def _build(self) -> None:
         """Fill the empty world."""
-        self._step_s = None
         self._set_up_world()
         self._body = self._load_body()
         self._index = self._find_joints()

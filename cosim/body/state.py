@@ -37,10 +37,14 @@ class MuscleState(_Arrays):
 
 
 class JointState(_Arrays):
-    """Joints, tip and touch at one time: arrays (n_joints,), (3,) and (n_solid_links,) in SI units."""
+    """Joints, tip and touch at one time: arrays (n_joints,), (3,) and (n_solid_links,) in SI units.
+
+    ``torque`` is that of muscles and efforts, ``torque_before`` the same one physics step ago.
+    """
 
     def __init__(self, description: Description) -> None:
-        self.angle, self.speed = np.zeros((2, len(description.revolute_joints)))
+        n_joints = len(description.revolute_joints)
+        self.angle, self.speed, self.torque, self.torque_before = np.zeros((4, n_joints))
         self.tip_position = np.zeros(3)
         self.contact_force = np.zeros(len(description.solid_links))
 
