@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -234,29 +233,50 @@ def test_readme_gets_the_numbers_of_the_files_between_its_marks(tmp_path):
     refused("no results", "readme", "--from", tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize(
-    ("message", "arguments"),
-    [
-        ("--steps-ms 7: must be positive and divide", ["coupling", "mouse_m1", "--steps-ms", "7"]),
-        ("--warm-up-ms 0: must be positive", ["coupling", "mouse_m1", "--warm-up-ms", 0]),
-        ("--sinks 5: must be 19", ["coupling", "mouse_m1", "--sinks", 5]),
-        ("--repetitions 0: must be 1 or more", ["body", "--repetitions", 0]),
-        ("must be 6 or more", ["model", "mouse_m1", "--sizes", "0.1,0.2"]),
-        ("must have a brain of one of the sizes", ["model", "braitenberg"]),
-        ("--name a/b: must be a name", ["body", "--name", "a/b"]),
-        ("--ranks 0: must be 1 or more", ["coupling", "mouse_m1", "--ranks", 0]),
-        ("has no experiment.toml; allowed:", ["coupling", "no_such_experiment"]),
-        ("brain.patch_mm", ["coupling", "mouse_m1", "--set", "brain.patch_mm=-1"]),
-        ("its brain is a script", ["build", "braitenberg"]),
-        ("--rates-hz 200,20: must be two rates above 0", ["record", "--rates-hz", "200,20"]),
-        ("--steps 1: must be 2 or more", ["scaling", "mouse_m1", "--ranks", 1, "--steps", 1]),
-        ("'two': must be whole numbers with commas", ["scaling", "mouse_m1", "--ranks", "two"]),
-        ("'5,fast': must be numbers with commas", ["coupling", "mouse_m1", "--steps-ms", "5,fast"]),
-        ("invalid choice: 'ode'", ["body", "--engine", "ode"]),
-    ],
-)  # fmt: skip
-def test_bad_arguments_are_refused_with_what_is_allowed(message: str, arguments: Sequence[object], tmp_path):
-    refused(message, *arguments, "--out", tmp_path / "out")
+REFUSED = [
+    ("--steps-ms 7: must be positive and divide", ["coupling", "mouse_m1", "--steps-ms", "7"]),
+    ("--warm-up-ms 0: must be positive", ["coupling", "mouse_m1", "--warm-up-ms", 0]),
+    ("--sinks 5: must be 19", ["coupling", "mouse_m1", "--sinks", 5]),
+    ("--repetitions 0: must be 1 or more", ["body", "--repetitions", 0]),
+    ("must be 6 or more", ["model", "mouse_m1", "--sizes", "0.1,0.2"]),
+    ("must have a brain of one of the sizes", ["model", "braitenberg"]),
+    ("--name a/b: must be a name", ["body", "--name", "a/b"]),
+    ("--ranks 0: must be 1 or more", ["coupling", "mouse_m1", "--ranks", 0]),
+    ("has no experiment.toml; allowed:", ["coupling", "no_such_experiment"]),
+    ("brain.patch_mm", ["coupling", "mouse_m1", "--set", "brain.patch_mm=-1"]),
+    ("its brain is a script", ["build", "braitenberg"]),
+    ("--rates-hz 200,20: must be two rates above 0", ["record", "--rates-hz", "200,20"]),
+    ("--steps 1: must be 2 or more", ["scaling", "mouse_m1", "--ranks", 1, "--steps", 1]),
+    ("'two': must be whole numbers with commas", ["scaling", "mouse_m1", "--ranks", "two"]),
+    ("'5,fast': must be numbers with commas", ["coupling", "mouse_m1", "--steps-ms", "5,fast"]),
+    ("invalid choice: 'ode'", ["body", "--engine", "ode"]),
+]
+# All in one process, as it takes a second to start: prints exit code, output and messages of each.
+CALL_ALL = """
+import contextlib, io, json, sys
+from cosim.cli import main
+def call(arguments):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(["bench", *arguments])
+        except SystemExit as end:
+            code = end.code
+    return code, out.getvalue(), err.getvalue()
+print(json.dumps([call(arguments) for arguments in json.loads(sys.argv[1])]))
+"""
+
+
+def test_bad_arguments_are_refused_with_what_is_allowed(tmp_path):
+    asked = [[*map(str, arguments), "--out", str(tmp_path / "out")] for _, arguments in REFUSED]
+    command = [sys.executable, "-c", CALL_ALL, json.dumps(asked)]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    for (message, arguments), (code, out, err) in zip(REFUSED, json.loads(done.stdout), strict=True):
+        assert (code, out) == (2, ""), (arguments, err)
+        assert message in err and "Traceback" not in err
     assert not list(tmp_path.glob("out/*.json"))
 
 
