@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from cosim.errors import ConfigurationError
+from cosim.overrides import add_experiment
 
 EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
 
@@ -38,15 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_describe(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("describe", help="say what an experiment will build, without building it")
-    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change a value of experiment.toml, such as brain.patch_mm=0.2; may be given several times",
-    )
+    add_experiment(parser)
     parser.add_argument("--ranks", type=int, metavar="N", help="predict memory for so many brain ranks")
     parser.add_argument("--threads", type=int, metavar="T", help="and so many threads on each")
     parser.add_argument("--projections", action="store_true", help="list all projections too")

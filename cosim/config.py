@@ -10,41 +10,29 @@ the rest.
 
 from __future__ import annotations
 
-import difflib
-import importlib.util
-import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pydantic
 import pydantic_core
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from cosim import transfer
 from cosim.body import kinds
 from cosim.brain.kinds import ScriptBrain, TableBrain
-from cosim.errors import ConfigurationError
+from cosim.errors import ConfigurationError, nearest
+from cosim.modelfiles import Tables, find_body, find_brain
+from cosim.overrides import override
+from cosim.table import Table
 from cosim.timegrid import is_multiple
+from cosim.usercode import MODELS, table_class
 
-MODELS = Path(__file__).resolve().parents[1] / "models"
-
-
-class Table(BaseModel):
-    """A table of a configuration file: unknown keys are errors, values stay as they were read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @pydantic.field_validator("*", mode="before")
-    @classmethod
-    def _refuse_truth_values(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        """True is no 1: pydantic would take it as a number."""
-        annotation = cls.model_fields[info.field_name].annotation
-        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
-            raise pydantic_core.PydanticCustomError("truth_value", "must not be true or false")
-        return value
+# NEST counts time in whole microseconds (tics_per_ms = 1000).
+NEST_TIC_MS = 0.001
 
 
 class Clock(Table):
@@ -56,7 +44,9 @@ class Clock(Table):
     steps: int = Field(gt=0, description="number of coupling steps")
 
     def problems(self, has_body: bool) -> Iterator[str]:
-        """A coupling step must hold whole NEST steps and whole physics steps of a body."""
+        """A coupling step must hold whole NEST steps and whole physics steps of a body, a NEST step whole tics."""
+        if not is_multiple(self.resolution_ms, NEST_TIC_MS):
+            yield f"clock.resolution_ms = {self.resolution_ms}: must be a multiple of {NEST_TIC_MS} ms, NEST's unit of time"
         for name in ("physics_step_ms", "resolution_ms") if has_body else ("resolution_ms",):
             part_ms = getattr(self, name)
             if not is_multiple(self.coupling_step_ms, part_ms):
@@ -150,10 +140,11 @@ class Experiment:
         config: Configuration,
         brain: TableBrain | ScriptBrain,
         body: kinds.Description,
+        body_file: Path | None,
         transfer_module: ModuleType,
     ) -> None:
         self.folder, self.config, self.brain, self.body = folder, config, brain, body
-        self.transfer_module = transfer_module
+        self.body_file, self.transfer_module = body_file, transfer_module
 
     @property
     def name(self) -> str:
@@ -171,7 +162,7 @@ class Experiment:
 
 
 def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
-    """Load and check an experiment: a name below ``models/`` or the path of a folder.
+    """Load and check an experiment: a name below ``models/`` or the path of a folder or of its ``experiment.toml``.
 
     ``overrides`` are ``key=value`` strings as in ``--set brain.patch_mm=0.2``; values are read as TOML, else as text.
 
@@ -179,63 +170,28 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
         ConfigurationError: all problems together.
     """
     file = _experiment_folder(experiment, models) / "experiment.toml"
-    tables = _read_toml(file)
-    overridden = _apply_overrides(tables, overrides)
-    tables.setdefault("protocol", {})
-    brain = _brain(tables, file.parent, models)
-    body = _body(tables, file, models)
-    transfer_module = load_optional_module(file.parent / "transfer.py")
+    content = _read_toml(file)
+    tables = Tables(content, file, override(content, overrides))
+    content.setdefault("protocol", {})
+    brain = find_brain(tables, models)
+    body, body_file = find_body(tables, models)
+    transfer_module = transfer.load(file.parent / "transfer.py")
     schema = _schema(brain, body, transfer_module)
-    problems = [f"{file}: {problem}" for problem in _clock_problems(tables.get("clock"), "body" in tables)]
+    problems = [f"{file}: {problem}" for problem in _clock_problems(content.get("clock"), "body" in content)]
     try:
-        config = schema.model_validate(tables)
+        config = schema.model_validate(content)
     except pydantic.ValidationError as error:
-        problems += _explain(error, schema, file, overridden)
+        problems += _explain(error, schema, tables)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return Experiment(file.parent, config, brain, body, transfer_module)
-
-
-def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
-    """Folder of a brain or body model: a name below ``models/``, or a path relative to the experiment's folder."""
-    return next((folder for folder in (models / name, base / name) if folder.is_dir()), models / name)
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """``allowed`` as a hint for a message, the most similar name first if one is similar."""
-    allowed = sorted(allowed)
-    close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"{hint}allowed: {', '.join(allowed) or 'none'}"
-
-
-def load_module(file: Path) -> ModuleType:
-    """Run a Python file as a module of its own, fresh at every call.
-
-    Raises:
-        ConfigurationError: it is missing, raises, or exits.
-    """
-    if not file.is_file():
-        raise ConfigurationError(f"{file}: no such file")
-    if str(MODELS.parent) not in sys.path:
-        sys.path.append(str(MODELS.parent))  # a model may import its neighbours: from models.rodent import tables
-    spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
-    return module
-
-
-def load_optional_module(file: Path) -> ModuleType:
-    """`load_module`, or an empty module where there is no such file."""
-    return load_module(file) if file.exists() else ModuleType(file.stem)
+    return Experiment(file.parent, config, brain, body, body_file, transfer_module)
 
 
 def _experiment_folder(experiment: str, models: Path) -> Path:
-    for folder in (Path(experiment), models / experiment):
+    path = Path(experiment)
+    if path.name == "experiment.toml" and path.is_file():
+        path = path.parent
+    for folder in (path, models / experiment):
         if (folder / "experiment.toml").is_file():
             return folder.resolve()
     known = [path.parent.name for path in models.glob("*/experiment.toml")]
@@ -249,85 +205,13 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
 
 
-def _apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> list[str]:
-    """Set each ``key=value`` in ``tables``; return the keys."""
-    keys = []
-    for override in overrides:
-        key, equals, text = (part.strip() for part in override.partition("="))
-        if not equals or not all(key.split(".")):
-            raise ConfigurationError(f"--set {override}: must be key=value, such as brain.patch_mm=0.2")
-        *parents, last = key.split(".")
-        try:
-            _inner_table(tables, parents)[last] = _toml_value(text)
-        except (AttributeError, IndexError, ValueError, TypeError):
-            raise ConfigurationError(f"--set {override}: there is no table {'.'.join(parents)}") from None
-        keys.append(key)
-    return keys
-
-
-def _inner_table(tables: dict[str, Any], parents: Sequence[str]) -> dict[str, Any]:
-    """The table at ``parents``; a number picks an entry of an array of tables, such as sources.0."""
-    table = tables
-    for parent in parents:
-        table = table[int(parent)] if isinstance(table, list) else table.setdefault(parent, {})
-    if not isinstance(table, dict):
-        raise TypeError(parents)
-    return table
-
-
-def _toml_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
-        return text
-
-
-def _model_file(tables: dict[str, Any], part: str, file_name: str, base: Path, models: Path) -> Path:
-    table = tables.get(part)
-    name = table.get("model") if isinstance(table, dict) else None
-    if not isinstance(name, str):
-        raise ConfigurationError(f"{base / 'experiment.toml'}: {part}.model = {name!r}: must name a folder")
-    folder = model_folder(name, base, models)
-    if not (folder / file_name).is_file():
-        known = [path.parent.name for path in models.glob(f"*/{file_name}")]
-        raise ConfigurationError(
-            f"{base / 'experiment.toml'}: {part}.model = {name!r}: no {folder / file_name}; {nearest(name, known)}"
-        )
-    return folder / file_name
-
-
-def _brain(tables: dict[str, Any], base: Path, models: Path) -> TableBrain | ScriptBrain:
-    """What ``[brain]`` names: the tables of a model or a script."""
-    table = tables.get("brain")
-    script = table.get("script") if isinstance(table, dict) else None
-    if not isinstance(script, str):
-        return TableBrain(load_module(_model_file(tables, "brain", "network.py", base, models)))
-    where = f"{base / 'experiment.toml'}: brain.script = {script!r}"
-    if "model" in table:
-        raise ConfigurationError(f"{where}: but there is also brain.model = {table['model']!r}; give one of both")
-    if not (base / script).is_file():
-        raise ConfigurationError(f"{where}: no such file {base / script}")
-    return ScriptBrain(base / script)
-
-
-def _body(tables: dict[str, Any], file: Path, models: Path) -> kinds.Description:
-    """The description of the body that ``[body]`` names; of no body without that table."""
-    if "body" not in tables:
-        return kinds.NoBody()
-    body_file = _model_file(tables, "body", "body.toml", file.parent, models)
-    try:
-        return kinds.load(body_file)
-    except ValueError as error:
-        raise ConfigurationError(f"{file}: body.model = {tables['body']['model']!r}: {error}") from None
-
-
 def _schema(
     brain: TableBrain | ScriptBrain, body: kinds.Description, transfer_module: ModuleType
 ) -> type[Configuration]:
     """The configuration with the keys that this brain, this body and this experiment add."""
     brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, Brain))
     settings = pydantic.create_model("Body", __base__=(body.Settings, Body))
-    protocol = getattr(transfer_module, "Protocol", Table)
+    protocol = table_class(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",
         __base__=Configuration,
@@ -345,13 +229,11 @@ def _clock_problems(table: Any, has_body: bool) -> list[str]:
         return []  # explained with all the rest
 
 
-def _explain(
-    error: pydantic.ValidationError, schema: type[BaseModel], file: Path, overridden: Sequence[str]
-) -> Iterator[str]:
+def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: Tables) -> Iterator[str]:
     for problem in error.errors():
         location = [part for part in problem["loc"] if part != "[key]"]
         key = ".".join(str(part) for part in location)
-        where = f"{_origin(key, file, overridden)}: {key}"
+        where = f"{tables.origin(key)}: {key}"
         if problem["type"] == "extra_forbidden":
             *parents, last = location
             prefix = "".join(f"{parent}." for parent in parents)
@@ -360,14 +242,16 @@ def _explain(
         elif problem["type"] == "missing":
             yield f"{where}: missing; it must be given"
         else:
-            message = problem["msg"].replace("Input should", "must").removeprefix("Value error, ")
-            yield f"{where} = {problem['input']!r}: {message}"
+            yield f"{where} = {problem['input']!r}: {_allowed(problem)}"
 
 
-def _origin(key: str, file: Path, overridden: Sequence[str]) -> str:
-    """Where the value of ``key`` came from: a --set of it, of a table around it or of a key in it, else the file."""
-    related = (each for each in overridden if f"{key}.".startswith(f"{each}.") or each.startswith(f"{key}."))
-    return next((f"--set {each}" for each in related), str(file))
+def _allowed(problem: pydantic_core.ErrorDetails) -> str:
+    """What a value must be, in the words of TOML."""
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return "must be a table"
+    if problem["type"] == "tuple_type":
+        return f"must be a list, such as [{problem['input']!r}]"
+    return problem["msg"].replace("Input should", "must").removeprefix("Value error, ")
 
 
 def _fields(schema: type[BaseModel], parents: Sequence[str | int]) -> list[str]:

@@ -26,7 +26,8 @@ from keyword import iskeyword
 import numpy as np
 
 from cosim.brain.address import Address
-from cosim.config import Configuration, SpikeSink, SpikeSource, nearest
+from cosim.config import Configuration, SpikeSink, SpikeSource
+from cosim.errors import nearest
 from cosim.timegrid import is_multiple
 
 # What else transfer functions find by name, besides the ports of a body: no sink or source may be called so.

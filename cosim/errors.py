@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The exceptions that cosim raises for what a user can mend."""
+"""The exceptions that cosim raises for what a user can mend, and what their messages have in common."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class ConfigurationError(Exception):
@@ -7,3 +12,11 @@ class ConfigurationError(Exception):
 
     It is raised on all ranks together, before NEST starts, and shown once without a traceback.
     """
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """``allowed`` as a hint for a message, the most similar name first if one is similar."""
+    allowed = sorted(allowed)
+    close = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}allowed: {', '.join(allowed) or 'none'}"

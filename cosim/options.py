@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from cosim.errors import ConfigurationError
+from cosim.overrides import add_experiment
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run an experiment: rank 0 is the body, all other ranks are the brain.",
         epilog="example: mpiexec -n 2 python run.py mouse_m1 --set brain.patch_mm=0.2 --steps 10",
     )
-    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change a value of experiment.toml, such as brain.patch_mm=0.2; may be given several times",
-    )
+    add_experiment(parser)
     parser.add_argument("--steps", metavar="N", help="number of coupling steps (the same as --set clock.steps=N)")
     parser.add_argument("--seed", metavar="N", help="seed of all randomness (the same as --set seed=N)")
     parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")

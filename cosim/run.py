@@ -160,17 +160,20 @@ def build_body(
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
+    log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, experiment.body_file or "none")
     plan.folder.config_file.write_text(config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, attributes(config, world.brain_ranks))
+    transfer = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
+    log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(
         brain=Idle(),
         body=body,
-        transfer=TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms),
+        transfer=transfer,
         exchange=exchange,
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),

@@ -18,17 +18,39 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from cosim.config import load_optional_module, nearest
+from cosim.errors import nearest
+from cosim.usercode import function, load_optional_module
 
 _MARK = "_cosim_transfer_function"
 
 CLOCK_PORTS = ("t_ms", "step")
+# What else cosim calls in a transfer.py, by name and with these arguments.
+CALLED_AT_THE_END = {"summarize": ["run"], "tell": ["summary"]}
 
 
 def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
-    """Mark a function of ``transfer.py`` to be called at every coupling step."""
+    """Mark a function of ``transfer.py`` to be called at every coupling step.
+
+    Raises:
+        TypeError: a generator or a coroutine, of which a call would do nothing.
+    """
+    kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    if any(is_kind(function) for is_kind in kinds):
+        raise TypeError(f"{function.__name__}: a transfer function must be a plain function, without yield and async")
     setattr(function, _MARK, True)
     return function
+
+
+def load(file: Path) -> ModuleType:
+    """Run ``transfer.py``; an empty module where there is none. It is loaded anew at every call.
+
+    Raises:
+        ConfigurationError: it cannot be run, or what is called in it at the end of a run takes other arguments.
+    """
+    module = load_optional_module(file)
+    for name, arguments in CALLED_AT_THE_END.items():
+        function(module, name, arguments)
+    return module
 
 
 class TransferFunctions:
@@ -37,6 +59,11 @@ class TransferFunctions:
     def __init__(self, module: ModuleType, ports: Mapping[str, object], coupling_step_ms: float) -> None:
         self._calls = [(function, _arguments(function, ports)) for function in _marked(module)]
         self._coupling_step_ms = coupling_step_ms
+
+    @property
+    def names(self) -> list[str]:
+        """In the order in which they are called."""
+        return [function.__name__ for function, _ in self._calls]
 
     def apply(self, step: int) -> None:
         """Call all in order, at the end of ``step`` steps; an exception ends the round."""
@@ -51,8 +78,8 @@ def check(file: Path, ports: Mapping[str, object]) -> list[str]:
     The call is a rehearsal on ``ports`` that nobody else uses and on a module of its own, which is forgotten
     afterwards: it meets wrong shapes and misspelt attributes before NEST starts, and leaves no trace in the run.
     """
-    module = load_optional_module(file)
-    problems = [f"{file}: {problem}" for problem in _unknown_ports(module, ports)]
+    module = load(file)
+    problems = [f"{file}: {problem}" for problem in (*_nothing_to_do(module), *_unknown_ports(module, ports))]
     return problems or [f"{file}: {problem}" for problem in _rehearse(module, ports)]
 
 
@@ -68,6 +95,13 @@ def _parameters(function: Callable[..., None]) -> list[str]:
 def _arguments(function: Callable[..., None], ports: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     names = _parameters(function)
     return {name: ports[name] for name in names if name in ports}, [name for name in names if name in CLOCK_PORTS]
+
+
+def _nothing_to_do(module: ModuleType) -> Iterator[str]:
+    """A file of functions among which none is called is a mistake."""
+    functions = [name for name, value in vars(module).items() if inspect.isfunction(value) and value is not transfer_function]
+    if functions and not _marked(module) and not {*functions} & {*CALLED_AT_THE_END}:
+        yield f"no function is marked with @transfer_function, so that none would be called; there are {', '.join(functions)}"
 
 
 def _unknown_ports(module: ModuleType, ports: Mapping[str, object]) -> Iterator[str]:

@@ -17,8 +17,9 @@ from rich.table import Table
 from cosim.body import kinds, opensim
 from cosim.body.description import Description
 from cosim.body.engine import EngineName, is_installed
-from cosim.config import MODELS, model_folder
 from cosim.errors import ConfigurationError
+from cosim.modelfiles import model_folder
+from cosim.usercode import MODELS
 
 # The unit of each error, and what it means.
 MEANINGS = {

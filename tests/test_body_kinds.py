@@ -45,7 +45,7 @@ def test_problems_of_a_body_file_name_the_experiment_and_the_body(tmp_path):
     shutil.copytree(MODELS / "mouse_m1", tmp_path / "mouse")
     (tmp_path / "mouse" / "bad").mkdir()
     (tmp_path / "mouse" / "bad" / "body.toml").write_text("name = 3")
-    with pytest.raises(ConfigurationError, match=r"experiment.toml: body.model = 'bad': .*body.toml: \d problem"):
+    with pytest.raises(ConfigurationError, match=r"--set body.model: body.model = 'bad': .*body.toml: \d problem"):
         load_experiment(str(tmp_path / "mouse"), ["body.model=bad"])
 
 

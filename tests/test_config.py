@@ -74,7 +74,10 @@ def test_an_unknown_key_names_the_nearest(key, nearest):
         ("seed=2147483648", "less than 2147483648"),
         ("body.driven=force", "'excitation' or 'activation'"),
         ("sources.0.delay_ms=0", "greater than 0"),
-        ("clock=3", "valid dictionary"),
+        ("clock=3", "must be a table"),
+        ("body=3", "must be a table"),
+        ("sources.0=3", "must be a table"),
+        ("brain.regions=M1", "must be a list, such as ['M1']"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(override, allowed):
@@ -131,6 +134,77 @@ def test_an_unknown_experiment_or_model_names_the_nearest():
     assert "did you mean mouse_m1?" in problems(experiment="mouse_m2")
     assert "brain.model = 'rodnet'" in problems("brain.model=rodnet")
     assert "did you mean rodent?" in problems("brain.model=rodnet")
+
+
+def test_the_file_of_an_experiment_may_be_given(folder):
+    assert load(str(folder / "experiment.toml")).folder == folder
+
+
+MODEL = """
+from cosim.brain.layout import Unplaced
+from cosim.brain.network import Network, Population
+from cosim.config import Table
+
+
+class Parameters(Table):
+    neurons: int = 7
+
+
+def network(neurons):
+    return Network((Population("M1_L1_ENGC", "R", "iaf_psc_alpha", {}, Unplaced(neurons)),))
+"""
+
+
+@pytest.fixture
+def model(folder) -> Path:
+    """A brain model in the experiment's folder that is called like one of ours."""
+    (folder / "clustered").mkdir()
+    change(folder, r'^model = "rodent"', 'model = "clustered"')
+    for key in ("regions", "variant", "patch_mm"):
+        change(folder, rf"^{key} = .*", "")
+    (folder / "clustered/network.py").write_text(MODEL)
+    return folder / "clustered/network.py"
+
+
+def test_a_model_of_the_experiment_comes_before_one_of_ours(folder, model):
+    experiment = load(str(folder))
+    assert experiment.brain.path == model
+    assert experiment.brain_parameters == {"neurons": 7}
+    (folder / "clustered").rename(folder / "other")
+    assert load(str(folder)).brain.path == REPOSITORY / "models/clustered/network.py"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("def network(neurons)", "def network(cells)", "network(cells): missing a required argument: 'cells'"),
+        ("def network(neurons)", "def net(neurons)", "has no function network(neurons)"),
+        ("class Parameters(Table)", "class Parameters", "must be a class derived from cosim.config.Table"),
+        ("def network(neurons)", "full_network = 3\ndef network(neurons)", "full_network = 3: must be a function"),
+    ],
+)
+def test_a_model_that_is_none_is_named_with_what_is_missing(folder, model, before, after, words):
+    model.write_text(MODEL.replace(before, after))
+    message = problems(experiment=str(folder))
+    assert message.startswith(str(model)) and words in message
+
+
+def test_a_model_without_parameters_needs_no_class_for_them(folder, model):
+    model.write_text(MODEL.replace("class Parameters", "class Other").replace("(neurons)", "()", 1).replace("neurons)", "7)"))
+    assert load(str(folder)).brain_parameters == {}
+
+
+@pytest.mark.parametrize("base", ["", "(pydantic.BaseModel)"])
+def test_a_protocol_must_be_a_table(folder, base):
+    (folder / "transfer.py").write_text(f"import pydantic\n\nclass Protocol{base}:\n    pass\n")
+    assert "Protocol = <class" in problems(experiment=str(folder))
+    assert "must be a class derived from cosim.config.Table" in problems(experiment=str(folder))
+
+
+def test_a_summary_function_must_take_the_run(folder):
+    with (folder / "transfer.py").open("a") as file:
+        file.write("\ndef summarize(run, more): pass\n")
+    assert "summarize(run, more): missing a required argument: 'more'" in problems(experiment=str(folder))
 
 
 def test_a_file_that_is_no_toml_is_named_with_the_line(folder):
@@ -192,7 +266,8 @@ def test_a_setting_that_is_no_key_and_value_is_refused(override):
 
 
 @pytest.mark.parametrize(
-    "override", ["seed.value=3", "seed.a.b=3", "sources.7.weight=1", "sources.first.weight=1"]
+    "override",
+    ["seed.value=3", "seed.a.b=3", "sources.7.weight=1", "sources.first.weight=1", "sources.-1.weight=1", "sources.7=1"],
 )
 def test_a_setting_below_what_is_no_table_is_refused(override):
     assert f"--set {override}: there is no table" in problems(override)
@@ -209,6 +284,12 @@ def test_settings_change_the_configuration():
 def test_a_coupling_step_that_is_no_multiple_is_refused_with_both_numbers(part):
     message = problems("clock.coupling_step_ms=20.05", f"clock.{part}=0.1")
     assert f"clock.coupling_step_ms = 20.05: must be a multiple of clock.{part} = 0.1" in message
+
+
+@pytest.mark.parametrize("resolution_ms", [0.0625, 0.0005])
+def test_a_resolution_that_nest_cannot_count_in_is_refused(resolution_ms):
+    message = problems(f"clock.resolution_ms={resolution_ms}", "clock.coupling_step_ms=20")
+    assert f"clock.resolution_ms = {resolution_ms}: must be a multiple of 0.001 ms" in message
 
 
 def test_multiples_are_told_in_spite_of_binary_fractions():

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cosim.config import load_module
 from cosim.devices import SourcePort
+from cosim.errors import ConfigurationError
 from cosim.transfer import TransferFunctions, check
+from cosim.usercode import load_module
 
 HEAD = "from cosim.transfer import transfer_function\n"
 
@@ -47,6 +48,7 @@ def test_functions_are_called_in_the_order_of_the_file_with_time_and_step(write,
         "@transfer_function\ndef alpha(calls, step): calls.append(('alpha', step))\n"
     )
     transfer = TransferFunctions(load_module(file), ports, coupling_step_ms=20.0)
+    assert transfer.names == ["zeta", "alpha"]
     transfer.apply(0)
     transfer.apply(3)
     assert ports["calls"] == [("zeta", 0.0, 0), ("alpha", 0), ("zeta", 60.0, 3), ("alpha", 3)]
@@ -120,6 +122,19 @@ def test_the_rehearsal_leaves_no_trace_in_the_module(write, ports):
     transfer.apply(0)
     transfer.apply(1)
     assert ports["calls"] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["def lazy(): yield", "async def lazy(): pass", "async def lazy(): yield"])
+def test_a_function_whose_call_would_do_nothing_is_refused(write, ports, kind):
+    with pytest.raises(ConfigurationError, match="lazy: a transfer function must be a plain function"):
+        check(write(f"@transfer_function\n{kind}\n"), ports)
+
+
+def test_a_file_in_which_no_function_is_marked_is_refused_unless_it_only_sums_up(write, ports):
+    (problem,) = check(write("def drive(muscles): pass\n"), ports)
+    assert "no function is marked with @transfer_function" in problem and "there are drive" in problem
+    assert check(write("class Protocol: pass\n"), ports) == []
+    assert check(write("def mean(run): pass\ndef summarize(run): pass\n"), ports) == []
 
 
 def test_an_exception_in_the_run_comes_through(write, ports):

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
-
 from cosim.brain.network import Network
+from cosim.errors import ConfigurationError
+from cosim.table import Table
+from cosim.usercode import function, table_class
+
+
+class NoParameters(Table):
+    """For brains that have nothing to set."""
 
 
 @dataclass(frozen=True)
@@ -23,19 +29,40 @@ class TableBrain:
 
     It has ``Parameters``, the keys that ``[brain]`` may have besides those of every brain, and ``network(**parameters)``,
     which returns a ``Network``. If a population stands for a part of a larger one, ``full_network(**parameters)`` is the
-    network with all of it: sinks on such a population are scaled.
+    network with all of it: sinks on such a population are scaled. A ``network`` with a parameter ``resolution_ms`` gets
+    that of the clock.
     """
 
     module: ModuleType
 
     @property
-    def Parameters(self) -> type[BaseModel]:
+    def path(self) -> Path:
+        return Path(self.module.__file__)
+
+    @property
+    def Parameters(self) -> type[Table]:
         """The keys of ``[brain]`` that belong to this model."""
-        return self.module.Parameters
+        return table_class(self.module, "Parameters", NoParameters)
+
+    def check(self) -> None:
+        """Check that the functions are there and take the parameters. Raises ConfigurationError."""
+        parameters = [*self.Parameters.model_fields]
+        optional = ["resolution_ms"] if self._wants_resolution else []
+        if function(self.module, "network", [*parameters, *optional]) is None:
+            raise ConfigurationError(f"{self.path}: has no function network({', '.join(parameters)})")
+        function(self.module, "full_network", parameters)
+
+    @property
+    def _wants_resolution(self) -> bool:
+        network = getattr(self.module, "network", None)
+        return callable(network) and "resolution_ms" in signature(network).parameters
 
     def network(self, parameters: Mapping[str, Any], resolution_ms: float) -> Network:
         """The checked tables. Raises ValueError for tables that do not fit together."""
-        network = self.module.network(**parameters)
+        clock = {"resolution_ms": resolution_ms} if self._wants_resolution else {}
+        network = self.module.network(**parameters, **clock)
+        if not isinstance(network, Network):
+            raise ValueError(f"{self.path}: network returned {network!r}, must be a cosim.brain.network.Network")
         network.check(resolution_ms)
         return network
 
@@ -45,16 +72,12 @@ class TableBrain:
         return full(**parameters).sizes if full else {}
 
 
-class NoParameters(BaseModel):
-    """For brains that have nothing to set."""
-
-
 @dataclass(frozen=True)
 class ScriptBrain:
     """A PyNEST script; what it holds is known when it has run (see ``cosim.brain.script``)."""
 
     path: Path
-    Parameters: ClassVar[type[BaseModel]] = NoParameters
+    Parameters: ClassVar[type[Table]] = NoParameters
 
     def full_sizes(self, _parameters: Mapping[str, Any]) -> dict[str, int]:
         """Nothing is known of a larger network."""

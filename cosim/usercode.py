@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Python files that users write: ``transfer.py`` of an experiment, ``network.py`` of a brain model.
+
+They are loaded and what cosim calls in them is checked here, so that a mistake is told with the file before NEST starts.
+Body rank only.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+
+from cosim.errors import ConfigurationError
+from cosim.table import Table
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+def load_module(file: Path) -> ModuleType:
+    """Run a Python file as a module of its own, fresh at every call.
+
+    Raises:
+        ConfigurationError: it is missing, raises, or exits.
+    """
+    if not file.is_file():
+        raise ConfigurationError(f"{file}: no such file")
+    if str(MODELS.parent) not in sys.path:
+        sys.path.append(str(MODELS.parent))  # a model may import its neighbours: from models.rodent import tables
+    spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
+    return module
+
+
+def load_optional_module(file: Path) -> ModuleType:
+    """`load_module`, or an empty module where there is no such file."""
+    return load_module(file) if file.exists() else ModuleType(file.stem)
+
+
+def table_class(module: ModuleType, name: str, default: type[Table]) -> type[Table]:
+    """The class of this name, which declares the keys of a table; ``default`` where there is none.
+
+    Raises:
+        ConfigurationError: it is something else.
+    """
+    found = getattr(module, name, default)
+    if not (isinstance(found, type) and issubclass(found, Table)):
+        raise ConfigurationError(f"{module.__file__}: {name} = {found!r}: must be a class derived from cosim.config.Table")
+    return found
+
+
+def function(module: ModuleType, name: str, arguments: Iterable[str]) -> Callable | None:
+    """The function of this name, which cosim calls with just these ``arguments`` by keyword; None where there is none.
+
+    Raises:
+        ConfigurationError: it is something else, or takes other arguments.
+    """
+    found, arguments = getattr(module, name, None), list(arguments)
+    if found is None:
+        return None
+    where = f"{module.__file__}: {name}"
+    if not callable(found):
+        raise ConfigurationError(f"{where} = {found!r}: must be a function")
+    try:
+        inspect.signature(found).bind(**dict.fromkeys(arguments))
+    except TypeError as error:
+        wanted = ", ".join(arguments) or "nothing"
+        raise ConfigurationError(f"{where}{inspect.signature(found)}: {error}; it is called with {wanted}") from None
+    return found
