@@ -10,6 +10,8 @@ import pytest
 
 from cosim.brain.network import drive_links, expected_synapses
 from cosim.brain.values import Constant, Lognormal
+from cosim.config import load
+from cosim.plan import network as tables_of
 from models.rodent.network import network
 
 # Neurons and exact expected synapses, as_run and clean, by region and patch side in mm, computed from the
@@ -207,6 +209,12 @@ def test_echoes_fill_the_in_degree_up_to_that_of_the_full_sheet():
         assert filled[name] == pytest.approx(wanted[name], rel=0.01)
         assert poor[name] < 0.7 * wanted[name]
     assert max(each.delay_ms for each in echo.projections) == 40.0
+
+
+@pytest.mark.parametrize("resolution_ms", [0.05, 0.25])
+def test_delays_of_echoes_lie_on_the_time_grid_of_the_experiment(resolution_ms):
+    echo = ("brain.variant=clean", "brain.patch_rule=echo", f"clock.resolution_ms={resolution_ms}")
+    tables_of(load("mouse_m1", echo))
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,16 @@ ECHOES = 16
 LATEST_MS = 40.0
 
 
-def with_echoes(patch: Network, full: Network) -> Network:
-    """``patch`` with what it misses of ``full``; both have the same projections in the same order."""
+def with_echoes(patch: Network, full: Network, resolution_ms: float) -> Network:
+    """``patch`` with what it misses of ``full``; both have the same projections in the same order.
+
+    Delays are multiples of ``resolution_ms``.
+    """
     echoes = [
         echo
         for small, large in zip(patch.projections, full.projections, strict=True)
         if isinstance(small.rule, Bernoulli)
-        for echo in _echoes(small, round(_indegree(large, full) - _indegree(small, patch)))
+        for echo in _echoes(small, round(_indegree(large, full) - _indegree(small, patch)), resolution_ms)
     ]
     return replace(patch, projections=(*patch.projections, *echoes))
 
@@ -43,12 +46,13 @@ def _indegree(projection: Projection, network: Network) -> float:
     return projection.rule.expected_synapses(source.layout, target.layout, source is target) / target.size
 
 
-def _echoes(projection: Projection, missing: int) -> Iterator[Projection]:
+def _echoes(projection: Projection, missing: int, resolution_ms: float) -> Iterator[Projection]:
     """``missing`` synapses per neuron, dealt out to the delays; the few that are left over to the shortest ones."""
     each, left = divmod(max(0, missing), ECHOES)
     for number in range(ECHOES):
         indegree = each + (number < left)
         spread_ms = (LATEST_MS - projection.delay_ms) * number / (ECHOES - 1)
         if indegree and spread_ms >= 0:
-            delay_ms = round(projection.delay_ms + spread_ms, 1)
+            delay_steps = round((projection.delay_ms + spread_ms) / resolution_ms)
+            delay_ms = round(delay_steps * resolution_ms, 3)  # without the last bit's noise
             yield replace(projection, rule=FixedIndegree(indegree), delay_ms=delay_ms)

@@ -58,6 +58,7 @@ def network(
     patch_mm: float = 0.25,
     patch_rule: str | None = None,
     start: str = "staggered",
+    resolution_ms: float = 0.1,
 ) -> Network:
     """The tables of some regions for a square patch of side ``patch_mm``; the full sheets are 1 mm.
 
@@ -66,7 +67,8 @@ def network(
     sheets, each ordered pair offered once. ``loop`` is ``clean`` with the pathways between regions.
 
     The patch rule ``kernel`` leaves probabilities as they are, so that the in-degree falls with the patch; ``echo``
-    makes up for it (see ``models/rodent/echo.py``). None is ``echo`` for ``loop`` and ``kernel`` for the others.
+    makes up for it (see ``models/rodent/echo.py``), with delays that are multiples of ``resolution_ms``. None is ``echo``
+    for ``loop`` and ``kernel`` for the others.
 
     Started ``together``, all drives at once from potentials of their own for every neuron, motor cortex with all its
     inputs locks at more than 100 Hz; the published start times, inhibition first, and one potential for a
@@ -81,7 +83,7 @@ def network(
     patch = _network(names, variant, patch_mm)
     _check_not_empty(patch, names, variant, patch_mm)
     if patch_rule == "echo":
-        patch = with_echoes(patch, _network(names, variant, PATCH_MM[1]))
+        patch = with_echoes(patch, _network(names, variant, PATCH_MM[1]), resolution_ms)
     return _together(patch) if start == "together" else patch
 
 
