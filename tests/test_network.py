@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cosim.brain.layout import Axis, Grid
+from cosim.brain.layout import Axis, Grid, Scattered, Unplaced
 from cosim.brain.network import Drive, Network, NetworkError, Population, Projection, expected_synapses
-from cosim.brain.rules import Bernoulli, Box
+from cosim.brain.rules import Bernoulli, Box, FixedIndegree
 from cosim.brain.values import Constant, Lognormal, UniformOnce
 
 RESOLUTION_MS = 0.1
@@ -136,3 +136,53 @@ def test_check_refuses_an_extent_that_does_not_hold_the_grid():
     tables = replace(sound, populations=(replace(sound.populations[0], layout=tight), sound.populations[1]))
     with pytest.raises(NetworkError, match=r"A: extent_mm\[0\] is 0\.1, must be above the span 0\.3"):
         tables.check(RESOLUTION_MS)
+
+
+def placed(name, layout):
+    return replace(population(name), layout=layout)
+
+
+MASK = Box((-1.0, -1.0), (1.0, 1.0))
+WRAPPED = population("G", (3, 2), wrapped=True).layout
+SCATTERED = Scattered(9, 0.0, 0.3, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "source", "target", "problem"),
+    [
+        (Bernoulli(0.5, 0.1), Unplaced(5), SCATTERED, "sigma_mm is 0.1, but A has no positions"),
+        (Bernoulli(0.5, None, MASK), WRAPPED, Unplaced(5), "has a mask, but B is no grid"),
+        (Bernoulli(0.5, None, MASK), WRAPPED, SCATTERED, "has a mask, but B is no grid"),
+        (Bernoulli(0.5, 0.1), SCATTERED, WRAPPED, "sigma_mm is 0.1, but only one of both is a wrapped grid"),
+    ],
+)
+def test_a_rule_that_looks_at_positions_needs_them(rule, source, target, problem):
+    populations = placed("A", source), placed("B", target)
+    tables = Network(populations, (Projection("A", "B", rule, Constant(1.0), 1.5),))
+    with pytest.raises(NetworkError) as caught:
+        tables.check(RESOLUTION_MS)
+    assert caught.value.problems == [f"projection 0 (A -> B): {problem}"]
+
+
+def test_a_single_neuron_without_autapses_has_no_source():
+    rule = FixedIndegree(3, allow_autapses=False)
+    tables = Network((placed("A", Unplaced(1)),), (Projection("A", "A", rule, Constant(1.0), 1.5),))
+    with pytest.raises(NetworkError, match="indegree is 3 without autapses, but A is a single neuron"):
+        tables.check(RESOLUTION_MS)
+    replace(tables, populations=(placed("A", Unplaced(2)),)).check(RESOLUTION_MS)
+
+
+@pytest.mark.parametrize("weight", [Constant(float("nan")), Lognormal(float("inf"), 1.0), Lognormal(0.0, -1.0)])
+def test_weights_must_be_numbers(weight):
+    sound = network(Bernoulli(1.0, 0.1))
+    bad = replace(sound.projections[0], weight=weight)
+    with pytest.raises(NetworkError, match=r"projection 0 \(A -> A\): weight has (value nan|mu inf|sigma -1.0)"):
+        replace(sound, projections=(bad,)).check(RESOLUTION_MS)
+    with pytest.raises(NetworkError, match=r"drive 0 \(A\): weight has value nan"):
+        replace(sound, drives=(Drive("A", 1.0, float("nan"), 1.5),)).check(RESOLUTION_MS)
+
+
+def test_scattered_neurons_are_not_joined_with_themselves():
+    everyone = Bernoulli(1.0)
+    assert everyone.expected_synapses(SCATTERED, SCATTERED, same=True) == 9 * 8
+    assert everyone.expected_synapses(SCATTERED, SCATTERED, same=False) == 9 * 9

@@ -11,14 +11,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from cosim.brain.layout import Grid, Layout, Unplaced
-from cosim.brain.rules import FixedIndegree, OneToOne, Rule
-from cosim.brain.values import Parameter, Start, Weight
+from cosim.brain.layout import Grid, Layout, Scattered, Unplaced
+from cosim.brain.rules import Bernoulli, FixedIndegree, OneToOne, Rule
+from cosim.brain.values import Constant, Parameter, Start, Weight
 from cosim.timegrid import is_multiple
 
 RELAY_MODEL = "parrot_neuron"
@@ -175,6 +175,7 @@ def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str
             yield f"{where}: {problem}"
         if {projection.source, projection.target} <= network.by_name.keys():
             yield from _fit_problems(where, projection.rule, *network.ends(projection))
+        yield from _weight_problems(where, projection.weight)
         yield from _delay_problems(where, projection.delay_ms, resolution_ms)
 
 
@@ -184,10 +185,37 @@ def _fit_problems(where: str, rule: Rule, source: Population, target: Population
         for end, first, size in (("source", 0, source.size), ("target", rule.first_target, target.size)):
             if rule.count > size - first:
                 yield f"{where}: needs {rule.count} {end}s from number {first} on, but {size} neurons are there"
-    if isinstance(rule, FixedIndegree) and rule.radius_mm is not None:
-        for population in (source, target):
-            if isinstance(population.layout, Unplaced):
-                yield f"{where}: radius_mm is {rule.radius_mm}, but {population.name} has no positions"
+    if isinstance(rule, FixedIndegree):
+        if rule.indegree and not rule.allow_autapses and source is target and source.size == 1:
+            yield f"{where}: indegree is {rule.indegree} without autapses, but {source.name} is a single neuron"
+        if rule.radius_mm is not None:
+            yield from _position_problems(f"{where}: radius_mm is {rule.radius_mm}", source, target)
+    if isinstance(rule, Bernoulli):
+        yield from _bernoulli_problems(where, rule, source, target)
+
+
+def _bernoulli_problems(where: str, rule: Bernoulli, source: Population, target: Population) -> Iterator[str]:
+    if rule.sigma_mm is not None:
+        yield from _position_problems(f"{where}: sigma_mm is {rule.sigma_mm}", source, target)
+    for population in (source, target):
+        if rule.mask is not None and not isinstance(population.layout, Grid):
+            yield f"{where}: has a mask, but {population.name} is no grid"
+    layouts = source.layout, target.layout
+    is_wrapped = any(isinstance(each, Grid) and each.wrapped for each in layouts)
+    if rule.sigma_mm is not None and is_wrapped and any(isinstance(each, Scattered) for each in layouts):
+        yield f"{where}: sigma_mm is {rule.sigma_mm}, but only one of both is a wrapped grid"
+
+
+def _position_problems(where: str, source: Population, target: Population) -> Iterator[str]:
+    for population in (source, target):
+        if isinstance(population.layout, Unplaced):
+            yield f"{where}, but {population.name} has no positions"
+
+
+def _weight_problems(where: str, weight: Weight) -> Iterator[str]:
+    for name, number in asdict(weight).items():
+        if not math.isfinite(number) or (name == "sigma" and number < 0):
+            yield f"{where}: weight has {name} {number}, must be a finite number{', 0 or more' if name == 'sigma' else ''}"
 
 
 def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:
@@ -196,6 +224,7 @@ def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:
         yield from _name_problems(network, f"{where}: population", drive.population)
         if not 0 <= drive.rate_hz < math.inf:
             yield f"{where}: rate_hz is {drive.rate_hz}, must be 0 or more"
+        yield from _weight_problems(where, Constant(drive.weight))
         if drive.start_ms and not is_multiple(drive.start_ms, resolution_ms):
             allowed = f"must be 0 or a positive multiple of the resolution {resolution_ms} ms"
             yield f"{where}: start_ms is {drive.start_ms}, {allowed}"

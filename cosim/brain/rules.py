@@ -33,6 +33,7 @@ class Bernoulli:
     """Each pair is joined with probability p_center * exp(-(dx^2 + dy^2) / (2 sigma_mm^2)); no autapses.
 
     Without ``sigma_mm`` the probability is p_center for every pair; without a mask every ordered pair is offered once.
+    Masks are for grids, and so are distances on a sheet whose edges are joined.
     A mask wider than a wrapped target grid offers a pair once or twice per axis, each time with the probability of its
     nearest image, as NEST does with ``allow_oversized_mask`` (see ``offers``).
     """
@@ -62,7 +63,7 @@ class Bernoulli:
             pairs = source.size * target.size - (target.size if same else 0)
             return self.p_center**power * pairs
         if not (isinstance(source, Grid) and isinstance(target, Grid)):
-            return float(np.sum(self.probabilities(source, target) ** power))
+            return float(np.sum(self.probabilities(source, target, same) ** power))
         pairs = selves = self.p_center**power
         for number in range(len(target.axes)):
             offered = self.offers(source, target, number)
@@ -70,12 +71,15 @@ class Bernoulli:
             selves *= float(np.trace(offered)) if same else 0.0
         return pairs - selves
 
-    def probabilities(self, source: Layout, target: Layout) -> np.ndarray:
-        """Of all pairs of two layouts without a grid, shape (targets, sources); only x and y count."""
+    def probabilities(self, source: Layout, target: Layout, same: bool) -> np.ndarray:
+        """Of all pairs of two layouts of which one is no grid, shape (targets, sources); only x and y count."""
         distance_mm = target.positions_mm[:, None, :2] - source.positions_mm[:, :2]
-        if self.sigma_mm is None:
-            return np.full(distance_mm.shape[:2], self.p_center)
-        return self.p_center * np.exp(-np.sum(distance_mm**2, axis=2) / (2 * self.sigma_mm**2))
+        p = np.full(distance_mm.shape[:2], self.p_center)
+        if self.sigma_mm is not None:
+            p *= np.exp(-np.sum(distance_mm**2, axis=2) / (2 * self.sigma_mm**2))
+        if same:
+            np.fill_diagonal(p, 0.0)
+        return p
 
     def kernel(self, source: Grid, target: Grid, number: int) -> np.ndarray:
         """The factor of one axis in the probability, shape (targets, sources); depth does not count."""

@@ -118,6 +118,6 @@ def _one_to_one(rule: OneToOne, source: Population, key: int) -> tuple[np.ndarra
 
 def _scattered(rule: Bernoulli, source: Population, target: Population, key: int) -> tuple[np.ndarray, np.ndarray]:
     """All pairs are looked at: scattered nuclei are small."""
-    p = rule.probabilities(source.layout, target.layout)
+    p = rule.probabilities(source.layout, target.layout, source is target)
     targets, sources = np.nonzero(np.random.default_rng(key).random(p.shape) < p)
     return sources, targets
