@@ -61,13 +61,14 @@ def refused(message: str, *arguments: object) -> None:
 
 @pytest.mark.wheel
 def test_coupling_compares_the_same_spikes(tmp_path):
-    times = ("--simulate-ms", 60, "--warm-up-ms", 20, "--repetitions", 2)
+    times = ("--simulate-ms", 60, "--warm-up-ms", 30, "--repetitions", 2)
     result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--steps-ms", "20,1.5", *times)
     assert list(result["ratio_to_uninterrupted"]) == ["20", "1.5"]
     long, short = result["by_step_ms"].values()
-    # 20 ms are whole steps of NEST (1 ms), so both sides simulate the same; 1.5 ms are not.
-    assert result["network"]["min_delay_ms"] == 1.0
-    assert long["same_spikes"] and long["spikes"]["min"] > 0
+    # Steps of the smallest delay leave NEST as it is, so both sides simulate the same; 20 ms are no multiple.
+    assert result["uninterrupted_min_delay_ms"] == short["min_delay_ms"] == 1.5
+    assert short["same_spikes"] and short["spikes"]["min"] > 0
+    assert 20 % long["min_delay_ms"] == 0
     for each in (long, short):
         times_us = [each[name] for name in ("coupling_us", "run_us", "record_us", "body_us")]
         assert positive(each["ratio_to_uninterrupted"], *times_us)
@@ -79,12 +80,12 @@ def test_coupling_compares_the_same_spikes(tmp_path):
 
 
 def test_coupling_over_ranks_with_many_sinks_says_what_ran(tmp_path):
-    times = ("--simulate-ms", 20, "--warm-up-ms", 20, "--repetitions", 1, "--steps-ms", 10)
+    times = ("--simulate-ms", 60, "--warm-up-ms", 30, "--repetitions", 1, "--steps-ms", 6)
     result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--ranks", RANKS, "--sinks", 300, *times)
     assert (result["network"]["sinks"], result["network"]["sources"]) == (300, 3)
     assert (result["brain_ranks"], result["threads_per_brain_rank"]) == (RANKS, 1)
     assert len(result["peak_memory_mb"]) == 1 + RANKS
-    assert result["by_step_ms"]["10"]["same_spikes"]
+    assert result["by_step_ms"]["6"]["same_spikes"]
 
 
 @pytest.mark.wheel
@@ -287,12 +288,12 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 
 def test_ratios_are_within_repetitions():
     """Each block of the loop belongs to the uninterrupted one with its seed."""
-    quantities = dict.fromkeys(coupling.QUANTITIES, 1.0)
+    quantities = dict.fromkeys(coupling.QUANTITIES, 1.0) | {"min_delay_ms": 1.0, "phases_us": {}}
     blocks = [
         {"repetition": 0, "step_ms": 0.0, "seconds": 1.0, "spikes": 10},
         {"repetition": 1, "step_ms": 0.0, "seconds": 2.0, "spikes": 20},
-        {"repetition": 1, "step_ms": 20.0, "seconds": 2.2, "spikes": 20, "phases_us": {}, **quantities},
-        {"repetition": 0, "step_ms": 20.0, "seconds": 1.2, "spikes": 12, "phases_us": {}, **quantities},
+        {"repetition": 1, "step_ms": 20.0, "seconds": 2.2, "spikes": 20, **quantities},
+        {"repetition": 0, "step_ms": 20.0, "seconds": 1.2, "spikes": 12, **quantities},
     ]
     each = coupling.of_step(20.0, blocks)
     assert each["ratio_to_uninterrupted"] == pytest.approx({"median": 1.15, "min": 1.1, "max": 1.2})

@@ -2,11 +2,12 @@
 """Worker of ``cosim bench coupling``: blocks of simulated time, in our loop or in one uninterrupted ``Run``.
 
 All blocks of a job start from the same state: the network is built anew for each, from the seed of the
-repetition, and simulates a warm-up in one ``Run``. From there a block with coupling steps that are multiples
-of NEST's smallest delay has the same spikes as the uninterrupted one, so that exactly the same work is
-compared. Other steps cut NEST's own steps, which changes the order of its random numbers; the spikes of both
-sides are counted, so that one can see how far their activity differs. Every repetition has a seed of its own,
-its blocks follow each other in rotated order, and one block before the first is not counted.
+repetition, and simulates a warm-up in one ``Run``. Uninterrupted, it keeps its own smallest delay, at which
+NEST exchanges spikes; in the loop a brain may lower it to a part of the coupling step, and pays for that.
+Where it does not, a block has the same spikes as the uninterrupted one, so that exactly the same work is
+compared. Where it does, NEST's random numbers come in another order; the spikes of both sides are counted, so
+that one can see how far their activity differs. Every repetition has a seed of its own, its blocks follow each
+other in rotated order, and one block before the first is not counted.
 """
 
 from __future__ import annotations
@@ -63,9 +64,8 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     plans = world.share({step: each.plan for step, each in prepared.items()} if world.is_body else None)
     blocks, number = [], 0
     for repetition, step_ms in order(request["steps_ms"], request["repetitions"]):
-        of_step = step_ms or request["steps_ms"][0]
-        plan = place(world, plans[of_step], repetition, number)
-        own = replace(prepared[of_step], plan=plan) if world.is_body else None
+        plan = place(world, plans[step_ms], repetition, number)
+        own = replace(prepared[step_ms], plan=plan) if world.is_body else None
         stage = build(world, plan, own)
         block = run_block(stage, step_ms, request)
         if world.is_body:
@@ -75,8 +75,9 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     memory = world.to_body(peak_memory_mb())
     if not world.is_body:
         return None
-    network = {"min_delay_ms": stage.built[0].min_delay_ms, "regions": built_regions(stage.built)}
-    network |= {"sinks": len(stage.parts.exchange.readout), "sources": len(stage.parts.exchange.stimulus)}
+    exchange = stage.parts.exchange
+    devices = {"sinks": len(exchange.readout), "sources": len(exchange.stimulus)}
+    network = {"regions": built_regions(stage.built), **devices}
     return {"blocks": blocks[1:], "network": network, "peak_memory_mb": memory}
 
 
@@ -90,13 +91,14 @@ def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, float]
 
 
 def prepare_steps(request: Mapping[str, Any], world: World) -> dict[float, Prepared]:
-    """The experiment with each coupling step, checked before NEST starts. Body rank."""
-    return {step: _prepare(request, step, world) for step in request["steps_ms"]}
+    """The experiment with each coupling step, checked before NEST starts; uninterrupted is a single one."""
+    whole = {UNINTERRUPTED: _prepare(request, request["simulate_ms"], world)}
+    return whole | {step: _prepare(request, step, world) for step in request["steps_ms"]}
 
 
 def _prepare(request: Mapping[str, Any], step_ms: float, world: World) -> Prepared:
     overrides = [*request["overrides"], *step_overrides(request, step_ms)]
-    out = str(Path(request["folder"]) / f"step-{step_ms:g}")
+    out = str(Path(request["folder"]) / f"steps-of-{step_ms:g}-ms")
     return prepare(Options(request["experiment"], tuple(overrides), out), world.brain_ranks, world.neighbours)
 
 
@@ -160,6 +162,7 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
     close_logs()
     seconds, numbers, growth = zip(*seen, strict=True)
     block = {"seconds": max(seconds), "spikes": sum(numbers), "growth_mb": max(growth[1:]) / 1e6}
+    block["min_delay_ms"] = stage.built[0].min_delay_ms
     return block if step_ms == UNINTERRUPTED else block | read_block(stage)
 
 

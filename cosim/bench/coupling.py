@@ -103,6 +103,7 @@ def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any
         "body_us_per_step": first["body_us"]["median"],
         "record_us_per_step": first["record_us"]["median"],
         "coupling_fraction": first["coupling_fraction"]["median"],
+        "uninterrupted_min_delay_ms": uninterrupted(measured["blocks"])[0]["min_delay_ms"],
         "uninterrupted_s": spread([each["seconds"] for each in uninterrupted(measured["blocks"]).values()]),
         "by_step_ms": by_step,
         "network": measured["network"],
@@ -124,6 +125,7 @@ def of_step(step_ms: float, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     spikes = [(each["spikes"], plain[each["repetition"]]["spikes"]) for each in ours]
     middle = sorted(ours, key=lambda each: each["coupling_us"])[len(ours) // 2]
     return {
+        "min_delay_ms": ours[0]["min_delay_ms"],
         "ratio_to_uninterrupted": spread(ratios),
         "spikes": spread([own for own, _ in spikes]),
         "spikes_ratio": spread([own / other if other else 1.0 for own, other in spikes]),

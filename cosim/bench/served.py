@@ -39,11 +39,16 @@ def build(experiment: str, overrides: Sequence[str]) -> dict[str, list[int]]:
     kernel.restore()
     standing = stand(kernel, brain_of(loaded), config.brain.wiring, lambda _: None)
     devices = resolve_devices(loaded, standing.sizes)
-    Brain(kernel, standing, devices, lambda _: None).close()
-    # A brain makes its sources first, then its sinks, then the one spike recorder.
-    sinks = range(nest.network_size - len(devices.sinks), nest.network_size)
-    sources = range(sinks.start - len(devices.sources), sinks.start)
-    return {"sinks": list(sinks), "sources": list(sources)}
+    first = nest.network_size + 1
+    Brain(kernel, standing, devices, config.clock.coupling_step_ms, lambda _: None).close()
+    # A brain makes its sources first, then its sinks.
+    made = list(range(first, nest.network_size + 1))
+    sources, sinks = made[: len(devices.sources)], made[len(devices.sources) :]
+    if len(sinks) != len(devices.sinks):
+        raise RuntimeError(
+            f"{len(made)} nodes for {len(devices.sources)} sources and {len(devices.sinks)} sinks"
+        )
+    return {"sinks": sinks, "sources": sources}
 
 
 def voltages_mv(sinks: Sequence[int]) -> list[float]:

@@ -50,7 +50,7 @@ def build(world: World, plan: Plan, devices: Devices) -> dict[str, Any]:
     """Build in place of what stood before; returns seconds by phase and what is on this rank. Brain ranks."""
     watch = Stopwatch()
     kernel, standing = build_network(world, plan, watch)
-    brain = Brain(kernel, standing, devices, watch.lap)
+    brain = Brain(kernel, standing, devices, plan.clock.coupling_step_ms, watch.lap)
     brain.close()
     synapses = sum(standing.local_synapses.values()) + standing.local_links.get("relay", 0)
     return {"seconds": watch.seconds, "synapses": synapses, "threads": brain.built.threads}
