@@ -61,6 +61,11 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
         "--to", dest="end_ms", type=float, metavar="MS", help="end of that window; default: end of the run"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument(
+        "--html",
+        metavar="FILE",
+        help="the web page that is written too; default: RUN/report.html, or report.html beside the first of several",
+    )
     parser.set_defaults(command=_report)
 
 
@@ -129,7 +134,7 @@ def _render(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from cosim import report
 
-    return report.main(options.runs, options.start_ms, options.end_ms, options.json)
+    return report.main(options.runs, options.start_ms, options.end_ms, options.json, options.html)
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
-from cosim.analysis.results import Spikes
 from cosim.config import load
 from cosim.errors import ConfigurationError
-from cosim.report import cv_of_intervals, report
+from cosim.report import report
 from models.rodent.network import network
 
 STEPS, PATCH_MM = 30, 0.15  # of 20 ms
@@ -104,6 +103,9 @@ def test_the_terminal_shows_the_numbers(folder):
         "as_run",
         "1 x 4",
         "Hz 100-600 ms",
+        f"{rates['cv_of_intervals']:.2f}",
+        f"{rates['fano_factor']:.2f}",
+        "computed by Elephant",
         f"{result['real_time_factor']:.3g}",
         "connect",
     ):
@@ -114,7 +116,7 @@ def test_runs_stand_side_by_side_and_as_json(folder):
     shown = cosim("report", folder, folder)
     row = next(line for line in shown.stdout.splitlines() if line.startswith("M1_L1_ENGC"))
     cells = row.split()[1:]
-    assert cells[:5] == cells[5:]
+    assert cells[:7] == cells[7:]
     runs = json.loads(cosim("report", folder, folder, "--json", "--to", 400).stdout)["runs"]
     assert len(runs) == 2 and runs[0] == runs[1]
     assert runs[0]["window_ms"] == [0.0, 400.0]
@@ -133,15 +135,3 @@ def test_mistakes_are_told_without_a_traceback(folder, tmp_path):
 def test_a_folder_without_a_finished_run_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="no summary.json"):
         report(tmp_path)
-
-
-def test_cv_is_the_mean_over_neurons_of_deviation_over_mean():
-    # Neuron 0 fires regularly, neuron 1 with intervals 1 and 3 ms: CV 0 and 1/2; neuron 2 has one interval.
-    spikes = [(10, 0), (20, 0), (30, 0), (10, 1), (11, 1), (14, 1), (5, 2), (6, 2)]
-    times, ids = zip(*sorted(spikes), strict=True)
-    assert cv_of_intervals(Spikes(np.array(times, float), np.array(ids, np.uint64))) == pytest.approx(0.25)
-
-
-def test_cv_of_too_few_spikes_is_not_known():
-    assert cv_of_intervals(Spikes(np.array([]), np.array([], np.uint64))) is None
-    assert cv_of_intervals(Spikes(np.array([1.0, 2.0]), np.array([0, 0], np.uint64))) is None

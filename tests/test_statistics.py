@@ -38,6 +38,14 @@ def test_intervals_that_alternate():
     assert statistics.interval_cv(spikes(np.cumsum([10.0, 30.0] * 10 + [10.0])), 0.0, 1000.0) == pytest.approx(0.5)
 
 
+def test_the_least_number_of_intervals_can_be_chosen():
+    # Neuron 0 fires regularly, neuron 1 with intervals 1 and 3 ms: CV 0 and 1/2; neuron 2 has one interval.
+    few = spikes([10, 20, 30], [10, 11, 14], [5, 6])
+    assert statistics.interval_cv(few, 0.0, 40.0, fewest=2) == pytest.approx(0.25)
+    assert statistics.cv2(few, 0.0, 40.0, fewest=2) == pytest.approx((0 + 2 * 2 / 4) / 2)
+    assert statistics.interval_cv(few, 0.0, 40.0) is None and statistics.cv2(few, 0.0, 40.0) is None
+
+
 def test_elephant_finds_the_same():
     """Neurons of unlike rates over part of a recording; some have too few intervals to count."""
     trains = [poisson(rate_hz, 1, 10_000.0, seed).timestamps_ms for seed, rate_hz in enumerate((0.1, 0.5, 2, 5, 20, 40))]

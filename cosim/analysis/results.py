@@ -151,11 +151,10 @@ class RunData:
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Wall time in s of each phase of a step, (ranks, steps); rank 0 is the body."""
-        if shards.are_in(self.folder):
-            profile = shards.read_profile(self.folder)
-            return {name: profile[:, :, index] for index, name in enumerate(STEP_PHASES)}
-        return self._read("profile")
+        """Wall time in s of each phase of a step, (ranks, steps), in the order of the loop; rank 0 is the body."""
+        found = shards.read_profile(self.folder) if shards.are_in(self.folder) else self._read("profile")
+        in_loop = [name for name in STEP_PHASES if name in found]
+        return {name: found[name] for name in (*in_loop, *(found.keys() - in_loop))}
 
     @cached_property
     def memory_mb(self) -> np.ndarray:

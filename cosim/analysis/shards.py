@@ -23,14 +23,15 @@ def are_in(folder: RunFolder) -> bool:
     return bool(_paths(folder))
 
 
-def read_profile(folder: RunFolder) -> np.ndarray:
-    """Wall time in s, (ranks, steps, phases)."""
+def read_profile(folder: RunFolder) -> dict[str, np.ndarray]:
+    """Wall time in s of each phase of a step, (ranks, steps)."""
     profiles = []
     for path in _paths(folder):
         with h5py.File(path, "r", swmr=True) as file:
             profiles.append(file[PROFILE][:])
+            phases = [str(name) for name in file[PROFILE].attrs["phases"]]
     steps = min(len(each) for each in profiles)
-    return np.stack([each[:steps] for each in profiles])
+    return {name: np.stack([each[:steps, index] for each in profiles]) for index, name in enumerate(phases)}
 
 
 def read_spikes(

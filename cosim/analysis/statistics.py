@@ -84,25 +84,25 @@ def intervals(spikes: Spikes, start_ms: float, end_ms: float) -> tuple[np.ndarra
     return np.diff(chosen.timestamps_ms[order])[same], ids[1:][same]
 
 
-def cv2(spikes: Spikes, start_ms: float, end_ms: float) -> float | None:
+def cv2(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS) -> float | None:
     """Local variation of intervals, 2 |I2 - I1| / (I2 + I1), averaged in each neuron and then over neurons (Holt 1996).
 
-    Neurons with fewer than five intervals do not count; None without others.
+    Neurons with fewer than ``fewest`` intervals do not count; None without others.
     """
     times_ms, ids = intervals(spikes, start_ms, end_ms)
     pairs = ids[1:] == ids[:-1]
     first_ms, second_ms = times_ms[:-1][pairs], times_ms[1:][pairs]
     _, owner, number = np.unique(ids[1:][pairs], return_inverse=True, return_counts=True)
-    enough = number >= FEWEST_INTERVALS - 1
+    enough = number >= fewest - 1
     of_neurons = np.bincount(owner, 2 * np.abs(second_ms - first_ms) / (second_ms + first_ms)) / number
     return float(of_neurons[enough].mean()) if enough.any() else None
 
 
-def interval_cv(spikes: Spikes, start_ms: float, end_ms: float) -> float | None:
+def interval_cv(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS) -> float | None:
     """Standard deviation (ddof 0) over mean of a neuron's intervals, averaged over the neurons that `cv2` counts."""
     times_ms, ids = intervals(spikes, start_ms, end_ms)
     _, owner, number = np.unique(ids, return_inverse=True, return_counts=True)
-    enough = number >= FEWEST_INTERVALS
+    enough = number >= fewest
     if not enough.any():
         return None
     mean_ms = np.bincount(owner, times_ms) / number

@@ -10,12 +10,11 @@ import neo
 import numpy as np
 import quantities as pq
 
+from cosim.analysis.series import quantity
 from cosim.record.populations import Population
 
 if TYPE_CHECKING:
     from cosim.analysis.results import RunData, Spikes
-
-UNITS = {"rad_s": "rad/s", "rad": "rad", "m": "m", "N": "N"}
 
 
 def of_population(run: RunData, name: str) -> list[neo.SpikeTrain]:
@@ -71,7 +70,7 @@ def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
         first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
         for name, values in run.body.items():
             if name != "time_ms":
-                yield _signal(name, values, unit_of(name), first_ms, step_ms, run.columns(name))
+                yield _signal(name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name))
 
 
 def _signal(
@@ -79,8 +78,3 @@ def _signal(
 ) -> neo.AnalogSignal:
     timing = {"t_start": start_ms * pq.ms, "sampling_period": step_ms * pq.ms}
     return neo.AnalogSignal(values, units=units, name=name, array_annotations={"column": columns}, **timing)
-
-
-def unit_of(series: str) -> str:
-    """Unit of a series of the body, which is the end of its name; dimensionless where it says none."""
-    return next((unit for ending, unit in UNITS.items() if series.endswith(f"_{ending}")), "dimensionless")
