@@ -6,8 +6,8 @@ repetition, and simulates a warm-up in one ``Run``. Uninterrupted, it keeps its 
 NEST exchanges spikes; in the loop a brain may lower it to a part of the coupling step, and pays for that.
 Where it does not, a block has the same spikes as the uninterrupted one, so that exactly the same work is
 compared. Where it does, NEST's random numbers come in another order; the spikes of both sides are counted, so
-that one can see how far their activity differs. Every repetition has a seed of its own, its blocks follow each
-other in rotated order, and one block before the first is not counted.
+that one can see how far their activity differs. Every repetition has a seed of its own, its blocks follow in
+rotated order, and one block before the first is not counted.
 """
 
 from __future__ import annotations
@@ -180,9 +180,9 @@ def advance_in_loop(stage: Stage, step_ms: float) -> int:
     steps = loop(stage.parts, asked, step_ms)
     stage.parts.recorder.close()
     if steps < asked:
-        raise RuntimeError(
-            f"stopped after {steps} of {asked} steps: {stage.parts.stop.reason or 'another rank failed'}"
-        )
+        stop = stage.parts.stop
+        why = stop.failure or stop.reason or "another rank failed"
+        raise RuntimeError(f"stopped after {steps} of {asked} steps: {why}")
     return 0
 
 
