@@ -15,7 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cosim.brain import memory
+from cosim.brain import limits, memory
 from cosim.brain.kinds import TableBrain
 from cosim.brain.network import Network, drive_links, expected_synapses, synapse_variance
 from cosim.config import Experiment, load
@@ -56,6 +56,7 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
     """
     ranks, threads = _split(experiment, ranks, threads)
     head = {"experiment": experiment.name, "title": experiment.config.title, "seed": experiment.config.seed}
+    head["brain"], head["body"] = str(experiment.brain.path), str(experiment.body_file or "") or None
     if not isinstance(experiment.brain, TableBrain):
         unknown = {"populations": [], "regions": {}, "totals": dict.fromkeys(("neurons", "synapses", "bytes"))}
         return head | {"script": str(experiment.brain.path)} | unknown | {"ports": _script_ports(experiment)}
@@ -72,7 +73,24 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
     description["ports"] = [*_device_ports(tables, devices), *_body_ports(experiment)]
     description["memory"] = {"ranks": ranks, "threads": threads, "bytes": predicted.bytes}
     description["memory"] |= {"bytes_per_rank": predicted.bytes_per_rank, "body_bytes": predicted.body_bytes}
+    description["connections"] = _connections(tables, devices, ranks, threads)
     return description
+
+
+def _connections(network: Network, devices: Devices, ranks: int, threads: int) -> dict[str, Any]:
+    """The synapse model of which a virtual process gets the most connections, and what NEST allows.
+
+    ``virtual_processes_needed`` is the smallest multiple of ``ranks`` that is enough; None if none is.
+    """
+    share = limits.largest_share(network, devices, ranks * threads)
+    needed = share.virtual_processes if share.is_allowed else limits.processes_needed(network, devices, share, ranks)
+    return {
+        "synapse_model": share.synapse_model,
+        "largest_share": round(share.connections),
+        "allowed": limits.MAX_CONNECTIONS,
+        "virtual_processes": share.virtual_processes,
+        "virtual_processes_needed": needed,
+    }
 
 
 def _split(experiment: Experiment, ranks: int | None, threads: int | None) -> tuple[int, int]:
@@ -161,14 +179,29 @@ def _tables(description: dict[str, Any], projections: bool) -> Iterator[Renderab
     yield Text.assemble((description["experiment"], "bold"), f"  {description['title']}")
     if "script" in description:
         yield f"The brain is a script, {description['script']}: what it holds is known when it has run."
+        yield f"body: {description['body'] or 'none'}"
         yield from _ports(description["ports"])
         return
+    yield f"brain: {description['brain']}"
+    yield f"body: {description['body'] or 'none'}"
     yield _populations(description)
     if projections:
         yield _projection_table(description["projections"])
     yield _regions(description)
     yield from _ports(description["ports"])
     yield _memory(description["memory"])
+    yield from _refusals(description["connections"])
+
+
+def _refusals(connections: dict[str, Any]) -> Iterator[Text]:
+    """What NEST would refuse; nothing where all is well."""
+    if connections["largest_share"] > connections["allowed"]:
+        yield Text(
+            "\nNEST cannot hold it: each of {virtual_processes} virtual processes would get {largest_share:,} connections by "
+            "{synapse_model}, at most {allowed:,} are allowed; brain.virtual_processes must be "
+            "{virtual_processes_needed} or more.".format(**connections),
+            style="bold",
+        )
 
 
 def _titled(title: str, table: Table) -> Group:

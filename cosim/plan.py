@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from cosim import transfer
-from cosim.brain import kernel, memory, script
+from cosim.brain import kernel, limits, memory, script
 from cosim.brain.kinds import TableBrain
 from cosim.brain.network import Network
 from cosim.config import Clock, Experiment, load
 from cosim.devices import Devices, make_ports, resolve
 from cosim.errors import ConfigurationError
+from cosim.machine import Machine
 from cosim.options import Options
 from cosim.record.folder import RunFolder, make_folder
 
@@ -46,10 +47,10 @@ class Prepared:
     experiment: Experiment
 
 
-def prepare(options: Options, brain_ranks: int, ranks_here: int) -> Prepared:
+def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> Prepared:
     """Load the experiment, check everything that can be checked before NEST starts, and make the results folder.
 
-    ``ranks_here`` of the ``brain_ranks`` are on the machine of the body rank.
+    ``machines`` are those that the ranks are on.
 
     Raises:
         ConfigurationError: all problems together.
@@ -65,8 +66,12 @@ def prepare(options: Options, brain_ranks: int, ranks_here: int) -> Prepared:
         devices = _devices(experiment, brain.sizes) if isinstance(brain, Network) else None
     _raise_any(problems)
     if devices is not None:
-        _raise_any(_transfer_problems(experiment, devices))
-        memory.check(experiment, brain, devices, brain_ranks, ranks_here, memory.available_bytes())
+        problems += _transfer_problems(experiment, devices)
+        with _collect(problems):
+            limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
+        with _collect(problems):
+            memory.check(experiment, brain, devices, brain_ranks, machines)
+    _raise_any(problems)
     folder = make_folder(experiment.folder.name, options.out, Path("results"))
     processes, wiring = config.brain.virtual_processes, config.brain.wiring
     return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder), experiment)

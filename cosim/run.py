@@ -63,7 +63,7 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
     """
     stop, watch = StopSign(), Stopwatch()
     stop.listen()
-    prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.neighbours))
+    prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
     kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from mpi4py import MPI
 
 from cosim.errors import ConfigurationError
+from cosim.machine import Machine, available_bytes
 
 BODY_RANK = 0
 
@@ -51,8 +52,13 @@ class World:
     """All ranks: a duplicate of the world for the coupling alone, as NEST and others may use the world itself."""
     brain: MPI.Comm | None
     """The brain ranks; None on the body rank."""
-    neighbours: int
-    """How many other ranks are on this rank's machine."""
+    machines: tuple[Machine, ...]
+    """All machines that the ranks are on; that of the body rank comes first."""
+
+    @property
+    def neighbours(self) -> tuple[Machine, ...]:
+        """Another name for the machines."""
+        return self.machines
 
     @property
     def is_body(self) -> bool:
@@ -139,8 +145,16 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
     ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
     is_body = comm.rank == BODY_RANK
     brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
-    machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    return World(comm.Dup(), None if is_body else brain, machine.size - 1)
+    return World(comm.Dup(), None if is_body else brain, _machines(comm))
+
+
+def _machines(comm: MPI.Comm) -> tuple[Machine, ...]:
+    """All machines that the ranks of ``comm`` are on, told by the lowest rank on each. Collective."""
+    neighbours = comm.Split_type(MPI.COMM_TYPE_SHARED, key=comm.rank)
+    has_body = neighbours.bcast(comm.rank) == BODY_RANK
+    machine = Machine(neighbours.size - has_body, has_body, available_bytes())
+    told = comm.allgather(machine if neighbours.rank == 0 else None)
+    return tuple(each for each in told if each is not None)
 
 
 def check_size(size: int, environment: dict | os._Environ) -> None:

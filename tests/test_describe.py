@@ -33,6 +33,8 @@ def mouse() -> dict:
 def test_neurons_and_synapses_are_those_of_the_tables(mouse):
     assert {each["name"]: each["neurons"] for each in mouse["populations"]} == network().sizes
     assert {each["region"] for each in mouse["populations"]} == {"M1"}
+    models = REPOSITORY / "models"
+    assert (mouse["brain"], mouse["body"]) == (str(models / "rodent/network.py"), str(models / "forelimb/body.toml"))
     # Expected number of the published tables, computed apart from this code.
     assert mouse["regions"] == {"M1": {"neurons": 3744, "synapses": 7_240_888}}
     assert mouse["links"]["poisson"] == 3744 and mouse["links"]["relay"] == 0
@@ -85,6 +87,17 @@ def test_the_whole_brain_counts_as_the_paper_does():
     assert description["totals"]["synapses"] == pytest.approx(regions + links, abs=8)
     relays = {each["name"] for each in description["relays"]}
     assert relays and not relays & {each["name"] for each in description["populations"]}
+
+
+def test_more_connections_than_nest_can_hold_are_told_with_the_virtual_processes_needed():
+    experiment = load("mouse_brain", ["brain.patch_mm=1.0"])
+    told = describe(experiment)["connections"]
+    assert told["virtual_processes"] == 4 and told["largest_share"] > told["allowed"]
+    needed = told["virtual_processes_needed"]
+    enough = describe(experiment, ranks=1, threads=needed)["connections"]
+    assert enough["largest_share"] <= enough["allowed"] and enough["virtual_processes_needed"] == needed
+    shown = cosim("describe", "mouse_brain", "--set", "brain.patch_mm=1.0").stdout
+    assert f"must be {needed} or more" in " ".join(shown.split())
 
 
 def test_tables_for_people_hold_the_same_numbers():

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.brain.address import Address
+from cosim.brain.address import Address, places
 from cosim.config import load
 from cosim.devices import OTHER_PORTS, make_ports, resolve
 from cosim.plan import ports as ports_of_a_run
@@ -162,4 +162,19 @@ def test_an_address_means_what_python_means(text, places):
     address = Address.parse(text)
     assert list(range(9)[address.part]) == list(places)
     assert address.size(9) == len(places)
-    assert address.is_whole == (text == "E")
+
+
+@pytest.mark.parametrize(
+    ("texts", "meant"),
+    [
+        (["E"], range(200_000_000)),
+        (["E[::2]", "E", "E[5]"], range(200_000_000)),
+        (["E[10:20:2]", "E[12:18:4]", "E[14]"], range(10, 20, 2)),
+        (["E[:4]", "E[2:6]"], [0, 1, 2, 3, 4, 5]),
+        (["E[7]", "E[:9:3]", "E[7:]"], [0, 3, 6, *range(7, 12)]),
+    ],
+)
+def test_neurons_that_several_addresses_mean_are_there_once(texts, meant):
+    size = 200_000_000 if isinstance(meant, range) else 12
+    found = places(map(Address.parse, texts), {"E": size})["E"]
+    assert found == meant if isinstance(meant, range) else list(found) == meant

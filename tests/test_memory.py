@@ -16,6 +16,7 @@ from cosim.brain.values import Constant
 from cosim.config import load
 from cosim.devices import Devices
 from cosim.errors import ConfigurationError
+from cosim.machine import Machine
 from cosim.plan import network as tables_of
 from cosim.plan import resolve_devices
 
@@ -74,25 +75,26 @@ def test_longer_delays_make_longer_ring_buffers():
     assert bytes_of(longer) - bytes_of(network()) == 1000 * 3 * 8 * 100 + block
 
 
-def test_available_memory_is_what_slurm_granted(monkeypatch):
-    free = memory.available_bytes()
-    assert free > 100e6
-    monkeypatch.setenv("SLURM_MEM_PER_NODE", "64")
-    assert memory.available_bytes() == 64 * 2**20
-    monkeypatch.setenv("SLURM_MEM_PER_NODE", "0")
-    assert memory.available_bytes() > 100e6
-
-
-def mouse(*overrides: str, available: float, brain_ranks: int = 1, ranks_here: int = 1) -> None:
+def mouse(*overrides: str, available: float, brain_ranks: int = 1, elsewhere: tuple[Machine, ...] = ()) -> None:
     experiment = load("mouse_m1", overrides)
     tables = tables_of(experiment)
     devices = resolve_devices(experiment, tables.sizes)
-    memory.check(experiment, tables, devices, brain_ranks, ranks_here, int(available))
+    ranks_here = brain_ranks - sum(each.brain_ranks for each in elsewhere)
+    machines = Machine(ranks_here, True, int(available)), *elsewhere
+    memory.check(experiment, tables, devices, brain_ranks, machines)
 
 
 def test_what_fits_is_not_refused():
     mouse(available=2e9)
-    mouse("brain.patch_mm=1.0", available=8e9, brain_ranks=4)
+    others = tuple(Machine(1, False, int(8e9)) for _ in range(3))
+    mouse("brain.patch_mm=1.0", available=8e9, brain_ranks=4, elsewhere=others)
+
+
+def test_the_machine_decides_that_has_least_room_for_its_ranks():
+    body_alone, room = {"available": 1e9, "brain_ranks": 4}, int(15e9)
+    mouse("brain.patch_mm=1.0", **body_alone, elsewhere=(Machine(2, False, room), Machine(2, False, room)))
+    with pytest.raises(ConfigurationError, match=r"the fullest of 3 machines, but 15 GB are available: 3 of 4 .* each;"):
+        mouse("brain.patch_mm=1.0", **body_alone, elsewhere=(Machine(1, False, room), Machine(3, False, room)))
 
 
 def test_what_does_not_fit_is_refused_with_what_would():
@@ -116,4 +118,4 @@ def test_what_does_not_fit_is_refused_with_what_would():
 
 def test_where_processes_alone_do_not_fit_no_size_is_proposed():
     with pytest.raises(ConfigurationError, match="fits at no size"):
-        mouse(available=100e6, brain_ranks=4, ranks_here=4)
+        mouse(available=100e6, brain_ranks=4)

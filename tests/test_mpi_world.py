@@ -27,6 +27,13 @@ def test_rank_0_is_the_body_and_all_others_are_the_brain(world):
         assert (world.brain.rank, world.brain.size) == (rank - 1, size - 1)
 
 
+def test_all_ranks_know_who_is_on_which_machine(world):
+    """Here all are on one."""
+    (machine,) = world.machines
+    assert (machine.brain_ranks, machine.has_body) == (MPI.COMM_WORLD.size - 1, True)
+    assert machine.available_bytes > 0
+
+
 def test_the_coupling_has_a_communicator_of_its_own(world):
     assert MPI.Comm.Compare(world.comm, MPI.COMM_WORLD) == MPI.CONGRUENT
 

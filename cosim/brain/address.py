@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import numpy as np
 
 _PART = re.compile(r"(?P<name>.*)\[(?P<part>-?\d+|-?\d*(:-?\d*){1,2})\]")
 
@@ -44,11 +46,6 @@ class Address:
         """Which neurons of a population; all of them for a mere name."""
         return slice(self.start, self.stop, self.step)
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all neurons are meant."""
-        return self.part == slice(None)
-
     def matches(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` that are meant, in their order."""
         return [name for name in names if fnmatchcase(name, self.pattern)]
@@ -56,3 +53,35 @@ class Address:
     def size(self, population_size: int) -> int:
         """Number of neurons meant in a population of this size."""
         return len(range(population_size)[self.part])
+
+
+def union(parts: Sequence[range]) -> range | np.ndarray:
+    """The places in any of ``parts``, each once and in ascending order; a range if one part holds all others.
+
+    Steps are positive.
+    """
+    widest = max(parts, key=len)
+    if all(_holds(widest, part) for part in parts):
+        return widest
+    return np.unique(np.concatenate([np.arange(part.start, part.stop, part.step) for part in parts]))
+
+
+def _holds(whole: range, part: range) -> bool:
+    ends_are_in = not part or (part[0] in whole and part[-1] in whole)
+    return ends_are_in and (len(part) < 2 or part.step % whole.step == 0)
+
+
+def places(addresses: Iterable[Address], sizes: Mapping[str, int]) -> dict[str, range | np.ndarray]:
+    """Of each population that ``addresses`` mean the places of its neurons, each once.
+
+    Patterns are names of populations, ``sizes`` their neurons.
+    """
+    parts: dict[str, list[range]] = {}
+    for address in addresses:
+        parts.setdefault(address.pattern, []).append(range(sizes[address.pattern])[address.part])
+    return {name: union(of_population) for name, of_population in parts.items()}
+
+
+def number_of_places(addresses: Iterable[Address], sizes: Mapping[str, int]) -> int:
+    """How many neurons ``addresses`` mean in all."""
+    return sum(map(len, places(addresses, sizes).values()))

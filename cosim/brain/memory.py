@@ -11,19 +11,19 @@ rank. Nothing here imports NEST.
 from __future__ import annotations
 
 import math
-import os
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
+from cosim.brain.address import number_of_places
 from cosim.brain.network import Network, Population, drive_links, expected_synapses
 from cosim.config import Experiment
 from cosim.devices import Devices
 from cosim.errors import ConfigurationError
+from cosim.machine import Machine
 
 # A brain rank after `import nest` with all that cosim imports, before any neuron: 164 to 170 MB.
 PROCESS_BYTES = 170_000_000
@@ -100,9 +100,13 @@ class Memory:
         """Of all ranks together."""
         return self.ranks * self.bytes_per_rank + self.body_bytes
 
-    def on_machine(self, brain_ranks: int) -> int:
-        """Of so many brain ranks and the body rank."""
-        return brain_ranks * self.bytes_per_rank + self.body_bytes
+    def on_machine(self, machine: Machine) -> int:
+        """Of the ranks that are there."""
+        return machine.brain_ranks * self.bytes_per_rank + machine.has_body * self.body_bytes
+
+    def lacking(self, machine: Machine) -> int:
+        """How much of it is not available there; 0 or less if it fits."""
+        return self.on_machine(machine) - machine.available_bytes
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,7 @@ def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_m
         synapses,
         generators=len(network.drives) + len(devices.sources),
         generator_links=drive_links(network) + source_links(network, devices),
-        recorded=recorded_neurons(network, devices),
+        recorded=number_of_places(devices.recorded, network.sizes),
         ring_slots=_ring_slots(network, devices, resolution_ms),
     )
 
@@ -190,14 +194,6 @@ def device_links(network: Network, devices: Devices) -> int:
     return sink_links(network, devices) + source_links(network, devices)
 
 
-def recorded_neurons(network: Network, devices: Devices) -> int:
-    """Neurons whose spikes are recorded; one that is meant several times counts once."""
-    places: dict[str, set[int]] = {}
-    for address in devices.recorded:
-        places.setdefault(address.pattern, set()).update(range(network.sizes[address.pattern])[address.part])
-    return sum(map(len, places.values()))
-
-
 def _ring_slots(network: Network, devices: Devices, resolution_ms: float) -> int:
     """Length of NEST's ring buffers: smallest and largest delay together (ring_buffer.cpp)."""
     tables = (*(each.table for each in devices.sinks), *(each.table for each in devices.sources))
@@ -208,63 +204,48 @@ def _ring_slots(network: Network, devices: Devices, resolution_ms: float) -> int
 # What fits into a machine
 
 
-def available_bytes() -> int:
-    """Memory of this machine that programs may still take; under Slurm no more than the job asked for.
-
-    Linux only: MemAvailable of /proc/meminfo, and SLURM_MEM_PER_NODE, in MB, if it is set and not 0.
-    """
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    granted_mb = int(os.environ.get("SLURM_MEM_PER_NODE", "0"))
-    return min(free, granted_mb * 2**20) if granted_mb else free
-
-
 def check(
-    experiment: Experiment,
-    network: Network,
-    devices: Devices,
-    brain_ranks: int,
-    ranks_here: int,
-    available: int,
+    experiment: Experiment, network: Network, devices: Devices, brain_ranks: int, machines: Sequence[Machine]
 ) -> None:
-    """Refuse a network that will not fit into this machine, before anything is built. Body rank.
-
-    ``ranks_here`` of the ``brain_ranks`` are on this machine besides the body rank, ``available`` is in
-    bytes.
+    """Refuse a network that will not fit into one of ``machines``, before anything is built. Body rank.
 
     Raises:
-        ConfigurationError: with the prediction, how it splits, and what would fit.
+        ConfigurationError: with the prediction for the fullest machine, how it splits, and what would fit.
     """
     threads = experiment.config.brain.virtual_processes // brain_ranks
     resolution_ms = experiment.config.clock.resolution_ms
     memory = weigh(network, expected_synapses(network), devices, resolution_ms).split(brain_ranks, threads)
-    if memory.on_machine(ranks_here) <= available:
+    fullest = max(machines, key=memory.lacking)
+    if memory.lacking(fullest) <= 0:
         return
+    where = "this machine" if len(machines) == 1 else f"the fullest of {len(machines)} machines"
+    body = f", the body rank {_gb(memory.body_bytes)} GB" if fullest.has_body else ""
     raise ConfigurationError(
-        f"the brain needs about {_gb(memory.on_machine(ranks_here))} GB of memory on this machine, "
-        f"but {_gb(available)} GB are available: {ranks_here} of {brain_ranks} brain ranks take "
-        f"{_gb(memory.bytes_per_rank)} GB each, the body rank {_gb(memory.body_bytes)} GB; "
-        + "; ".join(_remedies(experiment, devices, memory, ranks_here, available))
+        f"the brain needs about {_gb(memory.on_machine(fullest))} GB of memory on {where}, "
+        f"but {_gb(fullest.available_bytes)} GB are available: {fullest.brain_ranks} of {brain_ranks} brain ranks take "
+        f"{_gb(memory.bytes_per_rank)} GB each{body}; "
+        + "; ".join(_remedies(experiment, devices, memory, machines, fullest))
     )
 
 
 def _remedies(
-    experiment: Experiment, devices: Devices, memory: Memory, ranks_here: int, available: int
+    experiment: Experiment, devices: Devices, memory: Memory, machines: Sequence[Machine], fullest: Machine
 ) -> list[str]:
-    """What would fit: a smaller network, or more machines like this one."""
+    """What would fit: a smaller network, or more machines like the fullest one."""
 
     def fits(network: Network) -> bool:
         load = weigh(network, expected_synapses(network), devices, experiment.config.clock.resolution_ms)
-        return load.split(memory.ranks, memory.threads).on_machine(ranks_here) <= available
+        smaller = load.split(memory.ranks, memory.threads)
+        return all(smaller.lacking(machine) <= 0 for machine in machines)
 
     name = next((each for each in SIZE_PARAMETERS if each in experiment.brain_parameters), None)
     largest = largest_value(experiment, name, fits) if name else None
     found = [f"brain.{name} = {largest:g} would fit"] if largest else []
     beyond_processes = memory.ranks * (memory.bytes_per_rank - PROCESS_BYTES)
-    room = available - ranks_here * PROCESS_BYTES - memory.body_bytes
+    room = fullest.available_bytes - fullest.brain_ranks * PROCESS_BYTES - memory.body_bytes
     if room > 0:
-        machines = math.ceil(beyond_processes / room)
-        found.append(f"{machines} machines like this one with brain ranks on each would be enough")
+        number = math.ceil(beyond_processes / room)
+        found.append(f"{number} machines like this one with brain ranks on each would be enough")
     return found or ["it fits at no size"]
 
 

@@ -7,7 +7,6 @@ target neuron, so that they do not depend on how the brain is split into ranks a
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +18,6 @@ class Constant:
 
     value: float
 
-    @property
-    def mean(self) -> float:
-        return self.value
-
-    @property
-    def mean_square(self) -> float:
-        return self.value**2
-
 
 @dataclass(frozen=True)
 class Lognormal:
@@ -34,14 +25,6 @@ class Lognormal:
 
     mu: float
     sigma: float
-
-    @property
-    def mean(self) -> float:
-        return math.exp(self.mu + self.sigma**2 / 2)
-
-    @property
-    def mean_square(self) -> float:
-        return math.exp(2 * self.mu + 2 * self.sigma**2)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How many connections NEST can hold, known before it starts; a network of more is refused.
+
+NEST numbers the connections of one synapse model on one virtual process with 27 bits (MAX_LCID in nest_types.h) and
+raises in the middle of connecting when they run out. Connections from and to devices count too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from cosim.brain.address import number_of_places
+from cosim.brain.network import Network, expected_synapses
+from cosim.devices import Devices
+from cosim.errors import ConfigurationError
+
+MAX_CONNECTIONS = 2**27 - 2
+
+
+@dataclass(frozen=True)
+class Share:
+    """The most connections of one synapse model that a virtual process gets, on average over seeds."""
+
+    synapse_model: str
+    connections: float
+    virtual_processes: int
+
+    @property
+    def is_allowed(self) -> bool:
+        return self.connections <= MAX_CONNECTIONS
+
+
+def largest_share(network: Network, devices: Devices, virtual_processes: int) -> Share:
+    """Neurons of a population go round the virtual processes, and synapses are where their target is."""
+    shares: Counter[str] = Counter()
+    for number, (each, synapses) in enumerate(zip(network.projections, expected_synapses(network), strict=True)):
+        # With parameters of its own a projection has a model of its own.
+        model = f"{each.synapse_model} of projection {number}" if each.synapse_parameters else each.synapse_model
+        size = network.by_name[each.target].size
+        shares[model] += float(synapses) * math.ceil(size / virtual_processes) / size
+    trains = [network.by_name[each.population].size - each.first for each in network.drives]
+    trains += [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sources]
+    shares["static_synapse"] += sum(math.ceil(max(0, neurons) / virtual_processes) for neurons in trains)
+    listened = [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sinks]
+    shares["static_synapse"] += max(sum(listened[first::virtual_processes]) for first in range(virtual_processes))
+    recorded = number_of_places(devices.recorded, network.sizes)
+    shares["static_synapse_hpc"] += math.ceil(recorded / virtual_processes)
+    model, connections = max(shares.items(), key=lambda item: item[1])
+    return Share(model, connections, virtual_processes)
+
+
+def processes_needed(network: Network, devices: Devices, share: Share, ranks: int = 1) -> int | None:
+    """The smallest multiple of ``ranks`` that is a sufficient number of virtual processes.
+
+    None where neurons are too few to be spread over more.
+    """
+    least = math.ceil(share.virtual_processes * share.connections / MAX_CONNECTIONS / ranks) * ranks
+    most = max(each.size for each in network.populations)
+    numbers = range(least, most + ranks, ranks)
+    return next((each for each in numbers if largest_share(network, devices, each).is_allowed), None)
+
+
+def check(network: Network, devices: Devices, virtual_processes: int, brain_ranks: int) -> None:
+    """Refuse a network with more connections than NEST can hold. Body rank.
+
+    Raises:
+        ConfigurationError: with the number of virtual processes that would be enough.
+    """
+    share = largest_share(network, devices, virtual_processes)
+    if share.is_allowed:
+        return
+    needed = processes_needed(network, devices, share, brain_ranks)
+    advice = f"must be {needed} or more for {brain_ranks} brain ranks" if needed else "no number would be enough"
+    raise ConfigurationError(
+        f"brain.virtual_processes = {virtual_processes}: {advice}; each would get {share.connections:,.0f} connections by "
+        f"{share.synapse_model}, but NEST holds at most {MAX_CONNECTIONS:,} of one synapse model on a virtual process"
+    )

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine that ranks of a run share: how many of them are on it, and how much memory they may take there. Linux only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Of a control group: the folder of its tree, the files with limit and use, and the line of memory.stat with the part
+# of the use that is cached files, which the kernel gives up when programs want memory.
+CGROUP_V2 = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
+CGROUP_V1 = ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The ranks of a run on one machine, and the memory in bytes that programs may still take there."""
+
+    brain_ranks: int
+    has_body: bool
+    available_bytes: int
+
+
+def available_bytes(root: Path = Path("/"), environment: Mapping[str, str] = os.environ) -> int:
+    """Memory of this machine that programs may still take: free, and allowed by control groups and Slurm."""
+    lines = (root / "proc/meminfo").read_text().splitlines()
+    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return min([free, *_allowed_by_cgroups(root), *_granted_by_slurm(environment)])
+
+
+def _allowed_by_cgroups(root: Path) -> Iterator[int]:
+    """What the control groups of this process leave, each of those in which it lies; containers are such groups."""
+    file = root / "proc/self/cgroup"
+    for line in file.read_text().splitlines() if file.exists() else []:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        tree, limit, use, cached = CGROUP_V1 if controllers else CGROUP_V2
+        group = root / tree / path.strip("/")
+        # Inside of a container the path may be that of the machine, which is not to be seen, but the tree's root is.
+        for folder in (group, *group.parents):
+            if (folder / limit).is_file() and (allowed := (folder / limit).read_text().strip()) != "max":
+                yield int(allowed) - int((folder / use).read_text()) + _statistic(folder, cached)
+
+
+def _statistic(group: Path, name: str) -> int:
+    lines = (group / "memory.stat").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.split()[0] == name), 0)
+
+
+def _granted_by_slurm(environment: Mapping[str, str]) -> Iterator[int]:
+    """What the job asked for on this machine, in MB a node or a core; 0 is all of it."""
+    per_cpu, cpus = (int(environment.get(f"SLURM_{name}", 0)) for name in ("MEM_PER_CPU", "CPUS_ON_NODE"))
+    for granted_mb in (int(environment.get("SLURM_MEM_PER_NODE", 0)), per_cpu * cpus):
+        if granted_mb:
+            yield granted_mb * 2**20
