@@ -115,7 +115,7 @@ CHECKS = (
     Check("ffmpeg", look_at_ffmpeg, "for films as MP4 instead of GIF: pip install 'cosim[video]'", needed=False),
     Check("cores", look_at_cores, "", needed=False),
     Check("memory", look_at_memory, "", needed=False),
-    Check("Slurm", look_at_slurm, "for batch jobs only; to try it here: slurm/local.sh", needed=False),
+    Check("Slurm", look_at_slurm, "for batch jobs only; to try it here: slurm/local/cluster.sh start", needed=False),
 )
 
 
