@@ -15,10 +15,13 @@ def matrix_from_rpy(rpy_rad) -> np.ndarray:
 
 
 def rpy_from_matrix(rotation) -> np.ndarray:
-    """Roll, pitch and yaw (3,) in rad of ``rotation`` (3, 3); at a pitch of +-90 degrees the roll is zero."""
-    cos_pitch = np.hypot(rotation[0, 0], rotation[1, 0])
-    pitch = np.arctan2(-rotation[2, 0], cos_pitch)
-    if cos_pitch < 1e-12:
-        return np.array([0.0, pitch, np.arctan2(-rotation[0, 1], rotation[1, 1])])
-    roll = np.arctan2(rotation[2, 1], rotation[2, 2])
-    return np.array([roll, pitch, np.arctan2(rotation[1, 0], rotation[0, 0])])
+    """Roll, pitch and yaw (3,) in rad of ``rotation`` (3, 3), exact also where the pitch is near +-90 degrees.
+
+    There roll and yaw turn about almost the same axis: the yaw is taken as it comes, and the roll is what is left
+    of ``rotation`` behind it.
+    """
+    yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
+    pitch = np.arctan2(-rotation[2, 0], np.hypot(rotation[0, 0], rotation[1, 0]))
+    s, c = np.sin(yaw), np.cos(yaw)
+    roll = np.arctan2(s * rotation[0, 2] - c * rotation[1, 2], c * rotation[1, 1] - s * rotation[0, 1])
+    return np.array([roll, pitch, yaw])
