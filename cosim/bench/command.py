@@ -93,7 +93,7 @@ def _add_rest(names: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--steps",
         type=int,
-        default=10,
+        default=20,
         metavar="K",
         help="coupling steps of each measurement; default: %(default)s",
     )

@@ -75,14 +75,18 @@ class Server:
         """POST ``arguments`` to a route in a connection of its own, as the server closes it after every call.
 
         Raises:
-            ServerError: the server refused; with what it said.
+            ServerError: the server refused, or ended; with what it said.
         """
         connection = http.client.HTTPConnection(HOST, self._port, timeout=CALL_S)
         headers = {"Content-Type": "application/json", "NESTServerAuth": self._token}
-        connection.request("POST", path, json.dumps(arguments), headers)
-        response = connection.getresponse()
-        body = response.read()
-        connection.close()
+        try:
+            connection.request("POST", path, json.dumps(arguments), headers)
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise launch.ServerError(f"NEST Server, {path} {arguments}: no answer: {error}") from error
+        finally:
+            connection.close()
         if response.status != http.client.OK:
             raise launch.ServerError(
                 f"NEST Server, {path} {arguments}: status {response.status}, {body.decode()[:500]}"
@@ -107,15 +111,8 @@ def serving(ranks: int, threads: int) -> Iterator[Server]:
         ServerError: it does not start; with the end of what it printed.
     """
     port, token = _free_port(), secrets.token_hex(24)
-    command = [
-        *launch.launcher(ranks, threads),
-        sys.executable,
-        str(program()),
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
+    address = ["--host", HOST, "--port", str(port)]
+    command = [*launch.launcher(ranks, threads), sys.executable, str(program()), *address]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             command, env=_environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -134,7 +131,6 @@ def _environment(token: str) -> dict[str, str]:
         "NEST_SERVER_ENABLE_EXEC_CALL": "true",
         "NEST_SERVER_DISABLE_RESTRICTION": "true",
         "NEST_SERVER_MODULES": "import nest; import cosim.bench.served as served",
-        "NEST_SERVER_MPI_LOGGER_LEVEL": "WARNING",  # no line of log for each call
     }
 
 
