@@ -169,13 +169,27 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
     Raises:
         ConfigurationError: all problems together.
     """
-    file = _experiment_folder(experiment, models) / "experiment.toml"
-    content = _read_toml(file)
-    tables = Tables(content, file, override(content, overrides))
+    folder = find_experiment(experiment, models)
+    file = folder / "experiment.toml"
+    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides, models)
+
+
+def assemble(
+    folder: Path,
+    file: Path,
+    content: dict[str, Any],
+    transfer_module: ModuleType,
+    overrides: Sequence[str] = (),
+    models: Path = MODELS,
+) -> Experiment:
+    """`load` of an experiment whose tables were read from another ``file`` than its folder's ``experiment.toml``.
+
+    ``content`` are these tables, which are changed.
+    """
+    tables = Tables(content, file, folder, override(content, overrides))
     content.setdefault("protocol", {})
     brain = find_brain(tables, models)
     body, body_file = find_body(tables, models)
-    transfer_module = transfer.load(file.parent / "transfer.py")
     schema = _schema(brain, body, transfer_module)
     problems = [f"{file}: {problem}" for problem in _clock_problems(content.get("clock"), "body" in content)]
     try:
@@ -184,10 +198,11 @@ def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) 
         problems += _explain(error, schema, tables)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return Experiment(file.parent, config, brain, body, body_file, transfer_module)
+    return Experiment(folder, config, brain, body, body_file, transfer_module)
 
 
-def _experiment_folder(experiment: str, models: Path) -> Path:
+def find_experiment(experiment: str, models: Path = MODELS) -> Path:
+    """The folder of an experiment, by name or path. Raises ConfigurationError."""
     path = Path(experiment)
     if path.name == "experiment.toml" and path.is_file():
         path = path.parent
@@ -198,7 +213,8 @@ def _experiment_folder(experiment: str, models: Path) -> Path:
     raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {nearest(experiment, known)}")
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The tables in a file. Raises ConfigurationError."""
     try:
         return tomllib.loads(file.read_text())
     except ValueError as error:  # also of text that is no UTF-8, and of endless integers

@@ -19,10 +19,14 @@ MODEL_FILES = ("network.py", "body.toml")
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of ``experiment.toml`` at ``file`` as they were read, after the settings ``overridden``."""
+    """The tables of an experiment as they were read from ``file``, after the settings ``overridden``.
+
+    Paths in them are relative to ``folder``, the experiment's.
+    """
 
     content: dict[str, Any]
     file: Path
+    folder: Path
     overridden: Sequence[str]
 
     def origin(self, key: str) -> str:
@@ -45,7 +49,7 @@ class Tables:
 
 def find_brain(tables: Tables, models: Path) -> TableBrain | ScriptBrain:
     """What ``[brain]`` names: the tables of a model or a script. Raises ConfigurationError."""
-    table, base = tables.part("brain"), tables.file.parent
+    table, base = tables.part("brain"), tables.folder
     script = table.get("script")
     if script is None:
         brain = TableBrain(load_module(_model_file(tables, "brain", "network.py", models)))
@@ -80,7 +84,7 @@ def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
 
 
 def _model_file(tables: Tables, part: str, file_name: str, models: Path) -> Path:
-    name, base = tables.part(part).get("model"), tables.file.parent
+    name, base = tables.part(part).get("model"), tables.folder
     if not isinstance(name, str):
         raise tables.refusal(f"{part}.model", name, "must name a folder")
     file = model_folder(name, base, models) / file_name
