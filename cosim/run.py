@@ -166,7 +166,7 @@ def build_body(
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
-    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, attributes(config, world.brain_ranks))
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, attributes(experiment, world.brain_ranks))
     transfer = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import platform
 import subprocess
 import sys
@@ -14,16 +16,23 @@ from mpi4py import MPI
 
 import cosim
 from cosim.brain.nestlink import find_nest
-from cosim.config import Configuration
+from cosim.config import Experiment
 
 PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "pydantic", "numba")
 
 
-def attributes(config: Configuration, brain_ranks: int) -> dict[str, str | int]:
-    """Configuration, versions, seed, ranks and threads, git revision, machine. Body rank only."""
+# What the files of a model end in; others, such as pictures, say nothing about what it does.
+MODEL_SUFFIXES = (".py", ".toml", ".csv", ".json", ".urdf", ".xml", ".osim", ".sdf")
+
+
+def attributes(experiment: Experiment, brain_ranks: int) -> dict[str, str | int]:
+    """Configuration, experiment, versions, seed, ranks and threads, git revision, machine. Body rank only."""
+    config = experiment.config
     versions = {f"version_{name}": importlib.metadata.version(name) for name in PACKAGES}
     return {
         "configuration": config.to_toml(),
+        "experiment": str(experiment.folder),
+        "files": json.dumps(files(experiment)),
         "seed": config.seed,
         "brain_ranks": brain_ranks,
         "threads_per_brain_rank": config.brain.virtual_processes // brain_ranks,
@@ -38,6 +47,21 @@ def attributes(config: Configuration, brain_ranks: int) -> dict[str, str | int]:
         "version_mpi": MPI.Get_library_version().splitlines()[0],
         **versions,
     }
+
+
+def files(experiment: Experiment) -> dict[str, str]:
+    """SHA-256 of the files beside the experiment, its brain and its body, by folder and name.
+
+    Without ``experiment.toml``, which the configuration holds.
+    """
+    parts = [experiment.folder / "transfer.py", experiment.brain.path, experiment.body_file]
+    found = [
+        file
+        for folder in sorted({part.parent for part in parts if part})
+        for file in sorted(folder.iterdir())
+        if file.suffix in MODEL_SUFFIXES and file.name != "experiment.toml" and file.is_file()
+    ]
+    return {f"{file.parent.name}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
 
 
 def git_revision() -> str:
