@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
     _add_report(commands)
+    _add_export(commands)
     _add_render(commands)
     _add_validate(commands)
     _add_bench(commands)
@@ -67,6 +68,18 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
         help="the web page that is written too; default: RUN/report.html, or report.html beside the first of several",
     )
     parser.set_defaults(command=_report)
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("export", help="write a finished run in another format")
+    parser.add_argument("run", metavar="RUN", help="results folder of a run")
+    parser.add_argument(
+        "--format", required=True, metavar="nwb|neo|csv", help="NWB, a file of Neo (.mat or .nix), or a folder of CSV files"
+    )
+    parser.add_argument(
+        "--out", metavar="PATH", help="must not be there yet; default: run.nwb, run.mat or csv in the folder of the run"
+    )
+    parser.set_defaults(command=_export)
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:
@@ -135,6 +148,12 @@ def _report(options: argparse.Namespace) -> int:
     from cosim import report
 
     return report.main(options.runs, options.start_ms, options.end_ms, options.json, options.html)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from cosim import export
+
+    return export.main(options.run, options.format, options.out)
 
 
 def _validate(options: argparse.Namespace) -> int:

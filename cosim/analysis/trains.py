@@ -50,7 +50,7 @@ def block(run: RunData) -> neo.Block:
     segment = neo.Segment(name="run")
     for name in run.spikes:
         segment.spiketrains.extend(of_population(run, name))
-    segment.analogsignals.extend(_signals(run))
+    segment.analogsignals.extend(list(_signals(run)))
     whole = neo.Block(name=run.config.get("title") or run.folder.path.name, seed=run.config["seed"])
     whole.segments.append(segment)
     return whole
@@ -77,4 +77,6 @@ def _signal(
     name: str, values: np.ndarray, units: str, start_ms: float, step_ms: float, columns: list[str]
 ) -> neo.AnalogSignal:
     timing = {"t_start": start_ms * pq.ms, "sampling_period": step_ms * pq.ms}
-    return neo.AnalogSignal(values, units=units, name=name, array_annotations={"column": columns}, **timing)
+    # Not every format of Neo keeps array annotations.
+    names = {"array_annotations": {"column": columns}, "columns": ", ".join(columns)}
+    return neo.AnalogSignal(values, units=units, name=name, **names, **timing)
