@@ -80,6 +80,7 @@ class SpikeSource(Table):
     population: str = Field(description="name, or a part such as E[0:100]")
     weight: float = Field(description="in the unit of the population's neurons: nS or pA")
     delay_ms: float = Field(gt=0)
+    receptor: int = Field(0, ge=0, description="port of neurons that have several: 1, 2, ... of ..._multisynapse")
 
 
 class SpikeSink(Table):

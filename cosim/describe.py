@@ -64,7 +64,7 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
         tables = network(experiment)
     except ValueError as error:
         raise ConfigurationError(f"{experiment.folder / 'experiment.toml'}: {error}") from None
-    devices = resolve_devices(experiment, tables.sizes)
+    devices = resolve_devices(experiment, tables.sizes, tables.receptors)
     expected = expected_synapses(tables)
     load_ = memory.weigh(tables, expected, devices, experiment.config.clock.resolution_ms)
     predicted = load_.split(ranks, threads)

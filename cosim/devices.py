@@ -22,6 +22,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from keyword import iskeyword
+from types import MappingProxyType
 
 import numpy as np
 
@@ -97,12 +98,16 @@ class SourcePort:
 
 
 def resolve(
-    config: Configuration, sizes: Mapping[str, int], full_sizes: Mapping[str, int], of_body: Iterable[str] = ()
+    config: Configuration,
+    sizes: Mapping[str, int],
+    full_sizes: Mapping[str, int],
+    of_body: Iterable[str] = (),
+    receptors: Mapping[str, range] = MappingProxyType({}),
 ) -> Devices:
     """Find the populations that the sources and sinks of a configuration name; check delays and what is recorded.
 
     ``sizes`` are the neurons of each population as built, ``full_sizes`` those of the full sheet; ``of_body`` are the
-    names of the body's ports.
+    names of the body's ports, ``receptors`` those of the populations of which they are known.
 
     Raises:
         ValueError: all problems together, one a line.
@@ -114,11 +119,13 @@ def resolve(
         *_record_problems(config.record.patterns, sizes),
     ]
     if not problems:
+        sources = tuple(_sources(config.sources, sizes))
         sinks = tuple(_sinks(config.sinks, sizes, full_sizes))
-        problems = list(_name_problems([each.name for each in (*config.sources, *sinks)], (*of_body, *OTHER_PORTS)))
+        taken = (*of_body, *OTHER_PORTS)
+        names = [each.name for each in (*sources, *sinks)]
+        problems = [*_receptor_problems(sources, receptors), *_name_problems(names, taken)]
     if problems:
         raise ValueError("\n".join(problems))
-    sources = tuple(_sources(config.sources, sizes))
     return Devices(sources, sinks, tuple(_recorded(config.record.patterns, sizes)))
 
 
@@ -155,6 +162,15 @@ def _source_problems(tables: Sequence[SpikeSource], sizes: Mapping[str, int]) ->
         if not _is_name(table.name):
             yield f"sources.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
         yield from _address_problems(f"sources.{index}.population", table.population, sizes, exactly_one=True)
+
+
+def _receptor_problems(sources: Sequence[Source], receptors: Mapping[str, range]) -> Iterator[str]:
+    """NEST would refuse them when the network stands."""
+    for index, source in enumerate(sources):
+        population, receptor = source.neurons.pattern, source.table.receptor
+        if population in receptors and receptor not in receptors[population]:
+            there_are = " or ".join(map(str, receptors[population]))
+            yield f"sources.{index}.receptor = {receptor}: must be {there_are} for neurons of {population}"
 
 
 def _sink_problems(tables: Sequence[SpikeSink], sizes: Mapping[str, int]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> 
         kernel.check(brain_ranks, config.brain.virtual_processes)
     with _collect(problems, f"{experiment.folder / 'experiment.toml'}: "):
         brain = brain_of(experiment)
-        devices = _devices(experiment, brain.sizes) if isinstance(brain, Network) else None
+        devices = _devices(experiment, brain.sizes, brain.receptors) if isinstance(brain, Network) else None
     _raise_any(problems)
     if devices is not None:
         problems += _transfer_problems(experiment, devices)
@@ -108,8 +109,10 @@ def settle_devices(prepared: Prepared, sizes: Mapping[str, int]) -> Devices:
         raise
 
 
-def resolve_devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:
-    """The devices of an experiment whose brain is a script that has run; ``sizes`` are the neurons by name.
+def resolve_devices(
+    experiment: Experiment, sizes: Mapping[str, int], receptors: Mapping[str, range] = MappingProxyType({})
+) -> Devices:
+    """The devices of an experiment on populations with so many neurons and, where that is known, these receptors.
 
     Raises:
         ConfigurationError: all problems together, those of the transfer functions included.
@@ -117,7 +120,7 @@ def resolve_devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices
     problems: list[str] = []
     devices = None
     with _collect(problems, f"{experiment.folder / 'experiment.toml'}: "):
-        devices = _devices(experiment, sizes)
+        devices = _devices(experiment, sizes, receptors)
     _raise_any(problems)
     _raise_any(_transfer_problems(experiment, devices))
     return devices
@@ -148,9 +151,9 @@ def _raise_any(problems: list[str]) -> None:
         raise ConfigurationError("\n".join(problems))
 
 
-def _devices(experiment: Experiment, sizes: Mapping[str, int]) -> Devices:
+def _devices(experiment: Experiment, sizes: Mapping[str, int], receptors: Mapping[str, range]) -> Devices:
     full_sizes = experiment.brain.full_sizes(experiment.brain_parameters)
-    return resolve(experiment.config, sizes, full_sizes, experiment.body.make_ports())
+    return resolve(experiment.config, sizes, full_sizes, experiment.body.make_ports(), receptors)
 
 
 def _transfer_problems(experiment: Experiment, devices: Devices) -> list[str]:

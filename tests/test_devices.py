@@ -144,6 +144,17 @@ def test_a_part_of_a_population_is_addressed_by_index_or_slice():
     assert found.recorded == (Address("M1_L1_ENGC", 0, 5), Address("S1_L4_CC"))
 
 
+def test_a_source_must_end_at_a_receptor_that_its_neurons_have():
+    experiment = load("mouse_m1", ["sources.0.population=M1_L1_E*[:3]", "sources.0.receptor=4", "sources.1.receptor=2"])
+    receptors = {"M1_L1_ENGC": range(1, 4), "M1_L23_CC": range(1), "M1_L5A_CC": range(1)}
+    with pytest.raises(ValueError) as caught:
+        resolve(experiment.config, SIZES, FULL, (), receptors)
+    assert str(caught.value).splitlines() == [
+        "sources.0.receptor = 4: must be 1 or 2 or 3 for neurons of M1_L1_ENGC",
+        "sources.1.receptor = 2: must be 0 for neurons of M1_L23_CC",
+    ]
+
+
 def test_parts_that_hold_no_neuron_or_several_populations_are_refused():
     message = problems(
         "sinks=[{populations='M1_L1_ENGC[32:]', weight_pa=1.0, delay_ms=1.0},"

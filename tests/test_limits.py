@@ -14,8 +14,8 @@ from cosim.brain.limits import MAX_CONNECTIONS, largest_share
 from cosim.brain.network import Drive, Network, Population, Projection
 from cosim.brain.rules import FixedIndegree
 from cosim.brain.values import Constant
-from cosim.config import load
-from cosim.devices import Devices
+from cosim.config import SpikeSink, load
+from cosim.devices import Devices, Sink
 from cosim.errors import ConfigurationError
 from cosim.plan import network as tables_of
 from cosim.plan import resolve_devices
@@ -41,11 +41,13 @@ def test_projections_with_parameters_of_their_own_count_apart():
     assert (share.synapse_model, share.connections) == ("stdp_synapse of projection 0", 50_000)
 
 
-def test_recorded_neurons_count():
-    recorded = Devices((), (), (Address("A"), Address("A", 0, 10)))
-    share = largest_share(network(2 * MAX_CONNECTIONS + 1), recorded, 2)
-    assert (share.synapse_model, share.connections) == ("static_synapse_hpc", MAX_CONNECTIONS + 1)
+def test_all_connections_to_a_sink_are_on_its_virtual_process():
+    table = SpikeSink(populations="A", weight_pa=1.0, delay_ms=1.0)
+    sinks = tuple(Sink(f"sink_{number}", Address("A"), 1.0, table) for number in range(3))
+    assert largest_share(network(1000), Devices((), sinks, ()), 2).connections == 2 * 1000
+    share = largest_share(network(MAX_CONNECTIONS + 1), Devices((), sinks[:1], ()), 8)
     assert not share.is_allowed
+    assert limits.processes_needed(network(MAX_CONNECTIONS + 1), Devices((), sinks[:1], ()), share) is None
 
 
 def test_the_whole_brain_needs_more_than_four_virtual_processes():

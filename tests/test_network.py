@@ -182,6 +182,21 @@ def test_weights_must_be_numbers(weight):
         replace(sound, drives=(Drive("A", 1.0, float("nan"), 1.5),)).check(RESOLUTION_MS)
 
 
+def test_synapses_must_end_at_a_receptor_that_their_target_has():
+    two = Population("T", "R", "iaf_psc_alpha_multisynapse", {"tau_syn": (1.0, 2.0)}, Unplaced(5))
+    unknown = replace(two, name="U", neuron_model="of_an_extension")
+    projections = tuple(
+        Projection("T", target, FixedIndegree(1), Constant(1.0), 1.5, receptor)
+        for target, receptor in (("T", 2), ("T", 3), ("U", 7))
+    )
+    with pytest.raises(NetworkError) as caught:
+        Network((two, unknown), projections, (Drive("T", 1.0, 1.0, 1.5),)).check(RESOLUTION_MS)
+    assert caught.value.problems == [
+        f"{where}: receptor is {receptor}, must be 1 or 2 for iaf_psc_alpha_multisynapse in T"
+        for where, receptor in (("projection 1 (T -> T)", 3), ("drive 0 (T)", 0))
+    ]
+
+
 def test_scattered_neurons_are_not_joined_with_themselves():
     everyone = Bernoulli(1.0)
     assert everyone.expected_synapses(SCATTERED, SCATTERED, same=True) == 9 * 8

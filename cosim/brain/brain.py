@@ -137,7 +137,8 @@ def _meant(address: Address, standing: Standing) -> Iterator[tuple[str, Iterable
 
 def _create_source(nest: ModuleType, source: Source, nodes: dict[str, Any]) -> int:
     generator = nest.Create("poisson_generator", params={"rate": 0.0})
-    synapse = {"weight": source.table.weight, "delay": source.table.delay_ms}
+    table = source.table
+    synapse = {"weight": table.weight, "delay": table.delay_ms, "receptor_type": table.receptor}
     nest.Connect(generator, nodes[source.neurons.pattern][source.neurons.part], "all_to_all", synapse)
     return generator.global_id
 

@@ -2,7 +2,7 @@
 """How many connections NEST can hold, known before it starts; a network of more is refused.
 
 NEST numbers the connections of one synapse model on one virtual process with 27 bits (MAX_LCID in nest_types.h) and
-raises in the middle of connecting when they run out. Connections from and to devices count too.
+raises in the middle of connecting when they run out. Connections from sources and to sinks count too.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 
-from cosim.brain.address import number_of_places
 from cosim.brain.network import Network, expected_synapses
 from cosim.devices import Devices
 from cosim.errors import ConfigurationError
 
 MAX_CONNECTIONS = 2**27 - 2
+# More virtual processes than any machine has: what is too much then, such as a sink's connections, stays too much.
+MANY = 2**20
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,8 @@ def largest_share(network: Network, devices: Devices, virtual_processes: int) ->
     trains += [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sources]
     shares["static_synapse"] += sum(math.ceil(max(0, neurons) / virtual_processes) for neurons in trains)
     listened = [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sinks]
-    shares["static_synapse"] += max(sum(listened[first::virtual_processes]) for first in range(virtual_processes))
-    recorded = number_of_places(devices.recorded, network.sizes)
-    shares["static_synapse_hpc"] += math.ceil(recorded / virtual_processes)
+    at_one_process = (sum(listened[first::virtual_processes]) for first in range(min(virtual_processes, len(listened))))
+    shares["static_synapse"] += max(at_one_process, default=0)
     model, connections = max(shares.items(), key=lambda item: item[1])
     return Share(model, connections, virtual_processes)
 
@@ -54,12 +55,12 @@ def largest_share(network: Network, devices: Devices, virtual_processes: int) ->
 def processes_needed(network: Network, devices: Devices, share: Share, ranks: int = 1) -> int | None:
     """The smallest multiple of ``ranks`` that is a sufficient number of virtual processes.
 
-    None where neurons are too few to be spread over more.
+    None where no number is.
     """
+    if not largest_share(network, devices, MANY).is_allowed:
+        return None
     least = math.ceil(share.virtual_processes * share.connections / MAX_CONNECTIONS / ranks) * ranks
-    most = max(each.size for each in network.populations)
-    numbers = range(least, most + ranks, ranks)
-    return next((each for each in numbers if largest_share(network, devices, each).is_allowed), None)
+    return next(each for each in count(least, ranks) if largest_share(network, devices, each).is_allowed)
 
 
 def check(network: Network, devices: Devices, virtual_processes: int, brain_ranks: int) -> None:

@@ -22,6 +22,9 @@ from cosim.brain.values import Constant, Parameter, Start, Weight
 from cosim.timegrid import is_multiple
 
 RELAY_MODEL = "parrot_neuron"
+# Neuron models of NEST with one port for all spikes, and those with one for each time constant in tau_syn, from 1 on.
+SINGLE_PORT_MODELS = ("iaf_cond_alpha", "iaf_cond_exp", "iaf_psc_alpha", "iaf_psc_delta", "iaf_psc_exp", "iaf_cond_beta")
+MULTISYNAPSE_MODELS = ("iaf_psc_alpha_multisynapse", "iaf_psc_exp_multisynapse")
 
 
 class NetworkError(ValueError):
@@ -52,6 +55,15 @@ class Population:
     def size(self) -> int:
         """Number of neurons."""
         return self.layout.size
+
+    @property
+    def receptors(self) -> range | None:
+        """The ports for spikes, by number; None where nothing is known of the model."""
+        if self.neuron_model in SINGLE_PORT_MODELS:
+            return range(1)
+        if self.neuron_model in MULTISYNAPSE_MODELS:
+            return range(1, len(self.parameters.get("tau_syn", (2.0,))) + 1)
+        return None
 
     @property
     def is_relay(self) -> bool:
@@ -105,6 +117,11 @@ class Network:
     def sizes(self) -> dict[str, int]:
         """Number of neurons of each population, relays included."""
         return {population.name: population.size for population in self.populations}
+
+    @property
+    def receptors(self) -> dict[str, range]:
+        """Ports for spikes of the populations of which they are known."""
+        return {each.name: each.receptors for each in self.populations if each.receptors is not None}
 
     def ends(self, projection: Projection) -> tuple[Population, Population]:
         """Source and target of a projection."""
@@ -175,6 +192,7 @@ def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str
             yield f"{where}: {problem}"
         if {projection.source, projection.target} <= network.by_name.keys():
             yield from _fit_problems(where, projection.rule, *network.ends(projection))
+            yield from receptor_problems(where, network.by_name[projection.target], projection.receptor)
         yield from _weight_problems(where, projection.weight)
         yield from _delay_problems(where, projection.delay_ms, resolution_ms)
 
@@ -212,6 +230,13 @@ def _position_problems(where: str, source: Population, target: Population) -> It
             yield f"{where}, but {population.name} has no positions"
 
 
+def receptor_problems(where: str, target: Population, receptor: int) -> Iterator[str]:
+    """A synapse must end at a port that its target has."""
+    if target.receptors is not None and receptor not in target.receptors:
+        allowed = " or ".join(map(str, target.receptors))
+        yield f"{where}: receptor is {receptor}, must be {allowed} for {target.neuron_model} in {target.name}"
+
+
 def _weight_problems(where: str, weight: Weight) -> Iterator[str]:
     for name, number in asdict(weight).items():
         if not math.isfinite(number) or (name == "sigma" and number < 0):
@@ -222,6 +247,8 @@ def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:
     for number, drive in enumerate(network.drives):
         where = f"drive {number} ({drive.population})"
         yield from _name_problems(network, f"{where}: population", drive.population)
+        if drive.population in network.by_name:
+            yield from receptor_problems(where, network.by_name[drive.population], drive.receptor)
         if not 0 <= drive.rate_hz < math.inf:
             yield f"{where}: rate_hz is {drive.rate_hz}, must be 0 or more"
         yield from _weight_problems(where, Constant(drive.weight))
