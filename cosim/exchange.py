@@ -3,8 +3,8 @@
 
 Every brain rank sends its readout (one float64 for each spike sink) to the body rank, which adds them up; the body
 rank sends the stimulus (one float64 for each spike source) to every brain rank. The first places of both messages are
-for the ranks themselves: the wish to stop and the decision to stop, the same for writing to disk, so that these cost
-no message of their own. Buffers and requests are made once, at build time.
+for the ranks themselves: the signal that a brain rank got and the decision to stop, the wish and the decision to write
+to disk, so that these cost no message of their own. Buffers and requests are made once, at build time.
 
 Messages go straight between body and brain, not through MPI's collectives: those pass messages on from rank to rank,
 and a rank that still runs NEST passes nothing on. Persistent requests take half of the time as well (10 instead of
@@ -16,7 +16,8 @@ from __future__ import annotations
 import numpy as np
 from mpi4py import MPI
 
-from cosim.world import BODY_RANK, StopSign, Waiting, World
+from cosim.stop import StopSign
+from cosim.world import BODY_RANK, Waiting, World
 
 GO, STOP, FAILED = 0.0, 1.0, 2.0
 READOUT_TAG, STIMULUS_TAG = 1, 2
@@ -59,14 +60,16 @@ class Exchange:
             self._to_come.wait(self._have_come)
             self._parts.sum(axis=0, out=self._told)
             self._told[FOR_FLUSH] += flush
+            if self._told[FOR_STOP]:
+                self._stop.on_signal(int(self._parts[:, FOR_STOP].max()))
         else:
-            self._told[FOR_STOP], self._told[FOR_FLUSH] = bool(self._stop), flush
+            self._told[FOR_STOP], self._told[FOR_FLUSH] = self._stop.signal, flush
             MPI.Prequest.Startall(self._sends)
 
     def share(self) -> None:
         """Send the stimulus, and the decisions whether to stop and to write to disk, to brain ranks. All ranks."""
         if self._is_body:
-            self._decision[FOR_STOP] = FAILED if self._stop.failure else STOP if self._stop or self._told[FOR_STOP] else GO
+            self._decision[FOR_STOP] = FAILED if self._stop.failure else STOP if self._stop else GO
             self._decision[FOR_FLUSH] = self._told[FOR_FLUSH]
             self.acted[:] = self._acting
             self._acting[:] = self.stimulus

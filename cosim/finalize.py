@@ -21,8 +21,8 @@ from cosim.profile import Stopwatch
 from cosim.record import circuit, populations
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.record.populations import Population
+from cosim.stop import StopSign
 from cosim.summary import built_brain, connecting, mean_rates_hz, timing
-from cosim.world import StopSign
 
 log = logging.getLogger("cosim")
 

@@ -18,8 +18,8 @@ from cosim.exchange import Exchange
 from cosim.profile import StepProfile
 from cosim.progress import Progress
 from cosim.record.recorder import Recorder
+from cosim.stop import StopSign
 from cosim.transfer import TransferFunctions
-from cosim.world import StopSign
 
 
 class Idle:

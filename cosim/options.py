@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from cosim import walltime
 from cosim.errors import ConfigurationError
 from cosim.overrides import add_experiment
 
@@ -20,6 +21,7 @@ class Options:
     experiment: str
     overrides: tuple[str, ...] = ()
     out: str | None = None
+    wall_limit_s: float | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,7 +44,14 @@ def parse(arguments: Sequence[str], quiet: bool) -> Options:
     for key, value in (("clock.steps", given.steps), ("seed", given.seed)):
         if value is not None:
             overrides.append(f"{key}={value}")
-    return Options(given.experiment, tuple(overrides), given.out)
+    return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s)
+
+
+def _wall_s(text: str) -> float:
+    try:
+        return walltime.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,4 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", metavar="N", help="number of coupling steps (the same as --set clock.steps=N)")
     parser.add_argument("--seed", metavar="N", help="seed of all randomness (the same as --set seed=N)")
     parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")
+    parser.add_argument(
+        "--wall-limit",
+        dest="wall_limit_s",
+        type=_wall_s,
+        metavar="TIME",
+        help="end after the running step, with complete results, when so much wall time has passed since the start: "
+        "55min, 90s, 1.5h or HH:MM:SS",
+    )
     return parser

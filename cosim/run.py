@@ -29,12 +29,12 @@ from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder
 from cosim.summary import built_regions
 from cosim.transfer import TransferFunctions
+from cosim.stop import StopSign
 from cosim.world import (
     EXIT_COMPLETE,
     EXIT_CONFIGURATION,
     EXIT_FAILED,
     EXIT_STOPPED,
-    StopSign,
     World,
     fatal_errors_end_the_job,
     split,
@@ -62,7 +62,9 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
     What has to be closed if this rank fails is added to ``rescues``.
     """
     stop, watch = StopSign(), Stopwatch()
-    stop.listen()
+    signals = stop.listen()
+    if options.wall_limit_s and world.is_body:
+        stop.after(options.wall_limit_s, f"--wall-limit of {options.wall_limit_s:g} s")
     prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
@@ -78,6 +80,7 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
     if world.is_body:
         announce(plan, built[1:])
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
+    signals.let_results_be_written()
     for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
     watch.lap("loop")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who is body and who is brain, and how all ranks agree: on the world's size, on errors, on stopping.
+"""Who is body and who is brain, and how all ranks agree: on the world's size, on errors.
 
 Rank 0 is the body rank; all other ranks run the brain. Collective calls live here and in ``exchange.py`` only.
 """
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from mpi4py import MPI
 
 from cosim.errors import ConfigurationError
 from cosim.machine import Machine, available_bytes
+from cosim.stop import LAST_WORDS_S
 
 BODY_RANK = 0
 
@@ -32,16 +32,12 @@ PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 SLEEP_SHARE = 0.8
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
-# On Abort the launcher drops what it has not yet passed on: without this time one traceback in twenty is lost.
-LAST_WORDS_S = 0.2
 
 # What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm sets the
 # first one for its ranks while Slurm's own variables count mpiexec's helpers.
 LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
-
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 @dataclass(frozen=True)
@@ -176,62 +172,6 @@ def check_size(size: int, environment: dict | os._Environ) -> None:
         raise ConfigurationError(
             f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: try `mpiexec -n 2 python run.py ...`"
         )
-
-
-@dataclass
-class StopSign:
-    """Why this rank wants the run to end after the running step. The exchange carries it to all ranks."""
-
-    reason: str = ""
-    failure: str = ""
-    """Traceback of what failed, empty for a stop on request."""
-    _signals: int = field(default=0, repr=False)
-
-    def __bool__(self) -> bool:
-        return bool(self.reason)
-
-    def request(self, reason: str, failure: str = "") -> None:
-        """Ask for a stop; the first reason stays."""
-        if not self.reason:
-            self.reason, self.failure = reason, failure
-
-    def on_failure(self, what: str, *numbers: float) -> _OnFailure:
-        """Turn an exception on the body rank into an agreed stop, so that all ranks end well and keep their data.
-
-        ``what`` is formatted with ``numbers`` when it is needed. Brain ranks cannot do so: when one fails inside NEST
-        the others wait in NEST's own collectives.
-        """
-        return _OnFailure(self, what, numbers)
-
-    def listen(self) -> None:
-        """Let SIGTERM, SIGINT and SIGUSR1 (Slurm's --signal) ask for a stop; a second one ends the process."""
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, _frame: object) -> None:
-        self._signals += 1
-        if self._signals > 1:
-            MPI.COMM_WORLD.Abort(128 + number)
-        self.request(f"signal {signal.Signals(number).name}")
-
-
-@dataclass(slots=True)
-class _OnFailure:
-    """See `StopSign.on_failure`; entered and left twice in every step, so no generator."""
-
-    stop: StopSign
-    what: str
-    numbers: tuple[float, ...]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, _trace: object) -> bool:
-        if error is None or not isinstance(error, (Exception, SystemExit)):
-            return False
-        what = self.what.format(*self.numbers)
-        self.stop.request(f"{what}: {error}", "".join(traceback.format_exception(error)))
-        return True
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from mpi4py import MPI
 
 from cosim.exchange import Exchange
-from cosim.world import StopSign, World, split
+from cosim.stop import StopSign
+from cosim.world import World, split
 
 pytestmark = pytest.mark.mpi(min_size=2)
 
@@ -78,16 +80,18 @@ def test_a_stop_that_any_rank_wants_is_agreed_in_that_step(world):
         exchange = Exchange(world, 2, 2, stop)
         for number in range(4):
             if number == 2 and world.rank == asking:
-                stop.request("enough")
+                stop.on_signal(signal.SIGUSR1)
             step(exchange)
             assert exchange.stop_agreed == (number >= 2)
+        if world.is_body:
+            assert stop.reason == "signal SIGUSR1"
             assert not exchange.failed
 
 
 def test_a_stop_that_all_brain_ranks_want_at_once_is_agreed(world, stop):
     exchange = Exchange(world, 2, 2, stop)
     if not world.is_body:
-        stop.request("signal SIGTERM")
+        stop.on_signal(signal.SIGTERM)
     step(exchange)
     assert exchange.stop_agreed and not exchange.failed
 
@@ -108,7 +112,7 @@ def test_a_failure_on_the_body_rank_is_known_to_all_also_when_others_want_to_sto
         if world.is_body:
             raise ValueError("no such muscle")
     if not world.is_body:
-        stop.request("enough")
+        stop.on_signal(signal.SIGUSR1)
     step(exchange)
     assert exchange.stop_agreed and exchange.failed
 
@@ -126,7 +130,7 @@ def test_an_experiment_without_sinks_or_sources_runs_and_stops(world, stop, sink
         assert exchange.readout.tolist() == [1.5 * world.brain_ranks] * sinks
     assert not exchange.stop_agreed
     if world.rank == 1:
-        stop.request("enough")
+        stop.on_signal(signal.SIGUSR1)
     step(exchange)
     assert exchange.stop_agreed
 

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a rank can tell by itself: whether the world has the right size, and why to stop."""
+"""What a rank can tell by itself: whether the world has the right size."""
 
 from __future__ import annotations
-
-import signal
 
 import pytest
 
 from cosim.errors import ConfigurationError
-from cosim.world import STOP_SIGNALS, StopSign, check_size
+from cosim.world import check_size
 
 
 @pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
@@ -31,39 +29,3 @@ def test_a_world_of_which_no_launcher_tells_the_size_passes(environment):
 def test_one_rank_is_too_few():
     with pytest.raises(ConfigurationError, match="at least 2 MPI ranks .* got 1: try `mpiexec -n 2"):
         check_size(1, {})
-
-
-def test_the_first_reason_to_stop_stays():
-    stop = StopSign()
-    assert not stop
-    stop.request("signal SIGTERM")
-    stop.request("transfer functions", failure="Traceback ...")
-    assert stop
-    assert (stop.reason, stop.failure) == ("signal SIGTERM", "")
-
-
-@pytest.mark.parametrize("kind", [FloatingPointError, SystemExit])
-def test_a_failure_is_kept_with_its_traceback_and_raised_no_further(kind):
-    stop = StopSign()
-    with stop.on_failure("body in the step from 40 ms"):
-        raise kind("diverged")
-    assert stop.reason == "body in the step from 40 ms: diverged"
-    assert f"{kind.__name__}: diverged" in stop.failure
-    assert "test_world.py" in stop.failure
-
-
-@pytest.fixture
-def handlers():
-    """What handled the signals before the test handles them again after it."""
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
-def test_a_signal_asks_for_a_stop_that_is_no_failure(handlers, name):
-    stop = StopSign()
-    stop.listen()
-    signal.raise_signal(signal.Signals[name])
-    assert (stop.reason, stop.failure) == (f"signal {name}", "")

@@ -34,7 +34,8 @@ from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.run import agree_on_devices, build_body, build_brain, build_network
 from cosim.summary import built_regions, coupling_fraction
 from cosim.timegrid import is_multiple
-from cosim.world import StopSign, World
+from cosim.stop import StopSign
+from cosim.world import World
 
 UNINTERRUPTED = 0.0
 """Stands for the coupling step of a block without any."""
