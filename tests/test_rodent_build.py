@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cosim.analysis.results import RunData
 from cosim.brain.network import drive_links, expected_synapses, synapse_variance
 from cosim.brain.rules import OneToOne
 from models.rodent.network import network
@@ -138,6 +139,20 @@ def test_lognormal_weights(small):
     assert log_weights.std() == pytest.approx(1.0, abs=5 / np.sqrt(2 * log_weights.size))
 
 
+BASAL_GANGLIA = """
+clock = {steps = 4, coupling_step_ms = 20.0}
+brain = {model = "rodent", regions = ["BG"], variant = "clean", patch_mm = 0.2, virtual_processes = 1}
+sources = [{name = "push", population = "GPe", weight = 50.0, delay_ms = 1.0, receptor = 1}]
+"""
+PUSH = """
+from cosim.transfer import transfer_function
+
+@transfer_function
+def after_40_ms(push, t_ms):
+    push.rate_hz = 5000.0 if t_ms >= 40 else 0.0
+"""
+
+
 def test_the_seed_decides_the_connections(small):
     assert build("clean", 0.15, 1) == small
     other = build("clean", 0.15, 2)
@@ -171,3 +186,14 @@ def test_synapses_of_thalamus_basal_ganglia_and_cerebellum(variant):
     fast_spiking = tables.by_name["FSI"]
     assert built["tau_syn"] == [list(fast_spiking.parameters["tau_syn"])] * fast_spiking.size
     assert built["receptors"] == [1, 2, 3]
+
+
+@pytest.mark.wheel
+def test_a_source_excites_a_nucleus_through_one_of_its_receptors(launch, tmp_path):
+    (tmp_path / "bg").mkdir()
+    (tmp_path / "bg/experiment.toml").write_text(BASAL_GANGLIA)
+    (tmp_path / "bg/transfer.py").write_text(PUSH)
+    result = launch(2, "run.py", "bg", "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    times_ms = RunData(tmp_path / "run").spikes["GPe"].timestamps_ms
+    assert np.count_nonzero(times_ms > 40) > 2 * np.count_nonzero(times_ms <= 40)
