@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``cosim export``: what other programs read is what the run holds."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import neo
+import numpy as np
+import pynwb
+import pytest
+from conftest import REPOSITORY, clean_environment, find_mpiexec
+
+import cosim.analysis
+from cosim import export
+from cosim.errors import ConfigurationError
+
+RUNS = {
+    "arm": ("mouse_m1", "--set", "brain.patch_mm=0.1", "--set", "protocol.stimulus_onset_ms=20", "--steps", "12"),
+    "vehicle": ("braitenberg", "--steps", "12"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, cosim.analysis.RunData]:
+    """A mouse forelimb with a brain from tables, and a vehicle with a script for a brain."""
+    out = tmp_path_factory.mktemp("export")
+    for name, arguments in RUNS.items():
+        command = [find_mpiexec(), "-n", "2", sys.executable, "run.py", *arguments, "--out", str(out / name)]
+        environment = clean_environment()
+        subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, timeout=120, capture_output=True)
+    return {name: cosim.analysis.load(out / name) for name in RUNS}
+
+
+@pytest.fixture(params=RUNS)
+def run(request, runs) -> cosim.analysis.RunData:
+    return runs[request.param]
+
+
+def exported(run: cosim.analysis.RunData, format_: str, target: Path) -> Path:
+    assert export.main(str(run.folder.path), format_, str(target)) == 0
+    return target
+
+
+def test_nwb_is_valid_and_holds_all_neurons_and_series(run, tmp_path):
+    target = exported(run, "nwb", tmp_path / "run.nwb")
+    assert not pynwb.validate(path=target)
+    with pynwb.NWBHDF5IO(str(target), "r") as reader:
+        file = reader.read()
+        units = file.units.to_dataframe()
+        assert len(units) == sum(each.recorded for each in run.populations.values())
+        for name, spikes in run.spikes.items():
+            own = units[units["population"] == name]
+            assert own["node_id"].tolist() == list(range(run.populations[name].size))
+            times_s = np.concatenate([np.asarray(each) for each in own["spike_times"]])
+            np.testing.assert_allclose(np.sort(times_s), spikes.timestamps_ms / 1000)
+        voltages = file.processing["exchange"]
+        for name, voltages_mv in run.readout.items():
+            np.testing.assert_allclose(voltages[f"{name}_voltage"].data[:], voltages_mv / 1000)
+        assert file.session_start_time.isoformat()[:19] == run.provenance["started"][:19]
+
+
+def test_nwb_says_where_neurons_are_and_how_the_arm_moved(runs, tmp_path):
+    run = runs["arm"]
+    with pynwb.NWBHDF5IO(str(exported(run, "nwb", tmp_path / "run.nwb")), "r") as reader:
+        file = reader.read()
+        units = file.units.to_dataframe()
+        cells = units[units["population"] == "M1_L5B_PT"]
+        assert set(cells["region"]) == {"M1"} and set(cells["layer"]) == {"L5B"} and set(cells["cell_type"]) == {"PT"}
+        body = file.processing["behavior"]
+        angle = body["joint_angle_rad"]
+        np.testing.assert_array_equal(angle.data[:], run.body["joint_angle_rad"])
+        assert (angle.rate, angle.starting_time, angle.unit) == (1000.0, 0.001, "rad")
+        assert "humerus_radius" in angle.description
+        np.testing.assert_array_equal(
+            body["tip_position"]["tip_position_m"].data[:], run.body["tip_position_m"]
+        )
+
+
+def test_neo_reads_the_block_back(run, tmp_path):
+    target = exported(run, "neo", tmp_path / "run.mat")
+    stored, mine = neo.io.NeoMatlabIO(str(target)).read_block().segments[0], run.neo().segments[0]
+    assert len(stored.spiketrains) == len(mine.spiketrains) > 0
+    for theirs, own in zip(stored.spiketrains, mine.spiketrains, strict=True):
+        np.testing.assert_array_equal(theirs.magnitude, own.magnitude)
+        assert theirs.annotations == own.annotations and theirs.t_stop == own.t_stop
+    for theirs, own in zip(stored.analogsignals, mine.analogsignals, strict=True):
+        np.testing.assert_array_equal(theirs.magnitude, own.magnitude)
+        assert (theirs.name, theirs.units, theirs.t_start) == (own.name, own.units, own.t_start)
+        assert theirs.annotations["columns"] == own.annotations["columns"]
+
+
+def test_nix_holds_the_block_too(runs, tmp_path):
+    target = exported(runs["vehicle"], "neo", tmp_path / "run.nix")
+    with neo.io.NixIO(str(target), "ro") as file:
+        stored = file.read_block().segments[0]
+    mine = runs["vehicle"].neo().segments[0]
+    for theirs, own in zip(stored.spiketrains, mine.spiketrains, strict=True):
+        np.testing.assert_array_equal(theirs.magnitude, own.magnitude)
+    assert len(stored.analogsignals) == len(mine.analogsignals)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_has_a_file_for_each_table(run, tmp_path):
+    folder = exported(run, "csv", tmp_path / "tables")
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"spikes.csv", "body.csv", "exchange.csv", "populations.csv", "summary.csv"}
+    spikes = rows(folder / "spikes.csv")
+    assert len(spikes) == sum(run.spike_counts.values())
+    for name, expected in run.spikes.items():
+        own = [row for row in spikes if row["population"] == name]
+        assert [float(row["time_ms"]) for row in own] == expected.timestamps_ms.tolist()
+        assert [int(row["node_id"]) for row in own] == expected.node_ids.tolist()
+    body = rows(folder / "body.csv")
+    for series in run.body.keys() - {"time_ms"}:
+        for column, values in zip(run.columns(series), run.body[series].T, strict=True):
+            assert [float(row[f"{series}.{column}"]) for row in body] == values.tolist()
+    exchange = rows(folder / "exchange.csv")
+    assert [float(row["time_ms"]) for row in exchange] == run.exchange_time_ms.tolist()
+    for name, voltages_mv in run.readout.items():
+        assert [float(row[f"{name}.voltage_mv"]) for row in exchange] == voltages_mv.tolist()
+    summary = {row["key"]: row["value"] for row in rows(folder / "summary.csv")}
+    assert summary["steps"] == "12" and float(summary["wall_s.loop"]) == run.summary["wall_s"]["loop"]
+
+
+def test_the_target_has_a_name_of_its_own_in_the_folder_of_the_run(runs):
+    folder = runs["vehicle"].folder.path
+    command = [sys.executable, "-m", "cosim.cli", "export", str(folder), "--format", "nwb"]
+    result = subprocess.run(
+        command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{folder / 'run.nwb'}\n", "")
+    assert not list(folder.glob("*unfinished*"))
+
+
+def refused(run: cosim.analysis.RunData, format_: str, out: Path | None) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        export.main(str(run.folder.path), format_, str(out) if out else None)
+    return str(error.value)
+
+
+def test_mistakes_are_told(runs, tmp_path, monkeypatch):
+    run = runs["vehicle"]
+    (tmp_path / "there.nwb").write_text("precious")
+    assert refused(run, "xls", None) == "--format xls: must be one of nwb, neo, csv"
+    assert "there.nwb: already there" in refused(run, "nwb", tmp_path / "there.nwb")
+    assert "must end in .mat or .nix" in refused(run, "neo", tmp_path / "run.pkl")
+    assert f"there is no folder {tmp_path / 'no'}" in refused(run, "csv", tmp_path / "no/tables")
+    assert (tmp_path / "there.nwb").read_text() == "precious"
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    assert refused(run, "nwb", tmp_path / "a.nwb") == "--format nwb: needs pynwb: pip install 'cosim[nwb]'"
+    assert "pip install 'cosim[analysis]'" in refused(run, "neo", tmp_path / "a.mat")
+    exported(run, "csv", tmp_path / "tables")  # needs nothing
+
+
+def test_a_run_that_has_not_ended_is_refused(runs, tmp_path):
+    with h5py.File(tmp_path / "run.h5", "w"):
+        pass
+    with pytest.raises(ConfigurationError, match=r"no summary\.json: must be the results folder of a run that has ended"):
+        export.main(str(tmp_path), "csv")
+
+
+def test_a_failure_leaves_nothing_behind(runs, tmp_path, monkeypatch):
+    def fail(_run, path):
+        path.mkdir()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("cosim.export.csv.write", fail)
+    assert "cannot be written: No space left on device" in refused(runs["vehicle"], "csv", tmp_path / "tables")
+    assert list(tmp_path.iterdir()) == []
