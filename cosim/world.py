@@ -52,11 +52,6 @@ class World:
     """All machines that the ranks are on; that of the body rank comes first."""
 
     @property
-    def neighbours(self) -> tuple[Machine, ...]:
-        """Another name for the machines."""
-        return self.machines
-
-    @property
     def is_body(self) -> bool:
         return self.brain is None
 

@@ -100,7 +100,7 @@ def prepare_steps(request: Mapping[str, Any], world: World) -> dict[float, Prepa
 def _prepare(request: Mapping[str, Any], step_ms: float, world: World) -> Prepared:
     overrides = [*request["overrides"], *step_overrides(request, step_ms)]
     out = str(Path(request["folder"]) / f"steps-of-{step_ms:g}-ms")
-    return prepare(Options(request["experiment"], tuple(overrides), out), world.brain_ranks, world.neighbours)
+    return prepare(Options(request["experiment"], tuple(overrides), out), world.brain_ranks, world.machines)
 
 
 def step_overrides(request: Mapping[str, Any], step_ms: float) -> list[str]:

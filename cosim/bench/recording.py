@@ -79,7 +79,7 @@ def _prepare(world: World, request: dict[str, Any], rate_hz: float, recorded: bo
     values = {"rate_hz": rate_hz, "step_ms": STEP_MS, "steps": request["steps"]}
     values |= {"virtual_processes": request["virtual_processes"], "recorded": "parrots" if recorded else ""}
     (folder / "experiment.toml").write_text(EXPERIMENT.format(**values))
-    return prepare(Options(str(folder), (), str(folder / "out")), world.brain_ranks, world.neighbours)
+    return prepare(Options(str(folder), (), str(folder / "out")), world.brain_ranks, world.machines)
 
 
 def run_block(stage: Stage) -> dict[str, Any] | None:

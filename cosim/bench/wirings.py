@@ -28,7 +28,7 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     options = Options(
         request["experiment"], tuple(request["overrides"]), str(Path(request["folder"]) / "build")
     )
-    prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.neighbours))
+    prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     buildings = []
     for repetition, wiring in order(request["repetitions"]):
