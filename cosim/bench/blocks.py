@@ -150,11 +150,13 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
     world.synchronise()
     world.comm.Barrier()  # the patient waiting above lets go one rank after the other
     began = time.perf_counter()
-    if step_ms == UNINTERRUPTED:
-        spikes = advance_uninterrupted(stage, request["simulate_ms"])
-    else:
-        spikes = advance_in_loop(stage, step_ms)
-    seen = world.to_body((time.perf_counter() - began, spikes, resident_bytes() - before))
+    if step_ms != UNINTERRUPTED:
+        advance_in_loop(stage, step_ms)
+    elif not world.is_body:  # the body rank sleeps
+        stage.kernel.nest.Run(request["simulate_ms"])
+    seconds = time.perf_counter() - began
+    waiting = 0 if world.is_body or step_ms != UNINTERRUPTED else parts.brain.collect()
+    seen = world.to_body((seconds, waiting, resident_bytes() - before))
     for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
     world.synchronise()
@@ -167,16 +169,8 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
     return block if step_ms == UNINTERRUPTED else block | read_block(stage)
 
 
-def advance_uninterrupted(stage: Stage, duration_ms: float) -> int:
-    """One ``Run``; returns the number of this rank's spikes, which wait in NEST. The body rank sleeps."""
-    if stage.world.is_body:
-        return 0
-    stage.kernel.nest.Run(duration_ms)
-    return stage.parts.brain.collect()
-
-
-def advance_in_loop(stage: Stage, step_ms: float) -> int:
-    """Our loop, until every spike is in a file; returns 0, as none is left in NEST."""
+def advance_in_loop(stage: Stage, step_ms: float) -> None:
+    """Our loop, until every spike is in a file."""
     asked = stage.plan.clock.steps
     steps = loop(stage.parts, asked, step_ms)
     stage.parts.recorder.close()
@@ -184,7 +178,6 @@ def advance_in_loop(stage: Stage, step_ms: float) -> int:
         stop = stage.parts.stop
         why = stop.failure or stop.reason or "another rank failed"
         raise RuntimeError(f"stopped after {steps} of {asked} steps: {why}")
-    return 0
 
 
 def close_logs() -> None:
