@@ -32,9 +32,9 @@ from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.run import agree_on_devices, build_body, build_brain, build_network
+from cosim.stop import StopSign
 from cosim.summary import built_regions, coupling_fraction
 from cosim.timegrid import is_multiple
-from cosim.stop import StopSign
 from cosim.world import World
 
 UNINTERRUPTED = 0.0
