@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.brain.address import Address, places
+from cosim.brain.address import Address, places, union
 from cosim.config import load
 from cosim.devices import OTHER_PORTS, make_ports, resolve
 from cosim.plan import ports as ports_of_a_run
@@ -189,3 +189,8 @@ def test_neurons_that_several_addresses_mean_are_there_once(texts, meant):
     size = 200_000_000 if isinstance(meant, range) else 12
     found = places(map(Address.parse, texts), {"E": size})["E"]
     assert found == meant if isinstance(meant, range) else list(found) == meant
+
+
+def test_places_that_are_no_range_join_those_of_addresses():
+    """As of other names for neurons, which may mean any of them."""
+    assert union([range(3), np.array([7, 2, 9])]).tolist() == [0, 1, 2, 7, 9]

@@ -55,15 +55,20 @@ class Address:
         return len(range(population_size)[self.part])
 
 
-def union(parts: Sequence[range]) -> range | np.ndarray:
-    """The places in any of ``parts``, each once and in ascending order; a range if one part holds all others.
+def union(parts: Sequence[range | np.ndarray]) -> range | np.ndarray:
+    """The places in any of ``parts``, each once and in ascending order; a range if one range holds all others.
 
     Steps are positive.
     """
     widest = max(parts, key=len)
-    if all(_holds(widest, part) for part in parts):
+    if all(isinstance(part, range) and _holds(widest, part) for part in parts):
         return widest
-    return np.unique(np.concatenate([np.arange(part.start, part.stop, part.step) for part in parts]))
+    return np.unique(np.concatenate([as_array(part) for part in parts]))
+
+
+def as_array(places: range | np.ndarray) -> np.ndarray:
+    """Places as an array, (n,); an array stays what it is."""
+    return np.arange(places.start, places.stop, places.step) if isinstance(places, range) else places
 
 
 def _holds(whole: range, part: range) -> bool:
