@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bluepysnap
 import h5py
 import neo
 import numpy as np
@@ -102,6 +103,27 @@ def test_nix_holds_the_block_too(runs, tmp_path):
     for theirs, own in zip(stored.spiketrains, mine.spiketrains, strict=True):
         np.testing.assert_array_equal(theirs.magnitude, own.magnitude)
     assert len(stored.analogsignals) == len(mine.analogsignals)
+
+
+def test_the_sonata_files_of_a_run_open_with_the_right_counts(run):
+    """Nothing has to be exported: they lie beside ``spikes.h5``."""
+    simulation = bluepysnap.Simulation(str(run.folder.path / "simulation_config.json"))
+    nodes = simulation.circuit.nodes
+    for name, population in run.populations.items():
+        assert nodes[name].size == population.size
+        assert len(simulation.spikes[name].get()) == run.spike_counts[name]
+    frames = simulation.reports["sink_voltages"]["spike_sinks"].get()
+    np.testing.assert_allclose(frames.to_numpy(), np.stack(list(run.readout.values()), axis=1), rtol=1e-6)
+    np.testing.assert_allclose(frames.index, run.exchange_time_ms)
+    assert list(nodes["spike_sources"].get()["name"]) == list(run.stimulus)
+
+
+def test_neurons_of_a_run_from_tables_have_places(runs):
+    circuit = bluepysnap.Circuit(str(runs["arm"].folder.path / "circuit_config.json"))
+    places_um = circuit.nodes["M1_L5B_PT"].positions()
+    assert len(places_um) == runs["arm"].populations["M1_L5B_PT"].size
+    assert places_um[["x", "y"]].abs().max().max() == pytest.approx(50.0)  # half of 0.1 mm
+    assert (circuit.nodes["M1_L5B_PT"].get(properties="layer") == "L5B").all()
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -112,6 +112,13 @@ def test_the_terminal_shows_the_numbers(folder):
         assert words in shown.stdout
 
 
+def test_the_page_shows_the_arm(folder, tmp_path):
+    assert cosim("report", folder, "--html", tmp_path / "page.html").returncode == 0
+    page = (tmp_path / "page.html").read_text()
+    for title in ("Muscle activation", "Joint angle (rad)", "Path of the tip", "Movement of the tip", "The body"):
+        assert f"<h2>{title}</h2>" in page
+
+
 def test_runs_stand_side_by_side_and_as_json(folder):
     shown = cosim("report", folder, folder)
     row = next(line for line in shown.stdout.splitlines() if line.startswith("M1_L1_ENGC"))
