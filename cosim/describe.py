@@ -83,7 +83,9 @@ def _connections(network: Network, devices: Devices, ranks: int, threads: int) -
     ``virtual_processes_needed`` is the smallest multiple of ``ranks`` that is enough; None if none is.
     """
     share = limits.largest_share(network, devices, ranks * threads)
-    needed = share.virtual_processes if share.is_allowed else limits.processes_needed(network, devices, share, ranks)
+    needed = share.virtual_processes
+    if not share.is_allowed:
+        needed = limits.processes_needed(network, devices, share, ranks)
     return {
         "synapse_model": share.synapse_model,
         "largest_share": round(share.connections),
@@ -197,8 +199,8 @@ def _refusals(connections: dict[str, Any]) -> Iterator[Text]:
     """What NEST would refuse; nothing where all is well."""
     if connections["largest_share"] > connections["allowed"]:
         yield Text(
-            "\nNEST cannot hold it: each of {virtual_processes} virtual processes would get {largest_share:,} connections by "
-            "{synapse_model}, at most {allowed:,} are allowed; brain.virtual_processes must be "
+            "\nNEST cannot hold it: each of {virtual_processes} virtual processes would get {largest_share:,} "
+            "connections by {synapse_model}, at most {allowed:,} are allowed; brain.virtual_processes must be "
             "{virtual_processes_needed} or more.".format(**connections),
             style="bold",
         )

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine that ranks of a run share: how many of them are on it, and how much memory they may take there. Linux only."""
+"""A machine that ranks of a run share: how many of them are on it, and how much memory they may take there.
+
+Linux only.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of a control group: the folder of its tree, the files with limit and use, and the line of memory.stat with the part
-# of the use that is cached files, which the kernel gives up when programs want memory.
+# Of a control group: the folder of its tree, the files with limit and use, and the line of memory.stat with
+# the part of the use that is cached files, which the kernel gives up when programs want memory.
 CGROUP_V2 = ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file")
 CGROUP_V1 = ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
 
@@ -31,7 +34,7 @@ def available_bytes(root: Path = Path("/"), environment: Mapping[str, str] = os.
 
 
 def _allowed_by_cgroups(root: Path) -> Iterator[int]:
-    """What the control groups of this process leave, each of those in which it lies; containers are such groups."""
+    """What each of the control groups leaves in which this process lies; containers are such groups."""
     file = root / "proc/self/cgroup"
     for line in file.read_text().splitlines() if file.exists() else []:
         _, controllers, path = line.split(":", 2)
@@ -39,7 +42,7 @@ def _allowed_by_cgroups(root: Path) -> Iterator[int]:
             continue
         tree, limit, use, cached = CGROUP_V1 if controllers else CGROUP_V2
         group = root / tree / path.strip("/")
-        # Inside of a container the path may be that of the machine, which is not to be seen, but the tree's root is.
+        # Inside of a container the path may be that of the machine: not to be seen, but the tree's root is.
         for folder in (group, *group.parents):
             if (folder / limit).is_file() and (allowed := (folder / limit).read_text().strip()) != "max":
                 yield int(allowed) - int((folder / use).read_text()) + _statistic(folder, cached)

@@ -30,9 +30,11 @@ class Tables:
     overridden: Sequence[str]
 
     def origin(self, key: str) -> str:
-        """Where the value of ``key`` came from: a --set of it, of a table around it or of a key in it, else the file."""
-        related = (each for each in self.overridden if f"{key}.".startswith(f"{each}.") or each.startswith(f"{key}."))
-        return next((f"--set {each}" for each in related), str(self.file))
+        """Where the value of ``key`` came from: a --set of it, of a table around it or of a key in it; else the file."""
+        for each in self.overridden:
+            if f"{key}.".startswith(f"{each}.") or each.startswith(f"{key}."):
+                return f"--set {each}"
+        return str(self.file)
 
     def refusal(self, key: str, value: Any, problem: str) -> ConfigurationError:
         """The error for a value, with where it came from."""
@@ -78,9 +80,9 @@ def find_body(tables: Tables, models: Path) -> tuple[kinds.Description, Path | N
 
 
 def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
-    """Folder of a brain or body model: a path relative to ``base``, the experiment's folder, else one in ``models/``."""
-    folders = (base / name, models / name)
-    return next((each for each in folders if any((each / file).is_file() for file in MODEL_FILES)), folders[-1])
+    """Folder of a brain or body model: a path relative to the experiment's folder ``base``, else one in ``models/``."""
+    is_own = any((base / name / file).is_file() for file in MODEL_FILES)
+    return (base if is_own else models) / name
 
 
 def _model_file(tables: Tables, part: str, file_name: str, models: Path) -> Path:

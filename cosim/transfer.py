@@ -36,7 +36,8 @@ def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
     """
     kinds = (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction)
     if any(is_kind(function) for is_kind in kinds):
-        raise TypeError(f"{function.__name__}: a transfer function must be a plain function, without yield and async")
+        name = function.__name__
+        raise TypeError(f"{name}: a transfer function must be a plain function, without yield and async")
     setattr(function, _MARK, True)
     return function
 
@@ -45,7 +46,7 @@ def load(file: Path) -> ModuleType:
     """Run ``transfer.py``; an empty module where there is none. It is loaded anew at every call.
 
     Raises:
-        ConfigurationError: it cannot be run, or what is called in it at the end of a run takes other arguments.
+        ConfigurationError: it cannot be run, or what is called in it at the end takes other arguments.
     """
     module = load_optional_module(file)
     for name, arguments in CALLED_AT_THE_END.items():
@@ -99,9 +100,10 @@ def _arguments(function: Callable[..., None], ports: Mapping[str, object]) -> tu
 
 def _nothing_to_do(module: ModuleType) -> Iterator[str]:
     """A file of functions among which none is called is a mistake."""
-    functions = [name for name, value in vars(module).items() if inspect.isfunction(value) and value is not transfer_function]
-    if functions and not _marked(module) and not {*functions} & {*CALLED_AT_THE_END}:
-        yield f"no function is marked with @transfer_function, so that none would be called; there are {', '.join(functions)}"
+    functions = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+    others = [name for name in functions if name != transfer_function.__name__]
+    if others and not _marked(module) and not {*others} & {*CALLED_AT_THE_END}:
+        yield f"no function is marked with @transfer_function, so none would be called; there are {', '.join(others)}"
 
 
 def _unknown_ports(module: ModuleType, ports: Mapping[str, object]) -> Iterator[str]:

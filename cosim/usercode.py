@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Python files that users write: ``transfer.py`` of an experiment, ``network.py`` of a brain model.
 
-They are loaded and what cosim calls in them is checked here, so that a mistake is told with the file before NEST starts.
-Body rank only.
+They are loaded and what cosim calls in them is checked here, so that a mistake is told with its file before
+NEST starts. Body rank only.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load_module(file: Path) -> ModuleType:
     if not file.is_file():
         raise ConfigurationError(f"{file}: no such file")
     if str(MODELS.parent) not in sys.path:
-        sys.path.append(str(MODELS.parent))  # a model may import its neighbours: from models.rodent import tables
+        sys.path.append(str(MODELS.parent))  # a model may import others: from models.rodent import tables
     spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text
@@ -53,12 +53,13 @@ def table_class(module: ModuleType, name: str, default: type[Table]) -> type[Tab
     """
     found = getattr(module, name, default)
     if not (isinstance(found, type) and issubclass(found, Table)):
-        raise ConfigurationError(f"{module.__file__}: {name} = {found!r}: must be a class derived from cosim.config.Table")
+        allowed = "must be a class derived from cosim.config.Table"
+        raise ConfigurationError(f"{module.__file__}: {name} = {found!r}: {allowed}")
     return found
 
 
 def function(module: ModuleType, name: str, arguments: Iterable[str]) -> Callable | None:
-    """The function of this name, which cosim calls with just these ``arguments`` by keyword; None where there is none.
+    """The function of this name, which cosim calls with just these ``arguments``; None where there is none.
 
     Raises:
         ConfigurationError: it is something else, or takes other arguments.
@@ -69,9 +70,10 @@ def function(module: ModuleType, name: str, arguments: Iterable[str]) -> Callabl
     where = f"{module.__file__}: {name}"
     if not callable(found):
         raise ConfigurationError(f"{where} = {found!r}: must be a function")
+    parameters = inspect.signature(found)
     try:
-        inspect.signature(found).bind(**dict.fromkeys(arguments))
+        parameters.bind(**dict.fromkeys(arguments))
     except TypeError as error:
-        wanted = ", ".join(arguments) or "nothing"
-        raise ConfigurationError(f"{where}{inspect.signature(found)}: {error}; it is called with {wanted}") from None
+        given = ", ".join(arguments) or "nothing"
+        raise ConfigurationError(f"{where}{parameters}: {error}; it is called with {given}") from None
     return found

@@ -190,7 +190,8 @@ def test_a_model_that_is_none_is_named_with_what_is_missing(folder, model, befor
 
 
 def test_a_model_without_parameters_needs_no_class_for_them(folder, model):
-    model.write_text(MODEL.replace("class Parameters", "class Other").replace("(neurons)", "()", 1).replace("neurons)", "7)"))
+    plain = MODEL.replace("class Parameters", "class Other")
+    model.write_text(plain.replace("(neurons)", "()", 1).replace("neurons)", "7)"))
     assert load(str(folder)).brain_parameters == {}
 
 
@@ -267,7 +268,8 @@ def test_a_setting_that_is_no_key_and_value_is_refused(override):
 
 @pytest.mark.parametrize(
     "override",
-    ["seed.value=3", "seed.a.b=3", "sources.7.weight=1", "sources.first.weight=1", "sources.-1.weight=1", "sources.7=1"],
+    ["seed.value=3", "seed.a.b=3"]
+    + [f"sources.{key}=1" for key in ("7", "7.weight", "-1.weight", "first.weight")],
 )
 def test_a_setting_below_what_is_no_table_is_refused(override):
     assert f"--set {override}: there is no table" in problems(override)

@@ -75,7 +75,9 @@ def test_longer_delays_make_longer_ring_buffers():
     assert bytes_of(longer) - bytes_of(network()) == 1000 * 3 * 8 * 100 + block
 
 
-def mouse(*overrides: str, available: float, brain_ranks: int = 1, elsewhere: tuple[Machine, ...] = ()) -> None:
+def mouse(
+    *overrides: str, available: float, brain_ranks: int = 1, elsewhere: tuple[Machine, ...] = ()
+) -> None:
     experiment = load("mouse_m1", overrides)
     tables = tables_of(experiment)
     devices = resolve_devices(experiment, tables.sizes)
@@ -93,7 +95,8 @@ def test_what_fits_is_not_refused():
 def test_the_machine_decides_that_has_least_room_for_its_ranks():
     body_alone, room = {"available": 1e9, "brain_ranks": 4}, int(15e9)
     mouse("brain.patch_mm=1.0", **body_alone, elsewhere=(Machine(2, False, room), Machine(2, False, room)))
-    with pytest.raises(ConfigurationError, match=r"the fullest of 3 machines, but 15 GB are available: 3 of 4 .* each;"):
+    words = r"the fullest of 3 machines, but 15 GB are available: 3 of 4 .* each;"
+    with pytest.raises(ConfigurationError, match=words):
         mouse("brain.patch_mm=1.0", **body_alone, elsewhere=(Machine(1, False, room), Machine(3, False, room)))
 
 

@@ -56,7 +56,7 @@ class Address:
 
 
 def union(parts: Sequence[range | np.ndarray]) -> range | np.ndarray:
-    """The places in any of ``parts``, each once and in ascending order; a range if one range holds all others.
+    """The places in any of ``parts``, each once and in ascending order; a range if one holds all others.
 
     Steps are positive.
     """

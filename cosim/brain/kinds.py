@@ -27,10 +27,10 @@ class NoParameters(Table):
 class TableBrain:
     """The ``network.py`` of a model folder.
 
-    It has ``Parameters``, the keys that ``[brain]`` may have besides those of every brain, and ``network(**parameters)``,
-    which returns a ``Network``. If a population stands for a part of a larger one, ``full_network(**parameters)`` is the
-    network with all of it: sinks on such a population are scaled. A ``network`` with a parameter ``resolution_ms`` gets
-    that of the clock.
+    It has ``Parameters``, the keys that ``[brain]`` may have besides those of every brain, and
+    ``network(**parameters)``, which returns a ``Network``. If a population stands for a part of a larger one,
+    ``full_network(**parameters)`` is the network with all of it: sinks on such a population are scaled. A
+    ``network`` with a parameter ``resolution_ms`` gets that of the clock.
     """
 
     module: ModuleType
@@ -62,7 +62,8 @@ class TableBrain:
         clock = {"resolution_ms": resolution_ms} if self._wants_resolution else {}
         network = self.module.network(**parameters, **clock)
         if not isinstance(network, Network):
-            raise ValueError(f"{self.path}: network returned {network!r}, must be a cosim.brain.network.Network")
+            allowed = "must be a cosim.brain.network.Network"
+            raise ValueError(f"{self.path}: network returned {network!r}, {allowed}")
         network.check(resolution_ms)
         return network
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How many connections NEST can hold, known before it starts; a network of more is refused.
 
-NEST numbers the connections of one synapse model on one virtual process with 27 bits (MAX_LCID in nest_types.h) and
-raises in the middle of connecting when they run out. Connections from sources and to sinks count too.
+NEST numbers the connections of one synapse model on one virtual process with 27 bits (MAX_LCID in
+nest_types.h) and raises in the middle of connecting when they run out. Those from sources and to sinks count too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cosim.devices import Devices
 from cosim.errors import ConfigurationError
 
 MAX_CONNECTIONS = 2**27 - 2
-# More virtual processes than any machine has: what is too much then, such as a sink's connections, stays too much.
+# More virtual processes than any machine has: what is too much even then, such as a sink's connections, stays so.
 MANY = 2**20
 
 
@@ -37,17 +37,18 @@ class Share:
 def largest_share(network: Network, devices: Devices, virtual_processes: int) -> Share:
     """Neurons of a population go round the virtual processes, and synapses are where their target is."""
     shares: Counter[str] = Counter()
-    for number, (each, synapses) in enumerate(zip(network.projections, expected_synapses(network), strict=True)):
+    expected = expected_synapses(network)
+    for number, (each, synapses) in enumerate(zip(network.projections, expected, strict=True)):
         # With parameters of its own a projection has a model of its own.
-        model = f"{each.synapse_model} of projection {number}" if each.synapse_parameters else each.synapse_model
-        size = network.by_name[each.target].size
+        own = f" of projection {number}" if each.synapse_parameters else ""
+        model, size = each.synapse_model + own, network.by_name[each.target].size
         shares[model] += float(synapses) * math.ceil(size / virtual_processes) / size
     trains = [network.by_name[each.population].size - each.first for each in network.drives]
     trains += [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sources]
     shares["static_synapse"] += sum(math.ceil(max(0, neurons) / virtual_processes) for neurons in trains)
     listened = [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sinks]
-    at_one_process = (sum(listened[first::virtual_processes]) for first in range(min(virtual_processes, len(listened))))
-    shares["static_synapse"] += max(at_one_process, default=0)
+    firsts = range(min(virtual_processes, len(listened)))
+    shares["static_synapse"] += max((sum(listened[first::virtual_processes]) for first in firsts), default=0)
     model, connections = max(shares.items(), key=lambda item: item[1])
     return Share(model, connections, virtual_processes)
 
@@ -73,8 +74,9 @@ def check(network: Network, devices: Devices, virtual_processes: int, brain_rank
     if share.is_allowed:
         return
     needed = processes_needed(network, devices, share, brain_ranks)
-    advice = f"must be {needed} or more for {brain_ranks} brain ranks" if needed else "no number would be enough"
+    enough = f"must be {needed} or more for {brain_ranks} brain ranks" if needed else "no number would be enough"
     raise ConfigurationError(
-        f"brain.virtual_processes = {virtual_processes}: {advice}; each would get {share.connections:,.0f} connections by "
-        f"{share.synapse_model}, but NEST holds at most {MAX_CONNECTIONS:,} of one synapse model on a virtual process"
+        f"brain.virtual_processes = {virtual_processes}: {enough}; each would get {share.connections:,.0f} "
+        f"connections by {share.synapse_model}, but NEST holds at most {MAX_CONNECTIONS:,} of one synapse model "
+        "on a virtual process"
     )

@@ -22,8 +22,11 @@ from cosim.brain.values import Constant, Parameter, Start, Weight
 from cosim.timegrid import is_multiple
 
 RELAY_MODEL = "parrot_neuron"
-# Neuron models of NEST with one port for all spikes, and those with one for each time constant in tau_syn, from 1 on.
-SINGLE_PORT_MODELS = ("iaf_cond_alpha", "iaf_cond_exp", "iaf_psc_alpha", "iaf_psc_delta", "iaf_psc_exp", "iaf_cond_beta")
+# Neuron models of NEST with one port for all spikes, 0, and those with one for each time constant in tau_syn, from 1 on.
+SINGLE_PORT_MODELS = (
+    *("iaf_cond_alpha", "iaf_cond_beta", "iaf_cond_exp"),
+    *("iaf_psc_alpha", "iaf_psc_delta", "iaf_psc_exp"),
+)
 MULTISYNAPSE_MODELS = ("iaf_psc_alpha_multisynapse", "iaf_psc_exp_multisynapse")
 
 
@@ -239,8 +242,10 @@ def receptor_problems(where: str, target: Population, receptor: int) -> Iterator
 
 def _weight_problems(where: str, weight: Weight) -> Iterator[str]:
     for name, number in asdict(weight).items():
-        if not math.isfinite(number) or (name == "sigma" and number < 0):
-            yield f"{where}: weight has {name} {number}, must be a finite number{', 0 or more' if name == 'sigma' else ''}"
+        if not math.isfinite(number):
+            yield f"{where}: weight has {name} {number}, must be a finite number"
+        elif name == "sigma" and number < 0:
+            yield f"{where}: weight has {name} {number}, must be 0 or more"
 
 
 def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:

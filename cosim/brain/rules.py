@@ -72,7 +72,7 @@ class Bernoulli:
         return pairs - selves
 
     def probabilities(self, source: Layout, target: Layout, same: bool) -> np.ndarray:
-        """Of all pairs of two layouts of which one is no grid, shape (targets, sources); only x and y count."""
+        """Of all pairs where one layout is no grid, shape (targets, sources); only x and y count."""
         distance_mm = target.positions_mm[:, None, :2] - source.positions_mm[:, :2]
         p = np.full(distance_mm.shape[:2], self.p_center)
         if self.sigma_mm is not None:
