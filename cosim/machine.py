@@ -55,7 +55,11 @@ def _statistic(group: Path, name: str) -> int:
 
 def _granted_by_slurm(environment: Mapping[str, str]) -> Iterator[int]:
     """What the job asked for on this machine, in MB a node or a core; 0 is all of it."""
-    per_cpu, cpus = (int(environment.get(f"SLURM_{name}", 0)) for name in ("MEM_PER_CPU", "CPUS_ON_NODE"))
-    for granted_mb in (int(environment.get("SLURM_MEM_PER_NODE", 0)), per_cpu * cpus):
+
+    def number(name: str) -> int:
+        text = environment.get(f"SLURM_{name}", "")
+        return int(text) if text.isdigit() else 0
+
+    for granted_mb in (number("MEM_PER_NODE"), number("MEM_PER_CPU") * number("CPUS_ON_NODE")):
         if granted_mb:
             yield granted_mb * 2**20
