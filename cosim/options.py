@@ -18,10 +18,12 @@ from cosim.overrides import add_experiment
 class Options:
     """What a user typed."""
 
-    experiment: str
+    experiment: str | None
     overrides: tuple[str, ...] = ()
     out: str | None = None
     wall_limit_s: float | None = None
+    resume: str | None = None
+    replay: str | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,7 +46,20 @@ def parse(arguments: Sequence[str], quiet: bool) -> Options:
     for key, value in (("clock.steps", given.steps), ("seed", given.seed)):
         if value is not None:
             overrides.append(f"{key}={value}")
-    return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s)
+    _check_course(parser, given)
+    return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay)
+
+
+def _check_course(parser: _Parser, given: argparse.Namespace) -> None:
+    """An experiment runs by itself or along a recorded run; one that goes on stays what it was."""
+    if not (given.experiment or given.resume or given.replay):
+        parser.error("no experiment: name one, or a run that is there by --resume or --replay")
+    if given.resume and given.replay:
+        parser.error("--resume and --replay: give one of both")
+    refused = {"--set": given.overrides, "--seed": given.seed, "--out": given.out}
+    for name, value in refused.items():
+        if given.resume and value:
+            parser.error(f"{name} with --resume: a run goes on as it was, and where it was; only --steps may change")
 
 
 def _wall_s(text: str) -> float:
@@ -60,7 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Run an experiment: rank 0 is the body, all other ranks are the brain.",
         epilog="example: mpiexec -n 2 python run.py mouse_m1 --set brain.patch_mm=0.2 --steps 10",
     )
-    add_experiment(parser)
+    add_experiment(parser, nargs="?")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with a run that ended early, or further with --steps; RUN is its results folder",
+    )
+    parser.add_argument("--replay", metavar="RUN", help="run the brain of a run alone, on the stimuli that it got")
     parser.add_argument("--steps", metavar="N", help="number of coupling steps (the same as --set clock.steps=N)")
     parser.add_argument("--seed", metavar="N", help="seed of all randomness (the same as --set seed=N)")
     parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")

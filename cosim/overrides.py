@@ -11,9 +11,14 @@ from typing import Any
 from cosim.errors import ConfigurationError
 
 
-def add_experiment(parser: argparse.ArgumentParser) -> None:
+def add_experiment(parser: argparse.ArgumentParser, nargs: str | None = None) -> None:
     """The experiment and its settings, as all commands take them: ``experiment`` and ``overrides``."""
-    parser.add_argument("experiment", help="name of a folder in models/, or the path of one")
+    parser.add_argument("experiment", nargs=nargs, help="name of a folder in models/, or the path of one")
+    add_overrides(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """``--set``, as ``overrides``."""
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -63,8 +68,8 @@ def _place(container: Any, path: Sequence[str], depth: int) -> str | int:
         raise LookupError(f"there is no table {'.'.join(path[:depth])}")
     places = [str(number) for number in range(len(container))]
     if path[depth] not in places:
-        array = ".".join(path[:depth])
-        raise LookupError(f"there is no table {array}.{path[depth]}; {array} has {', '.join(places) or 'no entries'}")
+        array, there_are = ".".join(path[:depth]), ", ".join(places) or "no entries"
+        raise LookupError(f"there is no table {array}.{path[depth]}; {array} has {there_are}")
     return int(path[depth])
 
 

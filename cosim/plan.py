@@ -15,12 +15,13 @@ from cosim import transfer
 from cosim.brain import kernel, limits, memory, script
 from cosim.brain.kinds import TableBrain
 from cosim.brain.network import Network
-from cosim.config import Clock, Experiment, load
+from cosim.config import Clock, Experiment
+from cosim.course import Course, choose
 from cosim.devices import Devices, make_ports, resolve
 from cosim.errors import ConfigurationError
 from cosim.machine import Machine
 from cosim.options import Options
-from cosim.record.folder import RunFolder, make_folder
+from cosim.record.folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Plan:
     brain: Network | Path
     devices: Devices | None
     folder: RunFolder
+    course: Course
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> 
     Raises:
         ConfigurationError: all problems together.
     """
-    experiment = load(options.experiment, options.overrides)
+    course = choose(options)
+    experiment = course.load()
     config = experiment.config
     problems: list[str] = []
     devices = None
@@ -73,9 +76,9 @@ def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> 
         with _collect(problems):
             memory.check(experiment, brain, devices, brain_ranks, machines)
     _raise_any(problems)
-    folder = make_folder(experiment.folder.name, options.out, Path("results"))
+    folder = course.make_folder(experiment)
     processes, wiring = config.brain.virtual_processes, config.brain.wiring
-    return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder), experiment)
+    return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder, course), experiment)
 
 
 def brain_of(experiment: Experiment) -> Network | Path:
@@ -159,4 +162,5 @@ def _devices(experiment: Experiment, sizes: Mapping[str, int], receptors: Mappin
 def _transfer_problems(experiment: Experiment, devices: Devices) -> list[str]:
     readout, stimulus = np.zeros(len(devices.sinks)), np.zeros(len(devices.sources))
     known = ports(experiment, devices, experiment.body.make_ports(), readout, stimulus)
-    return transfer.check(experiment.folder / "transfer.py", known)
+    file = getattr(experiment.transfer_module, "__file__", None)
+    return transfer.check(Path(file), known) if file else []

@@ -6,12 +6,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from mpi4py import MPI
 
 from cosim.body import kinds
 from cosim.brain.brain import Brain, BuiltBrain
-from cosim.brain.kernel import Kernel
+from cosim.brain.kernel import Kernel, holds
 from cosim.brain.kernel import start as start_nest
 from cosim.brain.standing import Standing, stand
 from cosim.timegrid import is_multiple
@@ -88,7 +89,8 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
     if world.is_body:
         finalize(prepared, built[1:], reports, steps, stop)
     world.synchronise()
-    return exit_code(parts.exchange, complete=steps == plan.clock.steps)
+    is_right = world.share(world.is_body and plan.course.end(plan.folder, steps))
+    return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_right else EXIT_FAILED
 
 
 def announce(plan: Plan, built: Sequence[BuiltBrain]) -> None:
@@ -143,7 +145,8 @@ def build_brain(
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
     brain = Brain(kernel, standing, devices, plan.clock.coupling_step_ms, watch.lap)
-    recorder = BrainRecorder(plan.folder.shard(world.rank), brain)
+    is_own = partial(holds, plan.virtual_processes, world.brain)
+    recorder = plan.course.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     return Parts(
         brain=brain,
         body=Idle(),
@@ -164,13 +167,17 @@ def build_body(
     config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, experiment.body_file or "none")
+    for note in plan.course.notes(experiment):
+        log.warning("%s", note)
     plan.folder.config_file.write_text(config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
-    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, attributes(experiment, world.brain_ranks))
-    transfer = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
+    known = attributes(experiment, world.brain_ranks) | plan.course.provenance()
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
+    functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
+    transfer = plan.course.transfer(functions, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import nestlink
@@ -74,6 +75,14 @@ def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: flo
     kernel = Kernel(nest, link, virtual_processes, seed, resolution_ms)
     kernel.restore()
     return kernel
+
+
+def holds(virtual_processes: int, brain: MPI.Comm, node_ids: np.ndarray) -> np.ndarray:
+    """Which of these neurons, (n,) node ids, are on this rank, (n,) booleans.
+
+    NEST's ``VPManager::node_id_to_vp`` and ``MPIManager::get_process_id_of_vp``.
+    """
+    return node_ids % virtual_processes % brain.size == brain.rank
 
 
 def _import_nest() -> ModuleType:

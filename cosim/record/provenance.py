@@ -49,19 +49,19 @@ def attributes(experiment: Experiment, brain_ranks: int) -> dict[str, str | int]
     }
 
 
-def files(experiment: Experiment) -> dict[str, str]:
-    """SHA-256 of the files beside the experiment, its brain and its body, by folder and name.
+def files(experiment: Experiment) -> dict[str, dict[str, str]]:
+    """SHA-256 by name of the files in the folders of the experiment, its brain and its body.
 
     Without ``experiment.toml``, which the configuration holds.
     """
-    parts = [experiment.folder / "transfer.py", experiment.brain.path, experiment.body_file]
-    found = [
-        file
-        for folder in sorted({part.parent for part in parts if part})
-        for file in sorted(folder.iterdir())
-        if file.suffix in MODEL_SUFFIXES and file.name != "experiment.toml" and file.is_file()
-    ]
-    return {f"{file.parent.name}/{file.name}": hashlib.sha256(file.read_bytes()).hexdigest() for file in found}
+    body = {"body": experiment.body_file.parent} if experiment.body_file else {}
+    folders = {"experiment": experiment.folder, "brain": experiment.brain.path.parent, **body}
+    return {part: _hashes(folder) for part, folder in folders.items()}
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    found = [file for file in sorted(folder.iterdir()) if file.suffix in MODEL_SUFFIXES and file.is_file()]
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found if file.name != "experiment.toml"}
 
 
 def git_revision() -> str:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run that has ended, as another one goes along it: what it was, how far it got, what has changed since."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cosim
+from cosim import transfer
+from cosim.analysis.results import RunData
+from cosim.brain.nestlink import find_nest
+from cosim.config import Experiment, assemble, find_experiment, read_toml
+from cosim.errors import ConfigurationError
+from cosim.record.folder import RunFolder
+from cosim.record.provenance import files
+
+REPLAY_OF = "replay_of"
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """What is known of a run in ``folder`` without reading its series; ``tables`` are its configuration."""
+
+    folder: RunFolder
+    steps: int
+    tables: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, path: Path | str) -> RecordedRun:
+        """The run in a results folder. Body rank, before NEST starts.
+
+        Raises:
+            ConfigurationError: it is none, it has not ended well, has no whole step, or its configuration was edited.
+        """
+        data = RunData(Path(path).resolve())
+        _check_files(path, data.folder)
+        if "files" not in data.provenance:
+            raise ConfigurationError(f"{path}: an older cosim made it, which did not record its experiment's files")
+        provenance, tables = data.provenance, read_toml(data.folder.config_file)
+        changed = sorted(_changed(tomllib.loads(provenance["configuration"]), tables))
+        if changed:
+            raise ConfigurationError(
+                f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was, "
+                f"as {data.folder.run_file.name} has it too"
+            )
+        steps = data.summary["steps"]
+        if not steps:
+            raise ConfigurationError(f"{path}: the run ended before its first step was done; start it again")
+        return cls(data.folder, steps, tables, provenance)
+
+    @property
+    def data(self) -> RunData:
+        """What it recorded."""
+        return RunData(self.folder.path)
+
+    @property
+    def step_ms(self) -> float:
+        return self.tables["clock"]["coupling_step_ms"]
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps in a coupling step."""
+        return round(self.step_ms / self.tables["clock"]["physics_step_ms"])
+
+    @property
+    def sources(self) -> list[str]:
+        """Names of the spike sources."""
+        return [source["name"] for source in self.tables.get("sources", ())]
+
+    def experiment(self, moved_to: str | None, overrides: tuple[str, ...]) -> Experiment:
+        """The experiment as it ran, with some changes; its folder is where it was, or where it has ``moved_to``.
+
+        Raises:
+            ConfigurationError: all problems together.
+        """
+        folder = self._experiment_folder(moved_to)
+        functions = transfer.load(folder / "transfer.py")
+        return assemble(folder, self.folder.config_file, deepcopy(dict(self.tables)), functions, overrides)
+
+    def brain_alone(self, moved_to: str | None, overrides: tuple[str, ...]) -> Experiment:
+        """The same without body and transfer functions, for as many steps as were recorded."""
+        tables = deepcopy({name: table for name, table in self.tables.items() if name not in ("body", "protocol")})
+        tables["clock"]["steps"] = self.steps
+        functions = ModuleType("no_transfer_functions")
+        return assemble(self._experiment_folder(moved_to), self.folder.config_file, tables, functions, overrides)
+
+    def changes(self, experiment: Experiment) -> Iterator[str]:
+        """What is not as it was when the run was recorded, one line each; of what ``experiment`` does without, nothing."""
+        recorded = json.loads(self.provenance["files"])
+        for part, now in files(experiment).items():
+            then = recorded.get(part, {})
+            for name in sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name)):
+                how = "is new" if name not in then else "is gone" if name not in now else "has changed"
+                yield f"{name} of the {part} {how}"
+        for name, version in (("cosim", cosim.__version__), ("nest", str(find_nest()))):
+            if self.provenance[f"version_{name}"] != version:
+                yield f"{name} was {self.provenance[f'version_{name}']} and is {version}"
+
+    def _experiment_folder(self, moved_to: str | None) -> Path:
+        folder = moved_to or self.provenance["experiment"]
+        try:
+            return find_experiment(folder)
+        except ConfigurationError as error:
+            hint = "" if moved_to else f"; if it has moved, name it too: run.py EXPERIMENT --resume {self.folder.path}"
+            raise ConfigurationError(f"{error}{hint}") from None
+
+
+def _check_files(path: Path | str, folder: RunFolder) -> None:
+    needed = (folder.run_file, folder.config_file)
+    for file in needed:
+        if not file.is_file():
+            raise ConfigurationError(f"{path}: no {file.name}: must be the results folder of a run")
+    if not (folder.summary_file.is_file() and folder.spike_file.is_file()):
+        raise ConfigurationError(f"{path}: the run goes on, or was killed; once it has ended: cosim recover {path}")
+
+
+def _changed(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Keys, such as ``brain.patch_mm``, of which the values differ."""
+    for key in then.keys() | now.keys():
+        one, other = then.get(key), now.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _changed(one, other, f"{prefix}{key}.")
+        elif one != other:
+            yield f"{prefix}{key}"
