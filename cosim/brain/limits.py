@@ -2,7 +2,8 @@
 """How many connections NEST can hold, known before it starts; a network of more is refused.
 
 NEST numbers the connections of one synapse model on one virtual process with 27 bits (MAX_LCID in
-libnestutil/nest_types.h) and raises in the middle of connecting when they run out. Those from sources and to sinks count too.
+libnestutil/nest_types.h) and raises in the middle of connecting when they run out. Those from sources and to
+sinks count too.
 """
 
 from __future__ import annotations
