@@ -13,11 +13,13 @@ and a rank that still runs NEST passes nothing on. Persistent requests take half
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from mpi4py import MPI
 
 from cosim.stop import StopSign
-from cosim.world import BODY_RANK, Waiting, World
+from cosim.world import BODY_RANK, LongWait, World, wait_briefly
 
 GO, STOP, FAILED = 0.0, 1.0, 2.0
 READOUT_TAG, STIMULUS_TAG = 1, 2
@@ -36,58 +38,73 @@ class Exchange:
             the step that is over.
     """
 
-    def __init__(self, world: World, num_sinks: int, num_sources: int, stop: StopSign) -> None:
-        self._stop, self._is_body = stop, world.is_body
-        self._told = np.zeros(RESERVED + num_sinks)
-        self._decision = np.zeros(RESERVED + num_sources)
-        self.acted, self._acting = np.zeros(num_sources), np.zeros(num_sources)
+    gather: Callable[[bool], None]
+    """``gather(flush)`` brings the readout, and the wish to write to disk, to the body rank, which waits for it."""
+    share: Callable[[], None]
+    """``share()`` sends the stimulus, and the decisions to stop and to write to disk, on the way to brain ranks."""
+    receive: Callable[[], None]
+    """``receive()`` waits for what the body rank has sent, and until the own messages have left."""
+
+    def __init__(
+        self, world: World, num_sinks: int, num_sources: int, stop: StopSign, is_crowded: bool = False
+    ) -> None:
+        self._stop = stop
+        self._told, self._decision = np.zeros(RESERVED + num_sinks), np.zeros(RESERVED + num_sources)
         self.readout, self.stimulus = self._told[RESERVED:], self._decision[RESERVED:]
-        comm = world.comm
+        self.acted, self._acting = np.zeros(num_sources), np.zeros(num_sources)
         if world.is_body:
-            brains = [rank for rank in range(comm.size) if rank != BODY_RANK]
-            self._parts = np.zeros((len(brains), len(self._told)))
-            self._receives = [comm.Recv_init(part, *of) for part, of in zip(self._parts, _tagged(brains, READOUT_TAG))]
-            self._sends = [comm.Send_init(self._decision, *to) for to in _tagged(brains, STIMULUS_TAG)]
+            self._open_to_brains(world.comm)
+            self._wait = LongWait(is_crowded).wait
+            self.gather, self.share, self.receive = self._gather_readouts, self._share_stimulus, self._see_off
         else:
-            self._sends = [comm.Send_init(self._told, BODY_RANK, READOUT_TAG)]
-            self._receives = [comm.Recv_init(self._decision, BODY_RANK, STIMULUS_TAG)]
-        self._to_come, self._to_leave = Waiting(), Waiting()
+            self._to_body = world.comm.Send_init(self._told, BODY_RANK, READOUT_TAG)
+            self._from_body = world.comm.Recv_init(self._decision, BODY_RANK, STIMULUS_TAG)
+            self.gather, self.share, self.receive = self._send_readout, self._from_body.Start, self._await_stimulus
 
-    def gather(self, flush: bool = False) -> None:
-        """Bring the readout to the body rank, which waits for it, with the wish to write to disk. All ranks."""
-        if self._is_body:
-            MPI.Prequest.Startall(self._receives)
-            self._to_come.wait(self._have_come)
-            self._parts.sum(axis=0, out=self._told)
-            self._told[FOR_FLUSH] += flush
-            if self._told[FOR_STOP]:
-                self._stop.on_signal(int(self._parts[:, FOR_STOP].max()))
-        else:
-            self._told[FOR_STOP], self._told[FOR_FLUSH] = self._stop.signal, flush
-            MPI.Prequest.Startall(self._sends)
+    def _open_to_brains(self, comm: MPI.Comm) -> None:
+        brains = [rank for rank in range(comm.size) if rank != BODY_RANK]
+        self._readouts = np.zeros((len(brains), len(self._told)))
+        readouts = zip(self._readouts, brains, strict=True)
+        self._from_brains = [comm.Recv_init(readout, rank, READOUT_TAG) for readout, rank in readouts]
+        self._to_brains = [comm.Send_init(self._decision, rank, STIMULUS_TAG) for rank in brains]
 
-    def share(self) -> None:
-        """Send the stimulus, and the decisions whether to stop and to write to disk, to brain ranks. All ranks."""
-        if self._is_body:
-            self._decision[FOR_STOP] = FAILED if self._stop.failure else STOP if self._stop else GO
-            self._decision[FOR_FLUSH] = self._told[FOR_FLUSH]
-            self.acted[:] = self._acting
-            self._acting[:] = self.stimulus
-            MPI.Prequest.Startall(self._sends)
-        else:
-            MPI.Prequest.Startall(self._receives)
+    # The body rank's side.
 
-    def receive(self) -> None:
-        """Wait for what the body rank has sent, and until the own messages have left. All ranks."""
-        if not self._is_body:
-            self._to_come.wait(self._have_come)
-        self._to_leave.wait(self._have_left)
+    def _gather_readouts(self, flush: bool = False) -> None:
+        MPI.Prequest.Startall(self._from_brains)
+        self._wait(self._have_come)
+        np.add.reduce(self._readouts, axis=0, out=self._told)
+        self._told[FOR_FLUSH] += flush
+        if self._told[FOR_STOP]:
+            self._stop.on_signal(int(self._readouts[:, FOR_STOP].max()))
 
     def _have_come(self) -> bool:
-        return MPI.Prequest.Testall(self._receives)
+        return MPI.Prequest.Testall(self._from_brains)
+
+    def _share_stimulus(self) -> None:
+        self._decision[FOR_STOP] = FAILED if self._stop.failure else STOP if self._stop else GO
+        self._decision[FOR_FLUSH] = self._told[FOR_FLUSH]
+        MPI.Prequest.Startall(self._to_brains)
+        self.acted[:] = self._acting
+        self._acting[:] = self.stimulus
+
+    def _see_off(self) -> None:
+        wait_briefly(self._have_left)
 
     def _have_left(self) -> bool:
-        return MPI.Prequest.Testall(self._sends)
+        return MPI.Prequest.Testall(self._to_brains)
+
+    # A brain rank's side.
+
+    def _send_readout(self, flush: bool = False) -> None:
+        self._told[FOR_STOP], self._told[FOR_FLUSH] = self._stop.signal, flush
+        self._to_body.Start()
+
+    def _await_stimulus(self) -> None:
+        wait_briefly(self._from_body.Test)
+        wait_briefly(self._to_body.Test)
+
+    # What was agreed.
 
     @property
     def flush_agreed(self) -> bool:
@@ -103,7 +120,3 @@ class Exchange:
     def failed(self) -> bool:
         """Whether that was because something failed on the body rank."""
         return self._decision[FOR_STOP] == FAILED
-
-
-def _tagged(ranks: list[int], tag: int) -> list[tuple[int, int]]:
-    return [(rank, tag) for rank in ranks]

@@ -10,6 +10,7 @@ spikes of the step; while brain ranks are already in the next step, the body ran
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from cosim.body.kinds import Body
@@ -18,15 +19,19 @@ from cosim.exchange import Exchange
 from cosim.profile import StepProfile
 from cosim.progress import Progress
 from cosim.record.recorder import Recorder
-from cosim.stop import StopSign
+from cosim.stop import FAILURES, StopSign
 from cosim.transfer import TransferFunctions
+
+
+def _nothing(*_: object) -> None:
+    """What a phase of other ranks does here."""
 
 
 class Idle:
     """Stands in for what lives on other ranks: every method returns at once."""
 
-    def __getattr__(self, _name: str):
-        return lambda *_: None
+    def __getattr__(self, _name: str) -> Callable[..., None]:
+        return _nothing
 
 
 @dataclass(frozen=True)
@@ -45,31 +50,43 @@ class Parts:
 
 def loop(parts: Parts, steps: int, step_ms: float) -> int:
     """Run ``steps`` coupling steps, or fewer if the ranks agree to stop; return how many. Collective over all ranks."""
-    brain, body, transfer, exchange = parts.brain, parts.body, parts.transfer, parts.exchange
-    recorder, stop, lap = parts.recorder, parts.stop, parts.profile.lap
+    try:
+        return _loop(parts, steps, step_ms)
+    finally:
+        parts.profile.hand_over()
 
+
+def _loop(parts: Parts, steps: int, step_ms: float) -> int:
+    exchange, recorder, stop, lap = parts.exchange, parts.recorder, parts.stop, parts.profile.lap
+    # Looked up once: after NEST's Run nothing of Python is in a cache, and every look-up costs.
+    stimulate, run, read = parts.brain.stimulate, parts.brain.run, parts.brain.read
+    advance, apply, show = parts.body.advance, parts.transfer.apply, parts.progress.update
     with stop.on_failure("transfer functions at 0 ms"):
-        transfer.apply(0)
+        apply(0)
     exchange.share()
     exchange.receive()
     parts.profile.start()
-    parts.progress.update(0)
+    show(0)
     for step in range(steps):
         if exchange.stop_agreed:
             return step
-        brain.stimulate(exchange.stimulus)
+        stimulate(exchange.stimulus)
         lap("stimulate")
-        brain.run()
+        run()
         lap("brain")
-        with stop.on_failure("body in the step from {:g} ms", step * step_ms):
-            body.advance()
+        try:
+            advance()
+        except FAILURES as error:
+            stop.fail(f"body in the step from {step * step_ms:g} ms", error)
         lap("body")
-        brain.read(exchange.readout)
+        read(exchange.readout)
         lap("read")
         exchange.gather(flush=recorder.flush_is_due())
         lap("gather")
-        with stop.on_failure("transfer functions after step {}, at {:g} ms", step + 1, (step + 1) * step_ms):
-            transfer.apply(step + 1)
+        try:
+            apply(step + 1)
+        except FAILURES as error:
+            stop.fail(f"transfer functions after step {step + 1}, at {(step + 1) * step_ms:g} ms", error)
         lap("transfer")
         exchange.share()
         lap("share")
@@ -78,8 +95,8 @@ def loop(parts: Parts, steps: int, step_ms: float) -> int:
         exchange.receive()
         lap("receive")
         if exchange.flush_agreed:
+            parts.profile.hand_over()
             recorder.flush()
         lap("flush")
-        parts.profile.end_step()
-        parts.progress.update(step + 1)
+        show(step + 1)
     return steps

@@ -15,7 +15,6 @@ import numpy as np
 STEP_PHASES = (
     "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "receive", "flush",
 )  # fmt: skip
-_PLACE = {phase: place for place, phase in enumerate(STEP_PHASES)}
 
 
 class Stopwatch:
@@ -33,26 +32,26 @@ class Stopwatch:
 
 
 class StepProfile:
-    """Wall time in s of every phase of a step on this rank, handed to ``write`` as a (1, phases) row a step."""
+    """Wall time in s of every phase of a step on this rank, handed to ``write`` as (steps, phases) rows."""
 
     def __init__(self, write: Callable[[np.ndarray], None]) -> None:
         self._write = write
-        self._row = np.zeros((1, len(STEP_PHASES)))
-        self._last = time.perf_counter()
+        self._marks: list[float] = []
 
     def start(self) -> None:
         """The first step begins here."""
-        self._last = time.perf_counter()
+        self._marks = [time.perf_counter()]
 
-    def lap(self, phase: str) -> None:
-        """``phase`` ends here; after the last phase of a step its row is written."""
-        now = time.perf_counter()
-        self._row[0, _PLACE[phase]] = now - self._last
-        self._last = now
+    def lap(self, _phase: str) -> None:
+        """A phase ends here; they come in the order of ``STEP_PHASES``, each once a step."""
+        self._marks.append(time.perf_counter())
 
-    def end_step(self) -> None:
-        """All phases of a step are over; its row is written."""
-        self._write(self._row)
+    def hand_over(self) -> None:
+        """Write the rows of all steps that are complete."""
+        complete = max(0, len(self._marks) - 1) // len(STEP_PHASES) * len(STEP_PHASES)
+        if complete:
+            self._write(np.diff(self._marks[: complete + 1]).reshape(-1, len(STEP_PHASES)))
+            del self._marks[:complete]
 
 
 def resident_bytes() -> int:

@@ -166,13 +166,15 @@ def build_body(
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
     start_logging(plan.folder)
-    log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, experiment.body_file or "none")
+    body_file = experiment.body_file or "none"
+    log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
     for note in plan.course.notes(experiment):
         log.warning("%s", note)
     plan.folder.config_file.write_text(config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
-    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
+    is_crowded = warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
+    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop, is_crowded)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     known = attributes(experiment, world.brain_ranks) | plan.course.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
@@ -190,3 +192,15 @@ def build_body(
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
     )
+
+
+def warn_if_crowded(world: World, threads: int) -> bool:
+    """Whether brain ranks of ``threads`` each and the body rank must share cores of this machine. Body rank."""
+    missing = world.missing_cores(threads)
+    if missing:
+        log.warning(
+            "%d brain ranks with %d threads each and the body rank have %d core%s less than they need here: "
+            "fewer brain.virtual_processes or ranks may be faster",
+            *(world.machines[0].brain_ranks, threads, missing, "" if missing == 1 else "s"),
+        )
+    return missing > 0

@@ -11,6 +11,8 @@ import signal
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mpi4py import MPI
@@ -18,6 +20,8 @@ from mpi4py import MPI
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 # What schedulers send; only a person at a terminal sends SIGINT.
 SCHEDULER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
+# What a body or a user's transfer functions may raise.
+FAILURES = (Exception, SystemExit)
 # The launcher drops on an abort what it has not yet passed on.
 LAST_WORDS_S = 0.2
 
@@ -40,13 +44,20 @@ class StopSign:
         if not self.reason or (failure and not self.failure):
             self.reason, self.failure = reason, failure
 
-    def on_failure(self, what: str, *numbers: float) -> _OnFailure:
+    @contextmanager
+    def on_failure(self, what: str) -> Iterator[None]:
         """Turn an exception on the body rank into an agreed stop, so that all ranks end well and keep their data.
 
-        ``what`` is formatted with ``numbers`` when it is needed. Brain ranks cannot do so: when one fails inside NEST
-        the others wait in NEST's own collectives.
+        Brain ranks cannot do so: when one fails inside NEST the others wait in NEST's own collectives.
         """
-        return _OnFailure(self, what, numbers)
+        try:
+            yield
+        except FAILURES as error:
+            self.fail(what, error)
+
+    def fail(self, what: str, error: BaseException) -> None:
+        """What `on_failure` does with an exception; the loop catches it by itself, which costs nothing without one."""
+        self.request(f"{what}: {error}", "".join(traceback.format_exception(error)))
 
     def listen(self) -> Signals:
         """Let SIGTERM, SIGINT and SIGUSR1 (Slurm's --signal) ask for a stop; a second one ends the job."""
@@ -99,22 +110,3 @@ class Signals:
 def _say(text: str) -> None:
     """In one piece, and not through what the main thread may be in the middle of."""
     os.write(2, f"cosim: {text}\n".encode())
-
-
-@dataclass(slots=True)
-class _OnFailure:
-    """See `StopSign.on_failure`; entered and left twice in every step, so no generator."""
-
-    stop: StopSign
-    what: str
-    numbers: tuple[float, ...]
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type | None, error: BaseException | None, _trace: object) -> bool:
-        if error is None or not isinstance(error, (Exception, SystemExit)):
-            return False
-        what = self.what.format(*self.numbers)
-        self.stop.request(f"{what}: {error}", "".join(traceback.format_exception(error)))
-        return True

@@ -23,13 +23,14 @@ from cosim.stop import LAST_WORDS_S
 
 BODY_RANK = 0
 
-# How long a rank looks again and again before it begins to nap, and how long a nap is asked to be.
-SPIN_S = 200e-6
-NAP_S = 50e-6
+# How long a rank that waits for a short time looks again and again before it begins to nap.
+SPIN_S = 1e-3
+# A nap is a share of the time waited so far, but no shorter than this.
+NAP_SHARE, NAP_S = 0.05, 20e-6
+# Share of a wait of known length that is slept through at once.
+SLEEP_SHARE = 0.9
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
-# Share of a wait of the usual length that a rank sleeps through at once.
-SLEEP_SHARE = 0.8
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
 
@@ -62,6 +63,14 @@ class World:
     @property
     def brain_ranks(self) -> int:
         return self.comm.size - 1
+
+    def missing_cores(self, threads: int) -> int:
+        """How many cores this machine lacks for its brain ranks with ``threads`` each. Body rank.
+
+        One that may run on a single core was put there by a launcher that gives each rank its own.
+        """
+        cores = len(os.sched_getaffinity(0))
+        return 0 if cores == 1 else max(0, self.machines[0].brain_ranks * threads + 1 - cores)
 
     def on_body(self, make: Callable[[], object]) -> object:
         """Call ``make`` on the body rank and return its result there, None elsewhere. Collective.
@@ -96,34 +105,47 @@ class World:
             time.sleep(PATIENT_NAP_S)
 
 
-class Waiting:
-    """How a rank waits at one place of the loop: not long after the others, and not on a core that they need.
+def wait_briefly(is_done: Callable[[], bool]) -> None:
+    """Wait for what comes soon; ``is_done`` lets MPI make progress. Looks again and again, after 1 ms with naps."""
+    if is_done():
+        return
+    began = time.perf_counter()
+    while not is_done():
+        waited_s = time.perf_counter() - began
+        if waited_s > SPIN_S:
+            time.sleep(NAP_SHARE * waited_s)
 
-    Most of a wait of the usual length is slept through. Around the time when it usually ends the rank looks again and
-    again, and in between offers its core to others; when it has become late for that, it naps. MPI's own waiting
-    would take a core for as long as the brain runs, on a laptop half of that of a brain rank.
+
+class LongWait:
+    """How the body rank waits for the brain: awake when the readout comes, without taking a core until then.
+
+    MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain rank. Steps
+    take about the same time, so most of the last one's is slept through. What is left is spent looking again and
+    again, or with naps where cores are few (``is_crowded``): each look may then take the core from a brain rank.
     """
 
-    def __init__(self) -> None:
-        self._usual_s = 0.0
+    def __init__(self, is_crowded: bool) -> None:
+        self._is_crowded, self._usual_s = is_crowded, 0.0
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Return soon after ``is_done``, which lets MPI make progress, has become true."""
         began = time.perf_counter()
         if not is_done():
-            self._wait(is_done, began)
-        waited_s = time.perf_counter() - began
-        self._usual_s = min(waited_s, 1.1 * self._usual_s + SPIN_S)
-
-    def _wait(self, is_done: Callable[[], bool], began: float) -> None:
-        if self._usual_s > SPIN_S:
             time.sleep(SLEEP_SHARE * self._usual_s)
-        spin_until = began + (2 - SLEEP_SHARE) * self._usual_s + SPIN_S
+            self._look(is_done, began)
+        # A step that is shorter than the others is missed once, one that is longer is not waited for in vain.
+        self._usual_s = min(time.perf_counter() - began, 1.1 * self._usual_s + SPIN_S)
+
+    def _look(self, is_done: Callable[[], bool], began: float) -> None:
+        late_s = (2 - SLEEP_SHARE) * self._usual_s + SPIN_S
         while not is_done():
-            if time.perf_counter() < spin_until:
-                os.sched_yield()
-            else:
+            waited_s = time.perf_counter() - began
+            if waited_s > late_s:
+                time.sleep(NAP_SHARE * waited_s)
+            elif self._is_crowded:
                 time.sleep(NAP_S)
+            else:
+                os.sched_yield()
 
 
 def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:

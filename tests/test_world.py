@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a rank can tell by itself: whether the world has the right size."""
+"""What a rank can tell by itself: whether the world has the right size, what cores lack, and how it waits."""
 
 from __future__ import annotations
 
 import pytest
 
+from cosim import world
 from cosim.errors import ConfigurationError
-from cosim.world import check_size
+from cosim.machine import Machine
+from cosim.world import LongWait, World, check_size, wait_briefly
 
 
 @pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
@@ -29,3 +31,66 @@ def test_a_world_of_which_no_launcher_tells_the_size_passes(environment):
 def test_one_rank_is_too_few():
     with pytest.raises(ConfigurationError, match="at least 2 MPI ranks .* got 1: try `mpiexec -n 2"):
         check_size(1, {})
+
+
+@pytest.mark.parametrize(
+    ("cores", "ranks", "threads", "missing"), [(4, 3, 1, 0), (4, 4, 1, 1), (4, 1, 4, 1), (1, 3, 2, 0), (8, 2, 4, 1)]
+)
+def test_cores_that_the_ranks_of_a_machine_lack(monkeypatch, cores, ranks, threads, missing):
+    """A rank that has but one core was bound to it, as all others to theirs."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    assert World(None, None, (Machine(ranks, True, 0),)).missing_cores(threads) == missing
+
+
+class Clock:
+    """Stands still but for naps and looks, of which it keeps account."""
+
+    def __init__(self) -> None:
+        self.now_s, self.asleep_s, self.looks = 0.0, 0.0, 0
+
+    def sleep(self, duration_s: float) -> None:
+        self.now_s += duration_s
+        self.asleep_s += duration_s
+
+    def done_at(self, end_s: float):
+        def is_done() -> bool:
+            self.now_s, self.looks = self.now_s + 1e-6, self.looks + 1
+            return self.now_s >= end_s
+
+        return is_done
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(world.time, "perf_counter", lambda: clock.now_s)
+    monkeypatch.setattr(world.time, "sleep", clock.sleep)
+    return clock
+
+
+@pytest.mark.parametrize("is_crowded", [False, True])
+def test_a_long_wait_of_known_length_is_mostly_slept_and_ends_in_time(clock, is_crowded):
+    long_wait = LongWait(is_crowded)
+    for number in range(1, 51):
+        long_wait.wait(clock.done_at(number * 0.04))
+    late_s = 0.0
+    for number in range(51, 151):
+        long_wait.wait(clock.done_at(number * 0.04))
+        late_s = max(late_s, clock.now_s - number * 0.04)
+    assert late_s < 30e-6
+    assert clock.asleep_s > 0.85 * clock.now_s
+
+
+def test_a_wait_that_takes_unusually_long_is_slept_too(clock):
+    long_wait = LongWait(is_crowded=False)
+    for end_s in (0.01, 0.02, 10.0):
+        long_wait.wait(clock.done_at(end_s))
+    assert clock.now_s < 10.0 * 1.06
+    assert clock.looks < 20_000
+
+
+def test_a_brief_wait_that_becomes_long_is_slept(clock):
+    wait_briefly(clock.done_at(0.0005))
+    assert clock.asleep_s == 0
+    wait_briefly(clock.done_at(1.0))
+    assert clock.now_s < 1.06 and clock.asleep_s > 0.9

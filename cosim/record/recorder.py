@@ -20,7 +20,7 @@ from cosim.devices import Devices
 from cosim.exchange import Exchange
 from cosim.profile import STEP_PHASES
 from cosim.record.folder import RunFolder
-from cosim.record.series import Series, SeriesFile
+from cosim.record.series import FLUSH_BYTES, Series, SeriesFile
 from cosim.world import BODY_RANK
 
 PROFILE = "profile"
@@ -34,8 +34,8 @@ class Recorder(Protocol):
     def record(self) -> None:
         """Store what the step brought."""
 
-    def record_profile(self, row: np.ndarray) -> None:
-        """Store the wall times (1, phases) of a step that is done."""
+    def record_profile(self, rows: np.ndarray) -> None:
+        """Store the wall times (n, phases) of steps that are done."""
 
     def flush_is_due(self) -> bool:
         """Whether this rank wishes that all write to disk."""
@@ -74,13 +74,13 @@ class BrainRecorder:
         """Take over the spikes of this step; they wait where nestlink keeps them, and are written from there."""
         self._waiting = self._brain.collect()
 
-    def record_profile(self, row: np.ndarray) -> None:
-        """Store the wall times (1, phases) of a step that is done."""
-        self._file.append(PROFILE, row)
+    def record_profile(self, rows: np.ndarray) -> None:
+        """Store the wall times (n, phases) of steps that are done."""
+        self._file.append(PROFILE, rows)
 
     def flush_is_due(self) -> bool:
         """Whether much waits to be written. When it is time to write anyway is for the body rank to say."""
-        return self._file.is_full(self._waiting * SPIKE_BYTES)
+        return self._waiting * SPIKE_BYTES > FLUSH_BYTES
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -149,9 +149,9 @@ class BodyRecorder:
             substeps = np.arange(1, len(rows) + 1)
             self._file.append("body/time_ms", start_ms + substeps * self._clock.physics_step_ms)
 
-    def record_profile(self, row: np.ndarray) -> None:
-        """Store the wall times (1, phases) of a step that is done."""
-        self._shard.append(PROFILE, row)
+    def record_profile(self, rows: np.ndarray) -> None:
+        """Store the wall times (n, phases) of steps that are done."""
+        self._shard.append(PROFILE, rows)
 
     def flush_is_due(self) -> bool:
         """Whether the last time was long ago, or much waits to be written."""

@@ -66,15 +66,9 @@ class SeriesFile:
 
     def is_due(self) -> bool:
         """Whether the last time that rows were written is long ago, or much has come together."""
-        return self.is_late() or self.is_full()
-
-    def is_late(self) -> bool:
-        """Whether the last time that rows were written is long ago."""
-        return time.monotonic() - self._flushed > FLUSH_INTERVAL_S
-
-    def is_full(self, more_bytes: int = 0) -> bool:
-        """Whether much waits to be written, with ``more_bytes`` that wait elsewhere."""
-        return sum(rows.nbytes for rows in self._pending.values()) + more_bytes > FLUSH_BYTES
+        if time.monotonic() - self._flushed > FLUSH_INTERVAL_S:
+            return True
+        return sum(rows.nbytes for rows in self._pending.values()) > FLUSH_BYTES
 
     def flush(self) -> None:
         """Write everything to disk."""

@@ -2,7 +2,8 @@
 """What brain ranks do in every coupling step, each as one call into the kernel that makes no Python object.
 
 Devices are looked up once, when they are opened: after ``nest.Prepare()``, and before the next ``Create`` or
-``ResetKernel``. See ``stepping.cpp`` and ``journal.cpp`` for the why of each.
+``ResetKernel``. So are addresses of arrays, which are expected to be the same ones in every step: to ask numpy for one
+takes longer than a call. See ``stepping.cpp`` and ``journal.cpp`` for the why of each.
 """
 
 from __future__ import annotations
@@ -65,15 +66,17 @@ class SourceRates:
     """The rates of Poisson generators, ``node_ids`` (n,) int64, which are 0 when they are opened."""
 
     def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
-        self._link, self._buffer = link, _Buffer()
-        self._handle = _open(self, link, "sources", node_ids)
+        self._link, self._array, self._address = link, None, 0
+        self._handle, self._set = _open(self, link, "sources", node_ids), link.lib.nestlink_set_sources
 
     def set(self, rates_hz: np.ndarray) -> None:
         """Set all rates, (n,) float64; they act from the next ``run`` on. On all ranks alike.
 
         Setting them through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect in NEST 3.10.
         """
-        if self._link.lib.nestlink_set_sources(self._handle, self._buffer.address(rates_hz)):
+        if rates_hz is not self._array:
+            self._array, self._address = rates_hz, rates_hz.ctypes.data
+        if self._set(self._handle, self._address):
             self._link.fail(f"could not set rates of {rates_hz} Hz")
 
 
@@ -81,12 +84,14 @@ class SinkVoltages:
     """The voltages of integrators (``iaf_psc_alpha``), ``node_ids`` (n,) int64."""
 
     def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
-        self._link, self._buffer = link, _Buffer()
-        self._handle = _open(self, link, "sinks", node_ids)
+        self._link, self._array, self._address = link, None, 0
+        self._handle, self._read = _open(self, link, "sinks", node_ids), link.lib.nestlink_read_sinks
 
     def read(self, voltages_mv: np.ndarray) -> None:
         """Write them into ``voltages_mv``, (n,) float64; entries of sinks on other ranks are left alone."""
-        self._link.lib.nestlink_read_sinks(self._handle, self._buffer.address(voltages_mv))
+        if voltages_mv is not self._array:
+            self._array, self._address = voltages_mv, voltages_mv.ctypes.data
+        self._read(self._handle, self._address)
 
 
 class Spikes(NamedTuple):
@@ -137,15 +142,3 @@ def _open(owner: object, link: Stepping, kind: str, node_ids: np.ndarray) -> cty
         link.fail(f"could not open {kind}")
     weakref.finalize(owner, getattr(link.lib, f"nestlink_close_{kind}"), handle)
     return handle
-
-
-class _Buffer:
-    """The address of an array that is passed again and again; asking numpy for it costs more than a call."""
-
-    def __init__(self) -> None:
-        self._array, self._address = None, 0
-
-    def address(self, array: np.ndarray) -> int:
-        if array is not self._array:
-            self._array, self._address = array, array.ctypes.data
-        return self._address
