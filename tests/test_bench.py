@@ -129,10 +129,10 @@ def test_scaling_has_the_published_runs_beside_it(tmp_path):
         assert each["real_time_factor"]["median"] == pytest.approx(0.02 / each["step_s"]["median"])
         parts = [each[name]["median"] for name in ("create_s", "connect_s", "prepare_s", "loop_s")]
         assert sum(parts) < each["runtime_s"]["median"]
-        assert each["machines"] == 1
+        assert each["nodes"] == 1
         assert each["node_hours"]["median"] == pytest.approx(each["runtime_s"]["median"] / 3600)
-        of_rank, of_machine = each["memory_per_process_mb"], each["memory_per_machine_mb"]
-        assert of_machine["median"] > of_rank["median"]
+        of_rank, of_node = each["memory_per_process_mb"], each["memory_per_node_mb"]
+        assert of_node["median"] > of_rank["median"]
         assert all(len(times) == 3 for times in each["profile"].values())
         assert each["energy_j"] == "not available" or positive(each["energy_j"])
     assert result["published"]["processes"] == [1, 2, 4, 8, 16, 32, 64]
@@ -161,15 +161,16 @@ def test_a_table_names_what_was_measured(tmp_path):
 
 @pytest.mark.slow
 def test_model_is_fitted_to_runs_and_predicts_the_full_size(tmp_path):
-    kinds = ("--sizes", "0.1,0.12,0.15", "--ranks", 1, "--threads", "1,2")
-    result = measured(tmp_path, "model", "mouse_m1", *kinds, "--steps", 3, "--repetitions", 1, "--full", 1.0)
+    kinds = ("--sizes", "0.1,0.12,0.15", "--ranks", 1, "--threads", "1,2", "--set", 'brain.regions=["M1"]')
+    shape = ("--steps", 2, "--repetitions", 1, "--full", 1.0)
+    result = measured(tmp_path, "model", "rodent_rest", *kinds, *shape)
     assert len(result["points"]) == 6
     assert all(constant >= 0 for each in result["constants"].values() for constant in each.values())
     # Memory is counted from tables, not fitted.
     assert result["fit_errors"]["memory"]["max"] < 0.15
     full = result["at_full_size"]["predictions"]
-    assert [each["ranks"] for each in full] == result["published"]["processes"]
-    assert full[0]["bytes_per_rank"] > 20e9  # the published run took 22.5 GB
+    assert [each["ranks"] for each in full] == [1, 2, 4, 8, 16, 32, 64]
+    assert full[0]["bytes_per_rank"] > 100 * full[-1]["bytes_per_rank"] / 64
 
 
 def loads() -> list[costs.Load]:
@@ -328,7 +329,7 @@ def test_costs_of_a_run_are_by_machine_and_without_the_first_step():
     }
     cost = scaling.cost(run, 20.0)
     assert cost["real_time_factor"] == pytest.approx(0.02 / 2.0)
-    assert (cost["memory_per_process_mb"], cost["memory_per_machine_mb"]) == (400.0, 500.0)
+    assert (cost["memory_per_process_mb"], cost["memory_per_node_mb"]) == (400.0, 500.0)
     assert (cost["node_hours"], cost["process_hours"]) == (2.0, 2.0)
     assert (cost["build_s"], cost["last_step_s"], cost["energy_j"]) == (3.5, 2.5, None)
 

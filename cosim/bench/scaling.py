@@ -97,7 +97,7 @@ def of_ranks(ranks: Split, runs: list[dict[str, Any]], step_ms: float) -> dict[s
     return {
         "threads": ranks.threads,
         "oversubscribed": ranks.oversubscribed,
-        "machines": len(set(runs[0]["hosts"])),
+        "nodes": len(set(runs[0]["hosts"])),
         "totals": runs[0]["totals"],
         "spikes": runs[0]["spikes"],
         **{name: spread([each[name] for each in costs]) for name in costs[0] if name not in missing},
@@ -131,7 +131,7 @@ def cost(run: dict[str, Any], step_ms: float) -> dict[str, float | None]:
         "coupling_fraction": run["coupling_fraction"],
         "memory_per_process_mb": max(run["memory_mb"][1:]),
         "memory_of_body_mb": run["memory_mb"][0],
-        "memory_per_machine_mb": max(by_machine),
+        "memory_per_node_mb": max(by_machine),
         "node_hours": run["runtime_s"] / 3600 * len(machines),
         "process_hours": run["runtime_s"] / 3600 * processes,
         "energy_j": run["energy_j"],
