@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
+    _add_recover(commands)
     _add_report(commands)
     _add_export(commands)
     _add_render(commands)
@@ -46,6 +47,14 @@ def _add_describe(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--projections", action="store_true", help="list all projections too")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(command=_describe)
+
+
+def _add_recover(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("recover", help="make results of a run that was killed, up to the last whole step")
+    parser.add_argument("run", metavar="RUN", help="results folder of the run")
+    parser.add_argument("--out", metavar="FOLDER", help="another, new folder for the results, if the disk is full")
+    parser.add_argument("--force", action="store_true", help="also if the run seems to go on")
+    parser.set_defaults(command=_recover)
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:
@@ -142,6 +151,15 @@ def _render(options: argparse.Namespace) -> int:
 
     wish = render.Wish(options.start_ms, options.end_ms, options.fps, options.speed, options.size)
     return render.main(options.run, options.out, wish)
+
+
+def _recover(options: argparse.Namespace) -> int:
+    import mpi4py
+
+    mpi4py.rc.initialize = False  # as of describe
+    from cosim import recover
+
+    return recover.main(options.run, options.out, options.force)
 
 
 def _report(options: argparse.Namespace) -> int:

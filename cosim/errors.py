@@ -14,6 +14,13 @@ class ConfigurationError(Exception):
     """
 
 
+class RecordingError(Exception):
+    """What a run brings cannot be written to disk; the message names the file, the reason and the space that is left.
+
+    It is raised on the rank that writes, and shown there without a traceback.
+    """
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """``allowed`` as a hint for a message, the most similar name first if one is similar."""
     allowed = sorted(allowed)

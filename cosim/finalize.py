@@ -1,139 +1,205 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When the loop has ended: merge, sum up, draw, and tell the user where everything is. Body rank only."""
+"""When the loop has ended: merge, sum up, draw, and tell the user where everything is. Body rank only.
+
+All is made from files, so that `cosim recover` does the same for a run that was killed. What a later stage brings is
+worth less than that of the stages before: if one fails, the others still do their work.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from cosim.analysis.results import RunData
+from cosim.body import kinds
 from cosim.brain.brain import BuiltBrain
 from cosim.brain.network import Network
-from cosim.plan import Prepared
+from cosim.config import Clock
+from cosim.errors import RecordingError
 from cosim.profile import Stopwatch
 from cosim.record import circuit, populations
-from cosim.record.merge import merge_profiles, merge_spikes
+from cosim.record.built import RankReport
+from cosim.record.disk import several, write_text
+from cosim.record.folder import RunFolder
+from cosim.record.merge import merge_spikes
 from cosim.record.populations import Population
-from cosim.stop import StopSign
-from cosim.summary import built_brain, connecting, mean_rates_hz, timing
+from cosim.record.runfile import finish_run_file
+from cosim.summary import built_brain, connecting, mean_rates_hz, timing, to_json
 
 log = logging.getLogger("cosim")
 
 
 @dataclass(frozen=True)
-class RankReport:
-    """What each rank tells the body rank when the loop has ended."""
+class EndedRun:
+    """A run that has ended, and all that its results are made from besides ``run.h5`` and the shards.
 
-    wall_s: dict[str, float]
-    peak_memory_mb: float
-
-
-def finalize(
-    prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport], steps: int, stop: StopSign
-) -> None:
-    """Turn the shards of ``steps`` steps into results.
-
-    ``built`` is of all brain ranks, ``reports`` of all ranks, the body rank first.
+    These are in ``source``; results go to ``folder``, which for a run that ends well is the same. ``built`` is of all
+    brain ranks, ``reports`` are of all ranks, the body rank first. ``network`` is None for a script. ``stopped_by`` is
+    why it ended, ``failure`` the traceback if something failed. ``summarize`` and ``tell`` of ``transfer_module`` are
+    the experiment's own.
     """
-    watch = Stopwatch()
-    folder = prepared.plan.folder
-    shards = folder.shards(len(reports))
-    known = populations.describe(built[0].populations, network_of(prepared))
-    populations.write(folder.path / populations.FILE, known)
-    counts = merge_spikes(shards[1:], built[0].populations, folder.spike_file)
-    by_rank = {f"build/{name}_s": seconds for name, seconds in _wall_s(reports).items()}
-    by_rank["memory/peak_mb"] = np.array([report.peak_memory_mb for report in reports])
-    profile = merge_profiles(folder.run_file, shards, steps, by_rank)
-    shutil.rmtree(folder.path / "shards")
+
+    name: str
+    source: RunFolder
+    folder: RunFolder
+    clock: Clock
+    seed: int
+    body: kinds.Description
+    network: Network | None
+    transfer_module: ModuleType
+    built: Sequence[BuiltBrain]
+    reports: Sequence[RankReport]
+    steps: int
+    stopped_by: str = ""
+    failure: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all steps were done, and nothing failed."""
+        return self.steps == self.clock.steps and not self.failure
+
+
+class Stages:
+    """What is done one after the other, whatever becomes of the ones before."""
+
+    def __init__(self) -> None:
+        self.all_well = True
+
+    @contextmanager
+    def stage(self, what: str) -> Iterator[None]:
+        """An error is told, and costs nothing but this stage."""
+        try:
+            yield
+        except RecordingError as error:
+            self.fail("%s: %s", what, error)
+        except (Exception, SystemExit) as error:
+            self.fail("%s: %s", what, "".join(traceback.format_exception(error)))
+
+    def fail(self, message: str, *values: object) -> None:
+        """Tell what went wrong."""
+        self.all_well = False
+        log.error(message, *values)
+
+
+def finalize(run: EndedRun) -> bool:
+    """Turn the shards into results; whether all went well. What was merged stands in any case.
+
+    Raises:
+        RecordingError: the results do not fit onto the disk; the shards are still there.
+    """
+    watch, stages, folder = Stopwatch(), Stages(), run.folder
+    shards = run.source.shards(len(run.reports))
+    counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
+    profile = finish_run_file(run.source.run_file, folder.run_file, shards, run.steps, substeps(run.clock), by_rank(run))
     watch.lap("merge")
-    describe_circuit(prepared, known, steps)
+    summary = summarize(run, profile, counts)
+    write_text(folder.summary_file, to_json(summary))
+    with stages.stage("SONATA files"):
+        describe_circuit(run)
     watch.lap("describe circuit")
-    summary = summarize(prepared, built, reports, steps, stop, profile, counts)
-    _write_summary(folder.summary_file, summary)
-    if steps:
-        draw(prepared)
+    with stages.stage("figures"):
+        draw(run)
     watch.lap("draw")
+    with stages.stage("summarize of the experiment"):
+        add_own(run, summary, stages)
     summary["wall_s"] |= watch.seconds
-    _write_summary(folder.summary_file, summary)
-    tell(prepared, summary, stop)
+    with stages.stage(folder.summary_file.name):
+        write_text(folder.summary_file, to_json(summary))
+    with stages.stage("last lines"):
+        tell(run, summary)
+    folder.remove_shards()
+    return stages.all_well
 
 
-def summarize(
-    prepared: Prepared,
-    built: Sequence[BuiltBrain],
-    reports: Sequence[RankReport],
-    steps: int,
-    stop: StopSign,
-    profile: np.ndarray,
-    spike_counts: dict[str, int],
-) -> dict[str, Any]:
-    """The content of ``summary.json``; an experiment adds its own by ``summarize`` in its ``transfer.py``."""
-    plan = prepared.plan
-    simulated_s = steps * plan.clock.coupling_step_ms / 1000
-    own = getattr(prepared.experiment.transfer_module, "summarize", None)
+def substeps(clock: Clock) -> int:
+    """Physics steps in a coupling step."""
+    return round(clock.coupling_step_ms / clock.physics_step_ms)
+
+
+def by_rank(run: EndedRun) -> dict[str, np.ndarray]:
+    """What is stored of every rank as a whole, (ranks,)."""
+    build = {f"build/{name}_s": seconds for name, seconds in _wall_s(run.reports).items()}
+    return {**build, "memory/peak_mb": np.array([report.peak_memory_mb for report in run.reports])}
+
+
+def summarize(run: EndedRun, profile: np.ndarray, spike_counts: dict[str, int]) -> dict[str, Any]:
+    """The content of ``summary.json``, but for what an experiment adds."""
+    simulated_s = run.steps * run.clock.coupling_step_ms / 1000
     return {
-        "experiment": prepared.experiment.name,
-        "complete": steps == plan.clock.steps,
-        "stopped_by": stop.reason,
-        "steps": steps,
+        "experiment": run.name,
+        "complete": run.is_complete,
+        "stopped_by": "" if run.is_complete else run.stopped_by,
+        "steps": run.steps,
         "simulated_s": simulated_s,
-        **(own(RunData(plan.folder.path)) if own else {}),
-        **timing(profile, plan.clock.coupling_step_ms),
-        "wall_s": {name: float(seconds.max()) for name, seconds in _wall_s(reports).items()},
-        "brain_ranks": len(built),
-        "threads_per_brain_rank": built[0].threads,
-        "peak_memory_mb": [report.peak_memory_mb for report in reports],
-        "built": built_brain(built, [report.peak_memory_mb for report in reports]),
-        "connect": connecting(built, _longest_s(reports, "connect")),
+        **timing(profile, run.clock.coupling_step_ms),
+        "wall_s": {name: float(seconds.max()) for name, seconds in _wall_s(run.reports).items()},
+        "brain_ranks": len(run.built),
+        "threads_per_brain_rank": run.built[0].threads,
+        "peak_memory_mb": [report.peak_memory_mb for report in run.reports],
+        "built": built_brain(run.built, [report.peak_memory_mb for report in run.reports]),
+        "connect": connecting(run.built, _longest_s(run.reports, "connect")),
         "spikes": sum(spike_counts.values()),
-        "mean_rate_hz": mean_rates_hz(spike_counts, built[0], simulated_s),
+        "mean_rate_hz": mean_rates_hz(spike_counts, run.built[0], simulated_s),
     }
 
 
-def network_of(prepared: Prepared) -> Network | None:
-    """The tables of the brain; None for a script."""
-    return prepared.plan.brain if isinstance(prepared.plan.brain, Network) else None
+def add_own(run: EndedRun, summary: dict[str, Any], stages: Stages) -> None:
+    """What ``summarize`` in an experiment's ``transfer.py`` returns; names that are cosim's stay cosim's."""
+    own = getattr(run.transfer_module, "summarize", lambda _: {})(RunData(run.folder.path))
+    taken = sorted(own.keys() & summary.keys())
+    if taken:
+        stages.fail("summarize returned %s: these are cosim's own, choose other names", ", ".join(taken))
+    added = {name: value for name, value in own.items() if name not in summary}
+    to_json(added)  # raises for what JSON does not know, before it spoils the summary
+    summary |= added
 
 
-def describe_circuit(prepared: Prepared, known: Sequence[Population], steps: int) -> None:
+def describe_circuit(run: EndedRun) -> None:
     """SONATA's files beside ``spikes.h5``."""
-    plan = prepared.plan
-    data = RunData(plan.folder.path)
-    exchanged = circuit.Exchanged(data.readout, data.stimulus, plan.clock.coupling_step_ms, steps)
-    nodes = circuit.of_brain(known, network_of(prepared))
-    circuit.write_circuit(plan.folder.path, nodes, exchanged, plan.seed, plan.clock.resolution_ms)
+    data = RunData(run.folder.path)
+    exchanged = circuit.Exchanged(data.readout, data.stimulus, run.clock.coupling_step_ms, run.steps)
+    nodes = circuit.of_brain(known_populations(run), run.network)
+    with several(run.folder.path) as folder:
+        circuit.write_circuit(folder, nodes, exchanged, run.seed, run.clock.resolution_ms)
 
 
-def draw(prepared: Prepared) -> None:
+def known_populations(run: EndedRun) -> list[Population]:
+    """What is known of the populations in the results folder."""
+    return populations.read(run.folder.path / populations.FILE)
+
+
+def draw(run: EndedRun) -> None:
     """``figure.png`` and, of a body, ``body.png``."""
     from cosim.analysis.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
-    data = RunData(prepared.plan.folder.path)
-    draw_run(data, data.folder.path / "figure.png")
-    prepared.experiment.body.draw(data.folder.path / "body.png", data)
+    if run.steps:
+        data = RunData(run.folder.path)
+        with several(run.folder.path) as folder:
+            draw_run(data, folder / "figure.png")
+            run.body.draw(folder / "body.png", data)
 
 
-def tell(prepared: Prepared, summary: dict[str, Any], stop: StopSign) -> None:
+def tell(run: EndedRun, summary: dict[str, Any]) -> None:
     """The last lines of a run."""
-    folder = prepared.plan.folder.path
-    if stop.failure:
-        sys.stderr.write(f"cosim: {stop.reason}\n{stop.failure}")
-    if not summary["complete"]:
-        log.warning("stopped after %d of %d steps: %s", summary["steps"], prepared.plan.clock.steps, stop.reason)
-    log.info("results: %s", folder)
-    if not summary["steps"]:
+    if run.failure:
+        sys.stderr.write(f"cosim: {run.stopped_by}\n{run.failure}")
+    if not run.is_complete:
+        log.warning("stopped after %d of %d steps: %s", run.steps, run.clock.steps, run.stopped_by)
+    log.info("results: %s", run.folder.path)
+    if not run.steps:
         return
     log.info("real-time factor %.3g, coupling %.2f %% of the loop", *_speed(summary))
-    for line in getattr(prepared.experiment.transfer_module, "tell", lambda _: [])(summary):
+    for line in getattr(run.transfer_module, "tell", lambda _: [])(summary):
         log.info("%s", line)
-    log.info("figure: %s", folder / "figure.png")
+    log.info("figure: %s", run.folder.path / "figure.png")
 
 
 def _speed(summary: dict[str, Any]) -> tuple[float, float]:
@@ -149,7 +215,3 @@ def _wall_s(reports: Sequence[RankReport]) -> dict[str, np.ndarray]:
 def _longest_s(reports: Sequence[RankReport], phase: str) -> float:
     """Wall time in s of a phase on the rank where it took longest; 0 where no rank has it."""
     return max(report.wall_s.get(phase, 0.0) for report in reports)
-
-
-def _write_summary(path: Any, summary: dict[str, Any]) -> None:
-    path.write_text(json.dumps(summary, indent=2) + "\n")

@@ -12,22 +12,28 @@ from mpi4py import MPI
 
 from cosim.body import kinds
 from cosim.brain.brain import Brain, BuiltBrain
+from cosim.brain.network import Network
 from cosim.brain.kernel import Kernel, holds
 from cosim.brain.kernel import start as start_nest
 from cosim.brain.standing import Standing, stand
 from cosim.timegrid import is_multiple
 from cosim.devices import Devices
-from cosim.errors import ConfigurationError
+from cosim.errors import ConfigurationError, RecordingError
 from cosim.exchange import Exchange
-from cosim.finalize import RankReport, finalize
+from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
 from cosim.options import Options, parse
 from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
 from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
 from cosim.progress import Progress
-from cosim.record.folder import start_logging
+from cosim.record import populations
+from cosim.record.built import Built, RankReport
+from cosim.record.built import write as write_built
+from cosim.record.disk import write_text
+from cosim.record.folder import RunFolder, start_logging
+from cosim.record.owner import claim
 from cosim.record.provenance import attributes
-from cosim.record.recorder import BodyRecorder, BrainRecorder
+from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
 from cosim.summary import built_regions
 from cosim.transfer import TransferFunctions
 from cosim.stop import StopSign
@@ -46,7 +52,7 @@ log = logging.getLogger("cosim")
 
 def main(arguments: Sequence[str]) -> int:
     """``run.py``: called on all ranks with the same arguments; returns the exit code."""
-    rescues: list[Callable[[], None]] = []
+    rescues: list[Callable[[BaseException], None]] = []
     try:
         options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
         with fatal_errors_end_the_job(rescues):
@@ -57,10 +63,10 @@ def main(arguments: Sequence[str]) -> int:
         return EXIT_CONFIGURATION
 
 
-def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> int:
+def run(world: World, options: Options, rescues: list[Callable[[BaseException], None]]) -> int:
     """Run an experiment and return the exit code. Collective over all ranks.
 
-    What has to be closed if this rank fails is added to ``rescues``.
+    What has to be done if this rank fails is added to ``rescues``.
     """
     stop, watch = StopSign(), Stopwatch()
     signals = stop.listen()
@@ -75,22 +81,64 @@ def run(world: World, options: Options, rescues: list[Callable[[], None]]) -> in
         parts = build_body(world, prepared, devices, stop, watch)
     else:
         parts = build_brain(world, plan, kernel, standing, devices, stop, watch)
-    rescues.append(parts.recorder.close)
+    rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
     built = world.to_body(None if world.is_body else parts.brain.built)
     watch.lap("wait for others")
+    reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     if world.is_body:
         announce(plan, built[1:])
+        store_built(prepared, built[1:], reports)
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
     signals.let_results_be_written()
     for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
-    if world.is_body:
-        finalize(prepared, built[1:], reports, steps, stop)
+    is_well = world.is_body and finalize(ended(prepared, built[1:], reports, steps, stop))
     world.synchronise()
-    is_right = world.share(world.is_body and plan.course.end(plan.folder, steps))
-    return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_right else EXIT_FAILED
+    is_well = world.share(is_well and plan.course.end(plan.folder, steps))
+    return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+
+
+def rescue(folder: RunFolder, rank: int, recorder: Recorder, error: BaseException) -> None:
+    """Before this rank ends the job because of ``error``: write what it has and, for `cosim recover`, why."""
+    if not isinstance(error, RecordingError):
+        recorder.close()
+    folder.failure_file(rank).write_text(f"rank {rank}: {error or type(error).__name__}")
+
+
+def network_of(plan: Plan) -> Network | None:
+    """The tables of the brain; None for a script."""
+    return plan.brain if isinstance(plan.brain, Network) else None
+
+
+def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport]) -> None:
+    """What results are made from if the run is killed; ``reports`` are those of building. Body rank."""
+    folder = prepared.plan.folder
+    populations.write(folder.path / populations.FILE, populations.describe(built[0].populations, network_of(prepared.plan)))
+    write_built(folder.built_file, Built(built, reports))
+
+
+def ended(
+    prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport], steps: int, stop: StopSign
+) -> EndedRun:
+    """What results are made from. Body rank."""
+    plan, experiment = prepared.plan, prepared.experiment
+    return EndedRun(
+        name=experiment.name,
+        source=plan.folder,
+        folder=plan.folder,
+        clock=plan.clock,
+        seed=plan.seed,
+        body=experiment.body,
+        network=network_of(plan),
+        transfer_module=experiment.transfer_module,
+        built=built,
+        reports=reports,
+        steps=steps,
+        stopped_by=stop.reason,
+        failure=stop.failure,
+    )
 
 
 def announce(plan: Plan, built: Sequence[BuiltBrain]) -> None:
@@ -165,12 +213,13 @@ def build_body(
     """Body, transfer functions and everything else that the body rank needs in the loop."""
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
+    claim(plan.folder)
     start_logging(plan.folder)
     body_file = experiment.body_file or "none"
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
     for note in plan.course.notes(experiment):
         log.warning("%s", note)
-    plan.folder.config_file.write_text(config.to_toml())
+    write_text(plan.folder.config_file, config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
     is_crowded = warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)

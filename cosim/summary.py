@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -97,3 +99,19 @@ def timing(profile: np.ndarray, step_ms: float) -> dict[str, Any]:
         "loop_s": loop_s,
         "loop_phases_s": phases,
     }
+
+
+def to_json(summary: Mapping[str, Any]) -> str:
+    """As JSON; numbers that are none, or have no end, become null. Raises TypeError for what JSON does not know."""
+    return json.dumps(_plain(summary), indent=2, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """What is in numpy's types, or is no number, in JSON's."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

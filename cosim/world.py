@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from mpi4py import MPI
 
-from cosim.errors import ConfigurationError
+from cosim.errors import ConfigurationError, RecordingError
 from cosim.machine import Machine, available_bytes
 from cosim.stop import LAST_WORDS_S
 
@@ -192,8 +192,8 @@ def check_size(size: int, environment: dict | os._Environ) -> None:
 
 
 @contextmanager
-def fatal_errors_end_the_job(rescues: list[Callable[[], None]]) -> Iterator[None]:
-    """Any exception on this rank alone ends all ranks: print its traceback, call ``rescues``, abort.
+def fatal_errors_end_the_job(rescues: list[Callable[[BaseException], None]]) -> Iterator[None]:
+    """Any exception on this rank alone ends all ranks: print its traceback, call ``rescues`` with it, abort.
 
     Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait in
     MPI_Finalize (NEST registers an atexit handler that calls it) while the others wait for it in a collective, for
@@ -203,12 +203,19 @@ def fatal_errors_end_the_job(rescues: list[Callable[[], None]]) -> Iterator[None
         yield
     except ConfigurationError:
         raise
-    except BaseException:
-        sys.stderr.write(f"cosim: rank {MPI.COMM_WORLD.rank} failed:\n{traceback.format_exc()}")
-        sys.stderr.flush()
+    except BaseException as error:
+        what = f"stopped: {error}" if isinstance(error, RecordingError) else f"failed:\n{traceback.format_exc()}"
+        _say(what)
         try:
             for rescue in rescues:
-                rescue()
+                rescue(error)
+        except Exception as problem:
+            _say(str(problem))
         finally:
             time.sleep(LAST_WORDS_S)
             MPI.COMM_WORLD.Abort(EXIT_FAILED)
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"cosim: rank {MPI.COMM_WORLD.rank} {what.rstrip()}\n")
+    sys.stderr.flush()

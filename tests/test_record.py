@@ -117,10 +117,11 @@ def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
 
 
 WRITER = """
-import sys, time
+import sys
+from pathlib import Path
 import numpy as np
 from cosim.record.series import Series, SeriesFile
-file = SeriesFile(sys.argv[1], {"x": Series(), "y": Series((2,))})
+file = SeriesFile(Path(sys.argv[1]), {"x": Series(), "y": Series((2,))})
 count = 0
 while True:
     file.append("x", np.arange(count, count + 100.0))

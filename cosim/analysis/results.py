@@ -152,7 +152,9 @@ class RunData:
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
         """Wall time in s of each phase of a step, (ranks, steps), in the order of the loop; rank 0 is the body."""
-        found = shards.read_profile(self.folder) if shards.are_in(self.folder) else self._read("profile")
+        found = self._read("profile")
+        if not found and shards.are_in(self.folder):
+            found = shards.read_profile(self.folder)
         in_loop = [name for name in STEP_PHASES if name in found]
         return {name: found[name] for name in (*in_loop, *(found.keys() - in_loop))}
 

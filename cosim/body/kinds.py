@@ -19,6 +19,7 @@ from cosim.body import bodyfile
 from cosim.body.description import Description as Musculoskeletal
 from cosim.body.readers.include import include
 from cosim.body.vehicle.description import VehicleDescription
+from cosim.record.disk import write_text
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -141,4 +142,4 @@ def load(path: Path) -> Description:
 def save(description: Description, path: Path) -> None:
     """Write ``description``, with all that its file included, as a body file at ``path`` that `load` can read."""
     if isinstance(description, BaseModel):  # an experiment without a body has nothing to write
-        path.write_text(tomli_w.dumps(description.model_dump(mode="json", exclude_none=True)))
+        write_text(path, tomli_w.dumps(description.model_dump(mode="json", exclude_none=True)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,9 +55,29 @@ class RunFolder:
         """What one rank writes alone; there until it is merged."""
         return self.shard_folder / f"rank-{rank:05d}.h5"
 
+    @property
+    def owner_file(self) -> Path:
+        """Which process writes here, see `cosim.record.owner`; gone when the run has ended well."""
+        return self.shard_folder / "owner.json"
+
+    @property
+    def built_file(self) -> Path:
+        """What stood before the first step, see `cosim.record.built`."""
+        return self.shard_folder / "built.json"
+
+    def failure_file(self, rank: int) -> Path:
+        """Why a rank ended the run."""
+        return self.shard_folder / f"rank-{rank:05d}.failure"
+
     def shards(self, ranks: int) -> list[Path]:
         """The shards of all ranks of a world of ``ranks``; the first is the body rank's, without spikes."""
         return [self.shard(rank) for rank in range(ranks)]
+
+    def remove_shards(self) -> None:
+        """When results are there. All of them are gone at once: a run without shards has ended well."""
+        merged = self.path / "shards.merged"
+        self.shard_folder.rename(merged)
+        shutil.rmtree(merged)
 
     def remove_if_empty(self) -> None:
         """Take the folder of a run away that could not start."""
@@ -106,6 +127,13 @@ def start_logging(folder: RunFolder) -> None:
     log = logging.getLogger("cosim")
     log.setLevel(logging.INFO)
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
-    for handler in (logging.FileHandler(folder.log_file), logging.StreamHandler()):
+    for handler in (LogFile(folder.log_file), logging.StreamHandler()):
         handler.setFormatter(formatter)
         log.addHandler(handler)
+
+
+class LogFile(logging.FileHandler):
+    """A log that ends where its disk is full: there is another one on the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        logging.getLogger("cosim").removeHandler(self)

@@ -16,6 +16,7 @@ import numpy as np
 
 from cosim.brain.brain import BuiltPopulation
 from cosim.profile import STEP_PHASES
+from cosim.record.disk import whole
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.sonata import SpikeFileWriter
 
@@ -23,24 +24,30 @@ WINDOW_SPIKES = 2_000_000
 Window = tuple[np.ndarray, np.ndarray]  # the first and the end of its rows in each shard
 
 
-def merge_spikes(shards: Sequence[Path], populations: Sequence[BuiltPopulation], target: Path) -> dict[str, int]:
+def merge_spikes(
+    shards: Sequence[Path], populations: Sequence[BuiltPopulation], target: Path, most_steps: int | None = None
+) -> dict[str, int]:
     """Merge the spikes of all shards into the SONATA file ``target``; return their number by population.
 
-    Steps that some shard does not hold are left out. The result does not depend on how the populations were spread
+    Steps that some shard does not hold are left out, and those after ``most_steps``. The result does not depend on how the populations were spread
     over ranks and threads. It is written under another name and renamed when complete.
     """
     recorded = sorted((each for each in populations if each.recorded), key=lambda each: each.first_id)
-    unfinished = target.with_suffix(".unfinished")
     with ExitStack() as stack:
-        files = [stack.enter_context(h5py.File(path, "r")) for path in shards]
-        windows = list(_windows([file[SPIKES_DONE][:] for file in files]))
+        unfinished = stack.enter_context(whole(target))
+        files = [stack.enter_context(open_shard(path)) for path in shards]
+        windows = list(_windows([file[SPIKES_DONE][:most_steps] for file in files]))
         counts = _count(files, windows, recorded)
         writer = SpikeFileWriter(unfinished, counts)
         stack.callback(writer.close)
         for starts, ends in windows:
             _merge_window(files, starts, ends, recorded, writer)
-    unfinished.rename(target)
     return counts
+
+
+def open_shard(path: Path) -> h5py.File:
+    """A shard for reading, also one whose writer was killed."""
+    return h5py.File(path, "r", swmr=True)
 
 
 def _count(
@@ -81,14 +88,26 @@ def _merge_window(
     ranges = list(zip(files, starts, ends, strict=True))
     times = np.concatenate([file[SPIKE_TIMES][start:end] for file, start, end in ranges])
     ids = np.concatenate([file[SPIKE_IDS][start:end] for file, start, end in ranges])
-    owner = _owner(ids, populations)
-    order = np.lexsort((ids, times, owner))
-    times, ids = times[order], ids[order]
-    edges = np.searchsorted(owner[order], np.arange(len(populations) + 1))
-    for index, population in enumerate(populations):
-        rows = slice(edges[index], edges[index + 1])
-        if rows.stop > rows.start:
-            writer.append(index, times[rows], ids[rows] - population.first_id)
+    if ids.size:
+        for index, (times_ms, nodes) in enumerate(_by_population(times, ids, populations)):
+            writer.append(index, times_ms, nodes)
+
+
+def _by_population(
+    times: np.ndarray, ids: np.ndarray, populations: Sequence[BuiltPopulation]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Times and node ids from 0 of each population, sorted by time and then id.
+
+    Population, time and id are made one whole number: to sort these is four times as fast as by three keys.
+    """
+    owner, first_ids = _owner(ids, populations), np.array([each.first_id for each in populations])
+    moments, most_nodes = np.unique(times), max(each.size for each in populations)
+    keys = (owner * len(moments) + np.searchsorted(moments, times)) * most_nodes + ids - first_ids[owner]
+    keys.sort()
+    edges = np.searchsorted(keys, np.arange(len(populations) + 1) * len(moments) * most_nodes)
+    place, nodes = np.divmod(keys, most_nodes)
+    times = moments[place % len(moments)]
+    return ((times[start:stop], nodes[start:stop]) for start, stop in zip(edges[:-1], edges[1:], strict=True))
 
 
 def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, by_rank: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -108,5 +127,5 @@ def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, by_rank: 
 
 
 def _read_profile(shard: Path) -> np.ndarray:
-    with h5py.File(shard, "r") as file:
+    with open_shard(shard) as file:
         return file[PROFILE][:]

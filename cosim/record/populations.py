@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cosim.record.disk import write_text
+
 if TYPE_CHECKING:
     from cosim.brain.brain import BuiltPopulation
     from cosim.brain.network import Network
@@ -54,7 +56,7 @@ def describe(built: Sequence[BuiltPopulation], network: Network | None) -> list[
 
 def write(path: Path, populations: Sequence[Population]) -> None:
     """Write ``populations.json``. Body rank only."""
-    path.write_text(json.dumps([asdict(each) for each in populations], indent=1) + "\n")
+    write_text(path, json.dumps([asdict(each) for each in populations], indent=1) + "\n")
 
 
 def read(path: Path) -> list[Population]:

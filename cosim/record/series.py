@@ -8,14 +8,19 @@ killed. Rows are collected in memory between flushes: HDF5 calls are too slow to
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+from cosim.errors import RecordingError
+from cosim.record.disk import whole, writing
 
 FLUSH_INTERVAL_S = 1.0
 FLUSH_BYTES = 16 * 2**20
@@ -49,15 +54,19 @@ class SeriesFile:
     """Appends rows to the datasets of one file; nobody else writes to it meanwhile."""
 
     def __init__(self, path: Path, series: Mapping[str, Series], attributes: Mapping[str, Any] | None = None) -> None:
-        self._file = h5py.File(path, "w-", libver=("v110", "latest"), rdcc_nbytes=CACHE_BYTES)
-        self._file.attrs.update(attributes or {})
-        self._series = series
-        self._datasets = {
-            name: [_create(self._file, path_in_file, each) for path_in_file in each.paths(name)]
-            for name, each in series.items()
-        }
+        if path.exists():
+            raise FileExistsError(f"{path}: already there")
+        self._path, self._series, self._abandoned = path, series, False
+        with whole(path) as unfinished:
+            self._file = h5py.File(unfinished, "w-", libver=("v110", "latest"), rdcc_nbytes=CACHE_BYTES)
+            self._file.attrs.update(attributes or {})
+            self._datasets = {
+                name: [_create(self._file, path_in_file, each) for path_in_file in each.paths(name)]
+                for name, each in series.items()
+            }
+            self._file.swmr_mode = True
+            self._file.flush()
         self._pending = {name: _Rows(each) for name, each in series.items()}
-        self._file.swmr_mode = True
         self._flushed = time.monotonic()
 
     def append(self, name: str, rows: np.ndarray) -> None:
@@ -74,26 +83,46 @@ class SeriesFile:
         """Write everything to disk."""
         for name, pending in self._pending.items():
             self.write(name, pending.take())
-        self._file.flush()
+        with self._writing():
+            self._file.flush()
         self._flushed = time.monotonic()
 
     def write(self, name: str, rows: np.ndarray) -> None:
         """Hand ``rows`` to HDF5 at once, behind those that it has; others see them after `flush`. For many rows."""
         series = self._series[name]
         parts = [rows] if series.columns is None else rows.T
-        for dataset, part in zip(self._datasets[name], parts, strict=True):
-            if len(part):
-                _extend(dataset.id, np.ascontiguousarray(part))
+        with self._writing():
+            for dataset, part in zip(self._datasets[name], parts, strict=True):
+                if len(part):
+                    _extend(dataset.id, np.ascontiguousarray(part))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """What fails becomes a RecordingError, and the file stays as it was flushed last."""
+        try:
+            with writing(self._path):
+                yield
+        except RecordingError:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """What HDF5 would still write when it closes, such as the lengths of rows that found no space, goes nowhere."""
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self._file.id.get_vfd_handle(), inheritable=False)
+        os.close(nowhere)
+        self._abandoned = True
 
     @property
     def is_open(self) -> bool:
-        return bool(self._file)
+        return not self._abandoned and bool(self._file)
 
     def close(self) -> None:
         """Flush and close; a second call does nothing."""
         if self.is_open:
             self.flush()
-            self._file.close()
+            with self._writing():
+                self._file.close()
 
 
 class _Rows:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the ranks of a run have built, on disk before its first step: with it results can be made from files alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+
+from cosim.brain.brain import BuiltBrain, BuiltPopulation
+from cosim.record.disk import write_text
+from cosim.record.populations import Population
+
+
+@dataclass(frozen=True)
+class RankReport:
+    """What each rank tells the body rank: wall time in s of the phases outside of steps, largest memory so far."""
+
+    wall_s: dict[str, float]
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True)
+class Built:
+    """What stands before the first step: the brain on all brain ranks, and reports of all ranks."""
+
+    brain: Sequence[BuiltBrain]
+    reports: Sequence[RankReport]
+
+
+def write(path: Path, built: Built) -> None:
+    """Body rank. The populations, which all ranks know alike, are in ``populations.json``."""
+    content = {
+        "brain": [asdict(replace(each, populations=())) for each in built.brain],
+        "reports": [asdict(each) for each in built.reports],
+    }
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def read(path: Path, populations: Sequence[Population]) -> Built:
+    """The same, with the populations of ``populations.json``."""
+    content = json.loads(path.read_text())
+    known = tuple(_population(each) for each in populations)
+    return Built(
+        [BuiltBrain(**{**each, "populations": known, "notes": tuple(each["notes"])}) for each in content["brain"]],
+        [RankReport(**each) for each in content["reports"]],
+    )
+
+
+def _population(known: Population) -> BuiltPopulation:
+    return BuiltPopulation(**{each.name: getattr(known, each.name) for each in fields(BuiltPopulation)})

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""To which process the folder of a run belongs while it is written: a file that this process keeps locked.
+
+The kernel drops the lock when the process ends, in whatever way; network file systems carry it to other machines.
+Where they do not, it is the age of what was written last that tells.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import time
+from pathlib import Path
+
+from cosim.record.folder import RunFolder
+
+# A run writes once a second, unless its steps take longer.
+SILENCE_S = 60.0
+NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def claim(folder: RunFolder) -> None:
+    """Say that this process writes ``folder``; the file stays open, and locked, for as long as the process lives."""
+    descriptor = os.open(folder.owner_file, os.O_RDWR | os.O_CREAT, 0o644)
+    owner = {"host": platform.node(), "pid": os.getpid(), "locked": _lock(descriptor, fcntl.LOCK_EX)}
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, json.dumps(owner).encode())
+
+
+def living_owner(folder: RunFolder) -> str:
+    """The process that still writes ``folder``, as far as its files can tell, in words; empty if there is none."""
+    told = folder.owner_file.read_text() if folder.owner_file.is_file() else ""
+    if not told:
+        return ""
+    owner, silent_s = json.loads(told), time.time() - last_written(folder)
+    if owner["locked"] and _is_locked(folder.owner_file):
+        alive = True
+    elif owner["host"] == platform.node():
+        alive = not owner["locked"] and Path(f"/proc/{owner['pid']}").exists()
+    else:
+        alive = silent_s < SILENCE_S
+    return f"process {owner['pid']} on {owner['host']}, last heard of {silent_s:.0f} s ago" if alive else ""
+
+
+def last_written(folder: RunFolder) -> float:
+    """When a file of the run was changed last, in s since 1970."""
+    return max(path.stat().st_mtime for path in (*folder.path.glob("*"), *folder.shard_folder.glob("*")))
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            _lock(file.fileno(), fcntl.LOCK_SH)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lock(descriptor: int, kind: int) -> bool:
+    """Whether the file system has locks; BlockingIOError where another process has this one."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS_HERE:
+            return False
+        raise
+    return True
