@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from cosim.errors import ConfigurationError
-from cosim.overrides import add_experiment
+from cosim.overrides import add_experiment, add_overrides
 
 EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
 
@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_recover(commands)
     _add_report(commands)
     _add_export(commands)
+    _add_replay(commands)
     _add_render(commands)
     _add_validate(commands)
     _add_bench(commands)
@@ -107,6 +108,16 @@ def _add_validate(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=_validate)
 
 
+def _add_replay(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "replay", help="run the brain of a run alone on the stimuli that it got, and compare; starts mpiexec or srun itself"
+    )
+    parser.add_argument("run", metavar="RUN", help="results folder of a run")
+    add_overrides(parser)
+    parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")
+    parser.set_defaults(command=_replay)
+
+
 def _add_render(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("render", help="make a film of the body in a run, from its results folder")
     parser.add_argument("run", metavar="RUN", help="results folder of a run")
@@ -151,6 +162,12 @@ def _render(options: argparse.Namespace) -> int:
 
     wish = render.Wish(options.start_ms, options.end_ms, options.fps, options.speed, options.size)
     return render.main(options.run, options.out, wish)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from cosim.recorded import launch
+
+    return launch.replay(options.run, options.overrides, options.out)
 
 
 def _recover(options: argparse.Namespace) -> int:

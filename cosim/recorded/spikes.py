@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from typing import Any
 
 import h5py
 import numpy as np
@@ -28,8 +29,9 @@ class CheckedRecorder:
     def __init__(self, recorder: BrainRecorder, brain: Brain, check: SpikeCheck) -> None:
         self._recorder, self._brain, self._check = recorder, brain, check
         self._is_open = True
-        self.record, self.record_profile = recorder.record, recorder.record_profile
-        self.flush_is_due = recorder.flush_is_due
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._recorder, name)  # what does not write spikes
 
     def flush(self) -> None:
         """Compare, then write everything to disk. Raises Departure, and writes nothing from then on."""
