@@ -306,9 +306,20 @@ def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm):
 
 @three_nodes
 @pytest.mark.timeout(60)
-def test_what_the_user_sets_comes_after_what_the_job_sets(slurm, stub):
-    wish = ["--set", "brain.virtual_processes=12"]
-    job = slurm.run("run", "mouse_m1", *wish, shape="--ntasks=3 --cpus-per-task=1", PYTHON=stub)
+@pytest.mark.parametrize("script, shape", [("run", "--ntasks=3"), ("hetjob", "--ntasks=1 : --ntasks-per-node=1")])
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (
+            "mouse_m1 --set brain.virtual_processes=12",
+            "--set brain.virtual_processes=2 mouse_m1 --set brain.virtual_processes=12",
+        ),
+        ("--resume results/mouse_m1/7", "--resume results/mouse_m1/7"),
+    ],
+)
+def test_what_the_user_sets_comes_after_what_the_job_sets(slurm, stub, script, shape, arguments, expected):
+    shape = " : ".join(f"{part} --cpus-per-task=1" for part in shape.split(" : "))
+    job = slurm.run(script, *arguments.split(), shape=shape, PYTHON=stub)
     assert job.code == 0, job.said
-    asked = [line.split("run.py ")[1] for line in job.said.splitlines() if line.startswith("asked:")]
-    assert asked == ["mouse_m1 --set brain.virtual_processes=2 --set brain.virtual_processes=12"] * 3
+    asked = [line for line in job.said.splitlines() if line.startswith("asked:")]
+    assert asked == [f"asked: run.py {expected}"] * 3

@@ -67,6 +67,8 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=$binding
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
+# A number of its own for every job: MPICH names shared memory after it, and a killed job leaves that behind.
+FirstJobId=$(($(date +%s) % 60000000))
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 # Heterogeneous jobs are started by the backfill scheduler, by default every 30 s.
