@@ -189,6 +189,19 @@ def test_a_finished_run_can_be_made_longer(experiment, whole, tmp_path):
     assert_same(folder, whole)
 
 
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_run_that_was_killed_goes_on_also_if_that_is_killed_too(experiment, whole, tmp_path, rank):
+    """What the second one brought beyond the first is not lost."""
+    folder = tmp_path / "run"
+    assert start(3, BREAK, "kill", rank, 4, experiment, "--out", folder).returncode != 0
+    assert start(3, BREAK, "kill", rank, 8, "--resume", folder).returncode != 0
+    told = finished(run(2, "--resume", folder))
+    assert f"{folder} are run again" in told
+    assert_same(folder, whole)
+    first, second = steps_of(folder / "earlier-1"), steps_of(folder / "earlier-2")
+    assert 2 <= first <= 4 < 6 <= second <= 8
+
+
 def test_stimuli_that_do_not_come_again_are_refused_at_their_step(stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     changed = make_experiment(tmp_path / "loop", TRANSFER + WITH_A_CLOCK)

@@ -123,9 +123,10 @@ def _make_new(parent: Path) -> Path:
 
 
 def start_logging(folder: RunFolder) -> None:
-    """Log of the body rank: to ``log.txt`` and to standard error."""
+    """Log of the body rank: to ``log.txt`` and to standard error; from now on to nowhere else."""
     log = logging.getLogger("cosim")
     log.setLevel(logging.INFO)
+    log.handlers.clear()
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     for handler in (LogFile(folder.log_file), logging.StreamHandler()):
         handler.setFormatter(formatter)

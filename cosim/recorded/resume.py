@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from cosim import recover
+from cosim.analysis.results import RunData
 from cosim.body.kinds import Body
 from cosim.brain.brain import Brain
 from cosim.config import Experiment
@@ -162,9 +164,15 @@ def _settle(run: RunFolder) -> None:
     attempt = places.attempt(run)
     if not attempt.path.exists():
         return
-    if attempt.summary_file.exists() and attempt.run_file.exists():
-        before, after = RecordedRun.open(run.path), json.loads(attempt.summary_file.read_text())["steps"]
-        if after > before.steps and _departure(before, attempt) is None:
-            places.take_place(run)
-            return
-    shutil.rmtree(attempt.path)
+    before = RecordedRun.open(run.path)
+    if _steps_of(attempt) > before.steps and _departure(before, attempt) is None:
+        places.take_place(run)
+    else:
+        shutil.rmtree(attempt.path)
+
+
+def _steps_of(attempt: RunFolder) -> int:
+    """How far it got; ConfigurationError if it goes on."""
+    if attempt.config_file.is_file():
+        recover.main(str(attempt.path), out=None, force=False)
+    return RunData(attempt.path).summary["steps"] if attempt.summary_file.is_file() else 0

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import cosim
-from cosim import transfer
+from cosim import recover, transfer
 from cosim.analysis.results import RunData
 from cosim.brain.nestlink import find_nest
 from cosim.config import Experiment, assemble, find_experiment, read_toml
@@ -35,13 +35,13 @@ class RecordedRun:
 
     @classmethod
     def open(cls, path: Path | str) -> RecordedRun:
-        """The run in a results folder. Body rank, before NEST starts.
+        """The run in a results folder; of one that was killed, results are made first. Body rank, before NEST starts.
 
         Raises:
-            ConfigurationError: it is none, it has not ended well, has no whole step, or its configuration was edited.
+            ConfigurationError: it is none, it goes on, has no whole step, or its configuration was edited.
         """
         data = RunData(Path(path).resolve())
-        _check_files(path, data.folder)
+        make_results(data.folder)
         if "files" not in data.provenance:
             raise ConfigurationError(f"{path}: an older cosim made it, which did not record its experiment's files")
         provenance, tables = data.provenance, read_toml(data.folder.config_file)
@@ -51,10 +51,7 @@ class RecordedRun:
                 f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was, "
                 f"as {data.folder.run_file.name} has it too"
             )
-        steps = data.summary["steps"]
-        if not steps:
-            raise ConfigurationError(f"{path}: the run ended before its first step was done; start it again")
-        return cls(data.folder, steps, tables, provenance)
+        return cls(data.folder, data.summary["steps"], tables, provenance)
 
     @property
     def data(self) -> RunData:
@@ -113,13 +110,16 @@ class RecordedRun:
             raise ConfigurationError(f"{error}{hint}") from None
 
 
-def _check_files(path: Path | str, folder: RunFolder) -> None:
-    needed = (folder.run_file, folder.config_file)
-    for file in needed:
-        if not file.is_file():
-            raise ConfigurationError(f"{path}: no {file.name}: must be the results folder of a run")
-    if not (folder.summary_file.is_file() and folder.spike_file.is_file()):
-        raise ConfigurationError(f"{path}: the run goes on, or was killed; once it has ended: cosim recover {path}")
+def make_results(folder: RunFolder) -> None:
+    """Make results of a run that was killed.
+
+    Raises:
+        ConfigurationError: it is no run, it goes on, or it has no whole step.
+    """
+    if folder.shard_folder.is_dir() or not folder.summary_file.is_file():
+        recover.main(str(folder.path), out=None, force=False)
+    if not (folder.summary_file.is_file() and RunData(folder.path).summary["steps"]):
+        raise ConfigurationError(f"{folder.path}: the run ended before its first step was done; start it again")
 
 
 def _changed(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

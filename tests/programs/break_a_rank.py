@@ -3,7 +3,7 @@
 
 WHERE is "build" (the network is being connected), "signal-build" (RANK sends itself SIGTERM while it builds), "loop"
 (inside the brain's step number STEP), "nan" (a command to a muscle that is not a number after STEP steps) or "signal"
-(RANK sends itself SIGTERM in step STEP).
+(RANK sends itself SIGTERM in step STEP), or "kill" (RANK is killed in step STEP; all ranks write every step to disk).
 """
 
 import os
@@ -12,6 +12,7 @@ import sys
 
 from mpi4py import MPI
 
+from cosim.record import series
 from cosim.run import main
 
 where, rank, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -72,6 +73,8 @@ def not_a_number(body) -> None:
     body.muscles.excitation[3] = float("nan")
 
 
+if where == "kill":
+    series.FLUSH_INTERVAL_S = 0.0
 if MPI.COMM_WORLD.rank == rank:
     actions = {
         "build": break_build,
@@ -79,6 +82,7 @@ if MPI.COMM_WORLD.rank == rank:
         "loop": lambda: in_step(fail),
         "nan": lambda: in_step(not_a_number),
         "signal": lambda: in_step(lambda _: os.kill(os.getpid(), signal.SIGTERM)),
+        "kill": lambda: in_step(lambda _: os.kill(os.getpid(), signal.SIGKILL)),
     }
     actions[where]()
 
