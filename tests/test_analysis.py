@@ -141,7 +141,13 @@ def test_trains_of_a_population_are_its_spikes(ended):
     for node, train in enumerate(trains):
         np.testing.assert_array_equal(train.rescale("ms").magnitude, times[ids == node + 1])
         assert train.t_stop.rescale("ms").magnitude == STEPS * STEP_MS
-    known = {"population": "A", "region": "M1", "layer": "L5", "cell_type": "PT", "neuron_model": "iaf_cond_alpha"}
+    known = {
+        "population": "A",
+        "region": "M1",
+        "layer": "L5",
+        "cell_type": "PT",
+        "neuron_model": "iaf_cond_alpha",
+    }
     assert trains[7].annotations == {**known, "node_id": 7}
 
 

@@ -21,7 +21,15 @@ from cosim import export
 from cosim.errors import ConfigurationError
 
 RUNS = {
-    "arm": ("mouse_m1", "--set", "brain.patch_mm=0.1", "--set", "protocol.stimulus_onset_ms=20", "--steps", "12"),
+    "arm": (
+        "mouse_m1",
+        "--set",
+        "brain.patch_mm=0.1",
+        "--set",
+        "protocol.stimulus_onset_ms=20",
+        "--steps",
+        "12",
+    ),
     "vehicle": ("braitenberg", "--steps", "12"),
 }
 
@@ -71,7 +79,11 @@ def test_nwb_says_where_neurons_are_and_how_the_arm_moved(runs, tmp_path):
         file = reader.read()
         units = file.units.to_dataframe()
         cells = units[units["population"] == "M1_L5B_PT"]
-        assert set(cells["region"]) == {"M1"} and set(cells["layer"]) == {"L5B"} and set(cells["cell_type"]) == {"PT"}
+        assert (
+            set(cells["region"]) == {"M1"}
+            and set(cells["layer"]) == {"L5B"}
+            and set(cells["cell_type"]) == {"PT"}
+        )
         body = file.processing["behavior"]
         angle = body["joint_angle_rad"]
         np.testing.assert_array_equal(angle.data[:], run.body["joint_angle_rad"])
@@ -186,7 +198,9 @@ def test_mistakes_are_told(runs, tmp_path, monkeypatch):
 def test_a_run_that_has_not_ended_is_refused(runs, tmp_path):
     with h5py.File(tmp_path / "run.h5", "w"):
         pass
-    with pytest.raises(ConfigurationError, match=r"no summary\.json: must be the results folder of a run that has ended"):
+    with pytest.raises(
+        ConfigurationError, match=r"no summary\.json: must be the results folder of a run that has ended"
+    ):
         export.main(str(tmp_path), "csv")
 
 
@@ -196,5 +210,7 @@ def test_a_failure_leaves_nothing_behind(runs, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("cosim.export.csv.write", fail)
-    assert "cannot be written: No space left on device" in refused(runs["vehicle"], "csv", tmp_path / "tables")
+    assert "cannot be written: No space left on device" in refused(
+        runs["vehicle"], "csv", tmp_path / "tables"
+    )
     assert list(tmp_path.iterdir()) == []

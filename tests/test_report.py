@@ -115,7 +115,13 @@ def test_the_terminal_shows_the_numbers(folder):
 def test_the_page_shows_the_arm(folder, tmp_path):
     assert cosim("report", folder, "--html", tmp_path / "page.html").returncode == 0
     page = (tmp_path / "page.html").read_text()
-    for title in ("Muscle activation", "Joint angle (rad)", "Path of the tip", "Movement of the tip", "The body"):
+    for title in (
+        "Muscle activation",
+        "Joint angle (rad)",
+        "Path of the tip",
+        "Movement of the tip",
+        "The body",
+    ):
         assert f"<h2>{title}</h2>" in page
 
 

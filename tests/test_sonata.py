@@ -66,7 +66,12 @@ def test_libsonata_finds_all_populations_with_their_sizes(folder):
 def test_bluepysnap_finds_names_regions_layers_and_cell_types(simulation):
     cells = simulation.circuit.nodes["E"].get()
     assert len(cells) == 24
-    for name, value in (("region", "M1"), ("layer", "L5"), ("cell_type", "PT"), ("model_type", "point_neuron")):
+    for name, value in (
+        ("region", "M1"),
+        ("layer", "L5"),
+        ("cell_type", "PT"),
+        ("model_type", "point_neuron"),
+    ):
         assert (cells[name] == value).all()
     assert (cells["model_template"] == "nest:iaf_cond_alpha").all()
     assert "layer" not in simulation.circuit.nodes["flat"].property_names  # nobody said which

@@ -51,7 +51,7 @@ def draw_run(data: RunData, path: Path) -> None:
 
 
 def draw_raster(axis: Axes, data: RunData) -> None:
-    """Spikes of all recorded populations, a lane of equal height for each, thinned to what a page can show."""
+    """Spikes of all recorded populations, a lane of equal height for each, thinned where there are many."""
     recorded = [each for each in data.populations.values() if each.name in data.spikes]
     every = max(1, sum(data.spike_counts.values()) // MAX_RASTER_SPIKES)
     for lane, each in enumerate(recorded):
@@ -105,7 +105,9 @@ def draw_way(axis: Axes, data: RunData) -> None:
     """Way of a vehicle seen from above, and where the light stood at the end."""
     _draw_path(axis, data, *data.body["position_m"][:, :2].T)
     if "light_position_m" in data.body:
-        axis.plot(*data.body["light_position_m"][-1, :2], "*", color="gold", markeredgecolor="0.3", markersize=14)
+        axis.plot(
+            *data.body["light_position_m"][-1, :2], "*", color="gold", markeredgecolor="0.3", markersize=14
+        )
     axis.set(xlabel="x (m)", ylabel="y (m)")
 
 

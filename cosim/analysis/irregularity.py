@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How irregularly the neurons of a population fire over a whole run.
 
-By Elephant, on Neo spike trains, for populations of up to `MOST_TRAINS` neurons. Neo takes 0.5 ms for a train, which
-is too long for many. Larger populations, and all where Elephant is not installed, are done by
+By Elephant, on Neo spike trains, for populations of up to `MOST_TRAINS` neurons. That takes 0.5 ms for a
+train, which is too long for many. Larger populations, and all where Elephant is not installed, are done by
 ``cosim.analysis.statistics``, all trains at once; both give the same numbers.
 """
 
@@ -29,7 +29,7 @@ class Irregularity(NamedTuple):
     cv: float | None
     """Standard deviation over mean of a neuron's intervals; neurons with two intervals or more."""
     cv2: float | None
-    """Local variation, 2 |I2 - I1| / (I2 + I1) of neighbouring intervals; neurons with two intervals or more."""
+    """Local variation, 2 |I2 - I1| / (I2 + I1) of neighbouring intervals; of the same neurons."""
     fano: float | None
     """Variance (ddof 1) over mean of a neuron's spike counts in windows of 100 ms; neurons that fired."""
     by: str
@@ -67,13 +67,17 @@ def by_elephant(run: RunData, population: str) -> Irregularity:
     )
 
 
-def _fano(fanofactor: Callable[[Sequence[np.ndarray]], float], trains: Iterable[np.ndarray], windows: int) -> float | None:
+def _fano(
+    fanofactor: Callable[[Sequence[np.ndarray]], float], trains: Iterable[np.ndarray], windows: int
+) -> float | None:
     """Elephant's variance has ddof 0."""
     if windows < 2:
         return None
     edges_ms = FANO_WINDOW_MS * np.arange(windows + 1)
     inside = [times_ms[times_ms <= edges_ms[-1]] for times_ms in trains]
-    cut = [np.split(times_ms, np.searchsorted(times_ms, edges_ms[1:-1])) for times_ms in inside if times_ms.size]
+    cut = [
+        np.split(times_ms, np.searchsorted(times_ms, edges_ms[1:-1])) for times_ms in inside if times_ms.size
+    ]
     mean = _mean(fanofactor, cut)
     return None if mean is None else mean * windows / (windows - 1)
 

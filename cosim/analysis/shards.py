@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read the shards of a run that has not ended, while its ranks may go on writing them.
 
-Only steps count that all ranks have written whole. What is appended last is read first, so that a length that was read
-never promises more than the rest holds.
+Only steps count that all ranks have written whole. What is appended last is read first, so that a length that
+was read never promises more than the rest holds.
 """
 
 from __future__ import annotations
@@ -41,8 +41,12 @@ def read_spikes(
     shards = [_read_shard(path) for path in _paths(folder)[1:]]
     steps = min((len(done) for done, _, _ in shards), default=0)
     ends = [int(done[steps - 1]) if steps else 0 for done, _, _ in shards]
-    times_ms = np.concatenate([times[:end] for (_, times, _), end in zip(shards, ends, strict=True)] or [np.empty(0)])
-    ids = np.concatenate([ids[:end] for (_, _, ids), end in zip(shards, ends, strict=True)] or [np.empty(0, int)])
+    times_ms = np.concatenate(
+        [times[:end] for (_, times, _), end in zip(shards, ends, strict=True)] or [np.empty(0)]
+    )
+    ids = np.concatenate(
+        [ids[:end] for (_, _, ids), end in zip(shards, ends, strict=True)] or [np.empty(0, int)]
+    )
     return {each.name: _of_population(times_ms, ids, each) for each in populations}
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Statistics of spike trains and of clusters of neurons, from plain arrays.
 
-Definitions follow the analysis of clustered networks (Rostami et al. 2024): rates of clusters in bins of 1 ms smoothed by a
-Gaussian of 20 ms; a cluster is active above 15 spikes/s.
+Definitions follow the analysis of clustered networks (Rostami et al. 2024): rates of clusters in bins of 1 ms
+smoothed by a Gaussian of 20 ms; a cluster is active above 15 spikes/s.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def of_clusters(
     """
     rates_e = cluster_rates_hz(excitatory, size_e, start_ms, end_ms)
     rates_i = cluster_rates_hz(inhibitory, size_i, start_ms, end_ms)
-    trains_e, trains_i = (joined(clusters, size) for clusters, size in ((excitatory, size_e), (inhibitory, size_i)))
+    trains_e, trains_i = (
+        joined(clusters, size) for clusters, size in ((excitatory, size_e), (inhibitory, size_i))
+    )
     neurons_e, neurons_i = size_e * len(excitatory), size_i * len(inhibitory)
     return {
         "rate_e_hz": mean_rate_hz(trains_e, neurons_e, start_ms, end_ms),
@@ -52,13 +54,15 @@ def of_clusters(
         "cluster_rate_cv": float(rates_e.std(axis=1).mean() / rates_e.mean()) if rates_e.any() else None,
         "cluster_rate_max_hz": float(rates_e.max()),
         "ei_correlation": correlation(rates_e, rates_i),
-        "largest_fraction_in_1ms": largest_fraction((trains_e, trains_i), neurons_e + neurons_i, start_ms, end_ms),
+        "largest_fraction_in_1ms": largest_fraction(
+            (trains_e, trains_i), neurons_e + neurons_i, start_ms, end_ms
+        ),
         **episodes(rates_e),
     }
 
 
 def joined(clusters: Sequence[Spikes], size: int) -> Spikes:
-    """The spikes of all clusters of ``size`` neurons as those of one population; ids go on from cluster to cluster."""
+    """The spikes of all clusters of ``size`` neurons as those of one population; ids go on."""
     times_ms = [spikes.timestamps_ms for spikes in clusters]
     ids = [spikes.node_ids.astype(np.int64) + number * size for number, spikes in enumerate(clusters)]
     return Spikes(np.concatenate(times_ms), np.concatenate(ids))
@@ -85,9 +89,10 @@ def intervals(spikes: Spikes, start_ms: float, end_ms: float) -> tuple[np.ndarra
 
 
 def cv2(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS) -> float | None:
-    """Local variation of intervals, 2 |I2 - I1| / (I2 + I1), averaged in each neuron and then over neurons (Holt 1996).
+    """Local variation of intervals, 2 |I2 - I1| / (I2 + I1) (Holt 1996).
 
-    Neurons with fewer than ``fewest`` intervals do not count; None without others.
+    Averaged in each neuron and then over neurons. Neurons with fewer than ``fewest`` intervals do not count;
+    None without others.
     """
     times_ms, ids = intervals(spikes, start_ms, end_ms)
     pairs = ids[1:] == ids[:-1]
@@ -98,8 +103,10 @@ def cv2(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INT
     return float(of_neurons[enough].mean()) if enough.any() else None
 
 
-def interval_cv(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS) -> float | None:
-    """Standard deviation (ddof 0) over mean of a neuron's intervals, averaged over the neurons that `cv2` counts."""
+def interval_cv(
+    spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS
+) -> float | None:
+    """Standard deviation (ddof 0) over mean of a neuron's intervals, mean of neurons as in `cv2`."""
     times_ms, ids = intervals(spikes, start_ms, end_ms)
     _, owner, number = np.unique(ids, return_inverse=True, return_counts=True)
     enough = number >= fewest
@@ -110,7 +117,9 @@ def interval_cv(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FE
     return float((np.sqrt(variance) / mean_ms)[enough].mean())
 
 
-def fano_factor(spikes: Spikes, neurons: int, window_ms: float, start_ms: float, end_ms: float) -> float | None:
+def fano_factor(
+    spikes: Spikes, neurons: int, window_ms: float, start_ms: float, end_ms: float
+) -> float | None:
     """Variance over mean of a neuron's spike counts in windows side by side, averaged over neurons that fire.
 
     None with fewer than two windows or without spikes.
@@ -134,14 +143,14 @@ def cluster_rates_hz(clusters: Sequence[Spikes], size: int, start_ms: float, end
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Pearson's coefficient of the rows of two arrays, pair by pair, averaged; None where a row does not vary."""
+    """Mean of Pearson's coefficients of the rows of two arrays, pair by pair; None where one is constant."""
     if not (first.std(axis=1).all() and second.std(axis=1).all()):
         return None
     return float(np.mean([np.corrcoef(one, other)[0, 1] for one, other in zip(first, second, strict=True)]))
 
 
 def largest_fraction(trains: Sequence[Spikes], neurons: int, start_ms: float, end_ms: float) -> float:
-    """Largest part of all neurons that fires in the same bin of 1 ms: near 1 if the network is synchronous."""
+    """Largest part of all neurons that fires in the same bin of 1 ms: near 1 in a synchronous network."""
     edges_ms = np.arange(start_ms, end_ms + BIN_MS / 2, BIN_MS)
     counts = sum(np.histogram(spikes.timestamps_ms, edges_ms)[0] for spikes in trains)
     return float(counts.max() / neurons)

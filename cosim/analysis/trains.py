@@ -10,6 +10,7 @@ import neo
 import numpy as np
 import quantities as pq
 
+from cosim.analysis.nodes import recorded_nodes
 from cosim.analysis.series import quantity
 from cosim.record.populations import Population
 
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
 def of_population(run: RunData, name: str) -> list[neo.SpikeTrain]:
     """See `RunData.spiketrains`."""
     spikes, population = run.spikes[name], run.populations[name]
-    whole = population.recorded == population.size
-    nodes = np.arange(population.size) if whole else np.unique(spikes.node_ids)
+    nodes = recorded_nodes(population, spikes.node_ids)
     t_stop = run.simulated_ms * pq.ms
     return [
         neo.SpikeTrain(
-            times_ms, units="ms", t_stop=t_stop, name=f"{name} {node}", **_annotations(population), node_id=int(node)
+            times_ms,
+            units="ms",
+            t_stop=t_stop,
+            name=f"{name} {node}",
+            **_annotations(population),
+            node_id=int(node),
         )
         for node, times_ms in zip(nodes, by_node(spikes, nodes), strict=True)
     ]
@@ -34,7 +39,7 @@ def of_population(run: RunData, name: str) -> list[neo.SpikeTrain]:
 def by_node(spikes: Spikes, nodes: np.ndarray) -> Iterator[np.ndarray]:
     """Times in ms of each of some nodes, whose ids ascend."""
     order = np.argsort(spikes.node_ids, kind="stable")
-    times_ms, ids = spikes.timestamps_ms[order], spikes.node_ids[order].astype(np.int64)
+    times_ms, ids = spikes.timestamps_ms[order], spikes.node_ids[order]
     starts, stops = (np.searchsorted(ids, nodes, side) for side in ("left", "right"))
     return (times_ms[start:stop] for start, stop in zip(starts, stops, strict=True))
 
@@ -70,7 +75,9 @@ def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
         first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
         for name, values in run.body.items():
             if name != "time_ms":
-                yield _signal(name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name))
+                yield _signal(
+                    name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name)
+                )
 
 
 def _signal(

@@ -33,11 +33,11 @@ EXTRAS = {"pynwb": "nwb", "neo": "analysis", "nixio": "analysis"}
 
 
 def main(folder: str, format: str, out: str | None = None) -> int:
-    """Write the run in ``folder`` to ``out``, by default ``run.nwb``, ``run.mat`` or ``csv`` in the same folder.
+    """Write the run in ``folder`` to ``out``, by default ``run.nwb``, ``run.mat`` or ``csv`` in that folder.
 
     Raises:
-        ConfigurationError: the folder holds no finished run, the format is unknown, what it needs is not installed, or
-            the target is there already or cannot be written.
+        ConfigurationError: the folder holds no finished run, the format is unknown, what it needs is not
+            installed, or the target is there already or cannot be written.
     """
     kind = _format(format)
     run = load(folder)
@@ -61,7 +61,9 @@ def _format(name: str) -> Format:
 
 def _require(format: str, package: str | None) -> None:
     if package and find_spec(package) is None:
-        raise ConfigurationError(f"--format {format}: needs {package}: pip install 'cosim[{EXTRAS[package]}]'")
+        raise ConfigurationError(
+            f"--format {format}: needs {package}: pip install 'cosim[{EXTRAS[package]}]'"
+        )
 
 
 def _target(run: RunData, kind: Format, out: str | None) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cosim.analysis.flatten import flatten
 from cosim.analysis.results import RunData
 from cosim.record.populations import Population
 
@@ -18,7 +19,7 @@ BLOCK_ROWS = 100_000
 
 
 def write(run: RunData, path: Path) -> None:
-    """Write ``spikes.csv``, ``populations.csv``, ``exchange.csv``, ``summary.csv`` and, of a body, ``body.csv``."""
+    """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv."""
     path.mkdir()
     names = [field.name for field in fields(Population)]
     _write(path / "populations.csv", names, (asdict(each).values() for each in run.populations.values()))
@@ -45,7 +46,9 @@ def _spikes(run: RunData) -> Iterator[tuple[str, int, float]]:
     for name, spikes in run.spikes.items():
         for start in range(0, len(spikes.node_ids), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            for node, time_ms in zip(spikes.node_ids[block].tolist(), spikes.timestamps_ms[block].tolist(), strict=True):
+            for node, time_ms in zip(
+                spikes.node_ids[block].tolist(), spikes.timestamps_ms[block].tolist(), strict=True
+            ):
                 yield name, node, time_ms
 
 
@@ -63,14 +66,7 @@ def _of_body(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
     yield "time_ms", run.body["time_ms"]
     for series, values in run.body.items():
         if series != "time_ms":
-            yield from ((f"{series}.{name}", column) for name, column in zip(run.columns(series), values.T, strict=True))
-
-
-def flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Keys such as ``wall_s.connect`` and ``peak_memory_mb.0``, and their values."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if parts is None:
-        yield key, value
-        return
-    for name, part in parts:
-        yield from flatten(part, f"{key}.{name}" if key else str(name))
+            yield from (
+                (f"{series}.{name}", column)
+                for name, column in zip(run.columns(series), values.T, strict=True)
+            )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A run as Neurodata Without Borders: neurons as units, what was exchanged and what the body did as time series."""
+"""A run as Neurodata Without Borders: neurons as units; exchange and body as time series."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pynwb import NWBHDF5IO, NWBFile, ProcessingModule, TimeSeries
 from pynwb.behavior import Position, SpatialSeries
 from pynwb.misc import Units
 
+from cosim.analysis.nodes import recorded_nodes
 from cosim.analysis.results import RunData
 from cosim.analysis.series import label, quantity
 from cosim.record.populations import Population
@@ -29,8 +30,8 @@ def write(run: RunData, path: Path) -> None:
         session_description=run.config.get("title") or summary["experiment"],
         identifier=f"{summary['experiment']} {provenance['started']} seed {run.config['seed']}",
         session_start_time=started,
-        experiment_description=f"Simulation of {summary['simulated_s']:g} s with cosim {provenance['version_cosim']} "
-        f"and {provenance['version_nest']}",
+        experiment_description=f"Simulation of {summary['simulated_s']:g} s "
+        f"with cosim {provenance['version_cosim']} and {provenance['version_nest']}",
         notes=tomli_w.dumps(run.config),
         keywords=["simulation", "cosim", "NEST", summary["experiment"]],
     )
@@ -51,7 +52,7 @@ def _units(run: RunData) -> Units:
     owners, nodes, times_s, ends, done = [], [], [], [], 0
     for name, spikes in run.spikes.items():
         population = run.populations[name]
-        mine = _nodes(population, spikes.node_ids)
+        mine = recorded_nodes(population, spikes.node_ids)
         order = np.argsort(spikes.node_ids, kind="stable")
         times_s.append(spikes.timestamps_ms[order] / MS_PER_S)
         ends.append(done + np.searchsorted(spikes.node_ids[order], mine, side="right"))
@@ -92,14 +93,11 @@ COLUMNS = {
 """Attributes of a population that become columns, where they are known of any."""
 
 
-def _nodes(population: Population, fired: np.ndarray) -> np.ndarray:
-    whole = population.recorded == population.size
-    return np.arange(population.size, dtype=np.uint64) if whole else np.unique(fired)
-
-
 def _exchange(run: RunData) -> ProcessingModule:
     """A time series for each spike sink and each spike source."""
-    module = ProcessingModule(name="exchange", description="what brain and body exchanged in every coupling step")
+    module = ProcessingModule(
+        name="exchange", description="what brain and body exchanged in every coupling step"
+    )
     step_s = run.config["clock"]["coupling_step_ms"] / MS_PER_S
     for name, voltages_mv in run.readout.items():
         text = "voltage of a spike sink at the end of each step"

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the spikes of a run belong to, in the SONATA format: nodes, reports, and the two configurations that name them.
+"""What the spikes of a run belong to, in the SONATA format: nodes, reports, and two configurations.
 
-``nodes.h5`` and ``node_types.csv`` hold all populations of the brain and, as populations of their own, its spike sinks and
-spike sources; ``sink_voltages.h5`` and ``source_rates.h5`` are reports on these. ``circuit_config.json`` and
-``simulation_config.json`` are what libsonata and bluepysnap open; bmtk opens the node files. Body rank only.
+``nodes.h5`` and ``node_types.csv`` hold all populations of the brain and, as populations of their own, its
+spike sinks and spike sources; ``sink_voltages.h5`` and ``source_rates.h5`` are reports on these.
+``circuit_config.json`` and ``simulation_config.json`` are what libsonata and bluepysnap open; bmtk opens the
+node files. Body rank only.
 
-Region, layer, cell type and model are the same for all neurons of a population. They are in ``node_types.csv``, where
-the format has them, and in ``nodes.h5``, where libsonata looks for them. There they are the fill values of datasets,
-which take no space. Format: https://github.com/AllenInstitute/sonata and
+Region, layer, cell type and model are the same for all neurons of a population. They are in
+``node_types.csv``, where the format has them, and in ``nodes.h5``, where libsonata looks for them. There they
+are the fill values of datasets, which take no space. Format: https://github.com/AllenInstitute/sonata and
 https://sonata-extension.readthedocs.io.
 """
 
@@ -63,7 +64,7 @@ class NodePopulation:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """What brain and body exchanged: voltages of sinks at the end of steps, rates of sources in steps; (steps,) each."""
+    """What brain and body exchanged, (steps,) each: voltages of sinks after a step, rates of sources."""
 
     voltages_mv: Mapping[str, np.ndarray]
     rates_hz: Mapping[str, np.ndarray]
@@ -162,7 +163,7 @@ def _constant(group: h5py.Group, name: str, size: int, dtype: Any, value: int | 
 
 
 def _places_um(layout: Grid | Scattered) -> Iterator[tuple[int, np.ndarray]]:
-    """First node and places (nodes, dimensions) in um of blocks of nodes: a large grid is never in memory at once."""
+    """First node and places (nodes, dimensions) in um of blocks of nodes: large grids need little memory."""
     for start in range(0, layout.size, BLOCK_NODES):
         stop = min(start + BLOCK_NODES, layout.size)
         if isinstance(layout, Grid):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Spike files in the SONATA format, as libsonata, bmtk and bluepysnap open them.
 
-``/spikes/<population>/timestamps`` (float64, ms) and ``node_ids`` (uint64, from 0 in each population), sorted by time
-and then id. The format's readers fail on compression and on ``sorting`` as a string: it is an HDF5 enumeration.
-Format: https://github.com/AllenInstitute/sonata, "Spike trains".
+``/spikes/<population>/timestamps`` (float64, ms) and ``node_ids`` (uint64, from 0 in each population), sorted
+by time and then id. The format's readers fail on compression and on ``sorting`` as a string: it is an HDF5
+enumeration. Format: https://github.com/AllenInstitute/sonata, "Spike trains".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def write_magic(file: h5py.File) -> None:
 class SpikeFileWriter:
     """Writes the spikes of several populations in order of time, block after block.
 
-    How many there are of each is known before: the file has no gaps, and its bytes do not depend on the blocks.
+    How many there are of each is known before: the file has no gaps, and blocks leave no trace in it.
     """
 
     def __init__(self, path: Path, counts: Mapping[str, int]) -> None:
@@ -68,7 +68,8 @@ def write_report(
 ) -> None:
     """Write ``values``, (times, nodes), of all nodes of a population, one element each, as a report.
 
-    The first row is of ``start_ms``, the next of one ``step_ms`` later; libsonata asks for single precision. Format: "Reports" at the same place.
+    The first row is of ``start_ms``, the next of one ``step_ms`` later; libsonata asks for single precision.
+    Format: "Reports" at the same place.
     """
     times, nodes = values.shape
     with h5py.File(path, "w") as file:

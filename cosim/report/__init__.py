@@ -24,13 +24,14 @@ def main(
     json: bool = False,
     html: str | None = None,
 ) -> int:
-    """Print the report on some runs as one JSON object or as tables, side by side, and write it as a web page.
+    """Print the report on some runs as one JSON object or as tables, side by side, and write a web page.
 
-    The page is ``html``; without it, and unless JSON is asked for, ``report.html`` in the folder of the run, or beside
-    that of the first of several.
+    The page is ``html``; without it, and unless JSON is asked for, ``report.html`` in the folder of the run,
+    or beside that of the first of several.
 
     Raises:
-        ConfigurationError: a folder holds no finished run, the window lies outside of it, or the page cannot be written.
+        ConfigurationError: a folder holds no finished run, the window lies outside of it, or the page
+            cannot be written.
     """
     runs = [report(Path(folder), start_ms, end_ms) for folder in folders]
     if json:
@@ -59,5 +60,6 @@ def _write(page: Path, runs: list[dict]) -> None:
     except OSError as error:
         unfinished.unlink(missing_ok=True)
         raise ConfigurationError(
-            f"{page}: cannot be written: {error.strerror}; --html must name a file in a folder that can be written"
+            f"{page}: cannot be written: {error.strerror}; "
+            "--html must name a file in a folder that can be written"
         ) from None

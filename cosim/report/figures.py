@@ -76,7 +76,9 @@ def _aspects(run: RunData) -> Iterator[Aspect]:
 def _aspects_of_body(run: RunData) -> Iterator[Aspect]:
     if "tip_position_m" in run.body:
         caption = "In the plane of the two axes along which it moved most."
-        yield Aspect("Path of the tip", caption, panels.draw_tip_path, 4.0, is_shared=False, is_over_time=False)
+        yield Aspect(
+            "Path of the tip", caption, panels.draw_tip_path, 4.0, is_shared=False, is_over_time=False
+        )
         yield Aspect("Movement of the tip", "Since the first sample.", panels.draw_tip)
     if "position_m" in run.body:
         caption = "From above; the star is the light at the end."
@@ -126,9 +128,13 @@ def _rates(runs: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _phases(data: dict[int, RunData]) -> Figure:
-    """Two bars for each run, from the first phase of a step to the last: body rank, and mean of the brain ranks."""
+    """Two bars for each run, from the first phase to the last: body rank, and mean of the brain ranks."""
     sides = {"body rank": slice(0, 1), "brain ranks": slice(1, None)}
-    bars = [(number, side, _mean_step(run, ranks)) for number, run in data.items() for side, ranks in sides.items()]
+    bars = [
+        (number, side, _mean_step(run, ranks))
+        for number, run in data.items()
+        for side, ranks in sides.items()
+    ]
     totals_ms = np.array([sum(phases.values()) for _, _, phases in bars])
     names = [
         (f"run {number}, " if len(data) > 1 else "") + f"{side}: {total_ms:.3g} ms"
@@ -144,7 +150,7 @@ def _phases(data: dict[int, RunData]) -> Figure:
     axis.invert_yaxis()
     axis.set_xlabel("share of the wall time of a step (%)")
     axis.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
-    caption = "Mean over steps and ranks. Brain and body advance at the same time; who is done first waits in gather and share."
+    caption = "Mean over steps and ranks. Brain and body advance together, and who is done first waits."
     return Figure("The mean step by phase", caption, _png(figure))
 
 

@@ -20,14 +20,16 @@ from cosim.report.tables import Table, tables
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; }
+body { max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; border-bottom: 1px solid #ddd; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.85rem; }
 th, td { padding: 0.15rem 0.7rem; text-align: right; vertical-align: top; overflow-wrap: anywhere; }
 th:first-child, td:first-child { text-align: left; overflow-wrap: normal; }
 thead th { border-bottom: 1px solid #888; } tbody tr:nth-child(even) { background: #f6f6f6; }
 tr.differs td { font-weight: 600; } figure { margin: 1rem 0; } img { max-width: 100%; }
-figcaption, .note { color: #555; font-size: 0.85rem; } pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
+figcaption, .note { color: #555; font-size: 0.85rem; }
+pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; }
 """
 
 
@@ -47,7 +49,8 @@ def render(runs: Sequence[dict[str, Any]]) -> str:
     ]
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
+        '<meta name="viewport" content="width=device-width">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style>"
     )
     body = "\n".join(parts)
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
@@ -63,7 +66,7 @@ def _table(table: Table, marked: bool = False) -> str:
 
 
 def _row(row: Sequence[str], differs: bool) -> str:
-    return f'<tr{" class=differs" if differs else ""}>{_cells("td", row)}</tr>'
+    return f"<tr{' class=differs' if differs else ''}>{_cells('td', row)}</tr>"
 
 
 def _cells(kind: str, texts: Iterable[str]) -> str:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from cosim.analysis.flatten import flatten
+
 CONNECTING = {
     "synapses_per_s": "synapses made per s",
     "synapses_per_s_and_core": "synapses made per s and core",
@@ -38,13 +40,17 @@ def tables(runs: list[dict[str, Any]]) -> Iterator[Table]:
     yield _side_by_side("Built", runs, _built)
     yield _side_by_side("Wall time (s, longest rank) and memory (MB, peak)", runs, _cost)
     if any(run["step_ms"] for run in runs):
-        yield _side_by_side("Wall time of a step (ms, longest rank): mean, 99th percentile, longest", runs, _steps)
+        yield _side_by_side(
+            "Wall time of a step (ms, longest rank): mean, 99th percentile, longest", runs, _steps
+        )
     yield _side_by_side("Machine and versions", runs, _provenance)
     if len(runs) > 1:
         yield _differences(runs)
 
 
-def _side_by_side(title: str, runs: list[dict[str, Any]], describe: Callable[[dict[str, Any]], dict[str, str]]) -> Table:
+def _side_by_side(
+    title: str, runs: list[dict[str, Any]], describe: Callable[[dict[str, Any]], dict[str, str]]
+) -> Table:
     """One column for each run, one row for each thing that ``describe`` says of any of them."""
     described = [describe(run) for run in runs]
     names = dict.fromkeys(name for column in described for name in column)
@@ -76,10 +82,13 @@ def _what(run: dict[str, Any]) -> dict[str, str]:
 
 def _activity(runs: list[dict[str, Any]]) -> Table:
     """Populations down, and for each run its neurons, spikes, rates and irregularity across."""
-    columns = [column for number, run in enumerate(runs, 1) for column in _activity_columns(number, run, runs)]
+    columns = [
+        column for number, run in enumerate(runs, 1) for column in _activity_columns(number, run, runs)
+    ]
     names = dict.fromkeys(name for run in runs for name in run["populations"])
     rows = [
-        (name, *(cell for run in runs for cell in _activity_cells(run["populations"].get(name)))) for name in names
+        (name, *(cell for run in runs for cell in _activity_cells(run["populations"].get(name))))
+        for name in names
     ]
     title = "Activity: rate over the run, rate over the window, irregularity over the run"
     return Table(title, columns, rows, _note(runs))
@@ -98,12 +107,12 @@ def _activity_cells(population: dict[str, Any] | None) -> list[str]:
 
 def _note(runs: list[dict[str, Any]]) -> str:
     by = sorted({each["statistics_by"] for run in runs for each in run["populations"].values()}, reverse=True)
-    return (
-        "CV and CV2 of a neuron's intervals, variance over mean of its counts in windows of 100 ms (Fano), averaged over "
-        f"neurons; computed by {' and '.join(by)}."
-        if by
-        else ""
+    if not by:
+        return ""
+    what = (
+        "CV and CV2 of a neuron's intervals, and variance over mean of its counts in windows of 100 ms (Fano)"
     )
+    return f"{what}, averaged over neurons; computed by {' and '.join(by)}."
 
 
 def _built(run: dict[str, Any]) -> dict[str, str]:
@@ -119,14 +128,17 @@ def _cost(run: dict[str, Any]) -> dict[str, str]:
     wall = {name: f"{seconds:.2f}" for name, seconds in run["wall_s"].items()}
     loop = {f"  of it {name}": f"{seconds:.2f}" for name, seconds in run["loop_phases_s"].items()}
     body_mb, *brain_mb = run["peak_memory_mb"]
-    speed = {CONNECTING[key]: f"{value:,.3g}" for key, value in (run["connect"] or {}).items() if key in CONNECTING}
+    speed = {
+        CONNECTING[key]: f"{value:,.3g}" for key, value in (run["connect"] or {}).items() if key in CONNECTING
+    }
     memory = {"memory, body rank": f"{body_mb:,.0f}", "memory, largest brain rank": f"{max(brain_mb):,.0f}"}
     return wall | speed | loop | memory | {"memory in all": f"{body_mb + sum(brain_mb):,.0f}"}
 
 
 def _steps(run: dict[str, Any]) -> dict[str, str]:
     return {
-        name: "{mean:.3g}  {p99:.3g}  {max:.3g}".format(**times_ms) for name, times_ms in run["step_ms"].items()
+        name: "{mean:.3g}  {p99:.3g}  {max:.3g}".format(**times_ms)
+        for name, times_ms in run["step_ms"].items()
     }
 
 
@@ -142,21 +154,11 @@ def _provenance(run: dict[str, Any]) -> dict[str, str]:
 
 def _differences(runs: list[dict[str, Any]]) -> Table:
     """The keys of the configurations that are not the same in all runs."""
-    flat = [dict(_flatten(run["configuration"])) for run in runs]
+    flat = [{name: str(value) for name, value in flatten(run["configuration"])} for run in runs]
     names = dict.fromkeys(name for each in flat for name in each)
     rows = [(name, *(each.get(name, "") for each in flat)) for name in names]
     differing = [row for row in rows if len(set(row[1:])) > 1] or [("none", *[""] * len(runs))]
     return Table("Configuration: what differs", run_names(runs), differing)
-
-
-def _flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Keys such as ``brain.patch_mm`` and ``sinks.0.name``, and their values as text."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
-    if parts is None:
-        yield key, str(value)
-        return
-    for name, part in parts:
-        yield from _flatten(part, f"{key}.{name}" if key else str(name))
 
 
 def _value(value: Any) -> str:
