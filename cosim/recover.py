@@ -21,7 +21,7 @@ from cosim.config import Clock, Experiment, assemble, find_experiment, read_toml
 from cosim.errors import ConfigurationError, RecordingError
 from cosim.finalize import EndedRun, finalize, substeps
 from cosim.plan import brain_of
-from cosim.record import built, populations
+from cosim.record import built, failure, populations
 from cosim.record.disk import BYTES_PER_MB, check_space
 from cosim.record.folder import RunFolder, start_logging
 from cosim.record.owner import claim, living_owner
@@ -29,8 +29,8 @@ from cosim.record.runfile import whole_steps
 
 EXIT_WELL, EXIT_FAILED = 0, 1
 SILENT = "killed: no rank could say why"
-# A merged spike takes as much as two numbers of 8 bytes, as in the shards; pictures and small files take some MB.
-MARGIN_BYTES = 10 * BYTES_PER_MB
+# Results take about what shards and run.h5 take, and figures and small files this.
+MARGIN_BYTES = 2 * BYTES_PER_MB
 
 log = logging.getLogger("cosim")
 
@@ -111,7 +111,7 @@ def _network(experiment: Experiment) -> Network | None:
 
 def _reason(source: RunFolder) -> str:
     """Why the run ended, as the first rank that could tells it."""
-    told = (path.read_text() for path in sorted(source.shard_folder.glob("*.failure")))
+    told = map(failure.told, sorted(source.shard_folder.glob("*.failure")))
     return next(filter(None, told), SILENT)
 
 

@@ -26,7 +26,7 @@ from cosim.options import Options, parse
 from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
 from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
 from cosim.progress import Progress
-from cosim.record import populations
+from cosim.record import failure, populations
 from cosim.record.built import Built, RankReport
 from cosim.record.built import write as write_built
 from cosim.record.disk import write_text
@@ -81,6 +81,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
         parts = build_body(world, prepared, devices, stop, watch)
     else:
         parts = build_brain(world, plan, kernel, standing, devices, stop, watch)
+    failure.reserve(plan.folder.failure_file(world.rank))
     rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
     built = world.to_body(None if world.is_body else parts.brain.built)
     watch.lap("wait for others")
@@ -104,7 +105,8 @@ def rescue(folder: RunFolder, rank: int, recorder: Recorder, error: BaseExceptio
     """Before this rank ends the job because of ``error``: write what it has and, for `cosim recover`, why."""
     if not isinstance(error, RecordingError):
         recorder.close()
-    folder.failure_file(rank).write_text(f"rank {rank}: {error or type(error).__name__}")
+    failure.tell(folder.failure_file(rank), f"rank {rank}: {error or type(error).__name__}")
+    sys.stderr.write(f"cosim: what all ranks had written is kept: cosim recover {folder.path}\n")
 
 
 def network_of(plan: Plan) -> Network | None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mpi4py import MPI
 
@@ -31,6 +33,9 @@ NAP_SHARE, NAP_S = 0.05, 20e-6
 SLEEP_SHARE = 0.9
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
+# The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else would. Slurm's
+# ranks have slurmd for this.
+PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
 
@@ -155,7 +160,10 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
         ConfigurationError: too few ranks, or another number of ranks than the launcher started.
     """
     check_size(comm.size, os.environ)
-    ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
+    if Path(f"/proc/{os.getppid()}/comm").read_text().startswith(LAUNCHERS_HELPERS):
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     is_body = comm.rank == BODY_RANK
     brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
     return World(comm.Dup(), None if is_body else brain, _machines(comm))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,8 +83,8 @@ def _refusal(path: Path, error: OSError | RuntimeError) -> str:
 
 def _reason(error: OSError | RuntimeError) -> str:
     """In the words of the operating system, which HDF5 puts into the middle of its own."""
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error)
+    number = getattr(error, "errno", None) or next(iter(re.findall(r"errno = (\d+)", str(error))), None)
+    return os.strerror(int(number)) if number else str(error)
 
 
 def _free(path: Path) -> str:
