@@ -41,8 +41,8 @@ class Course:
         """What the results say of it."""
         return {}
 
-    def notes(self, experiment: Experiment) -> Iterator[str]:
-        """What a user should know of it, one line each. Body rank."""
+    def notes(self, experiment: Experiment) -> Iterator[tuple[int, str]]:
+        """What a user should know of it: lines for the log, each with its level. Body rank."""
         return iter(())
 
     def transfer(

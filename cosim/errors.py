@@ -21,6 +21,13 @@ class RecordingError(Exception):
     """
 
 
+class Departure(Exception):
+    """A run does not do what was recorded; the message says where, what was recorded, and what happened now.
+
+    A brain rank alone may raise it; it is shown there without a traceback.
+    """
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """``allowed`` as a hint for a message, the most similar name first if one is similar."""
     allowed = sorted(allowed)

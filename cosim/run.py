@@ -97,7 +97,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     is_well = world.is_body and finalize(ended(prepared, built[1:], reports, steps, stop))
     world.synchronise()
-    is_well = world.share(is_well and plan.course.end(plan.folder, steps))
+    is_well = world.share(world.is_body and plan.course.end(plan.folder, steps) and is_well)
     return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
 
 
@@ -219,8 +219,8 @@ def build_body(
     start_logging(plan.folder)
     body_file = experiment.body_file or "none"
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
-    for note in plan.course.notes(experiment):
-        log.warning("%s", note)
+    for level, note in plan.course.notes(experiment):
+        log.log(level, "%s", note)
     write_text(plan.folder.config_file, config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)

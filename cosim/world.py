@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mpi4py import MPI
 
-from cosim.errors import ConfigurationError, RecordingError
+from cosim.errors import ConfigurationError, Departure, RecordingError
 from cosim.machine import Machine, available_bytes
 from cosim.stop import LAST_WORDS_S
 
@@ -212,7 +212,8 @@ def fatal_errors_end_the_job(rescues: list[Callable[[BaseException], None]]) -> 
     except ConfigurationError:
         raise
     except BaseException as error:
-        what = f"stopped: {error}" if isinstance(error, RecordingError) else f"failed:\n{traceback.format_exc()}"
+        is_plain = isinstance(error, (RecordingError, Departure))
+        what = f"stopped: {error}" if is_plain else f"failed:\n{traceback.format_exc()}"
         _say(what)
         try:
             for rescue in rescues:

@@ -63,11 +63,11 @@ class Replayed(Course):
         """What it replays."""
         return {"replay_of": str(self._path)}
 
-    def notes(self, experiment: Experiment) -> Iterator[str]:
+    def notes(self, experiment: Experiment) -> Iterator[tuple[int, str]]:
         """What is replayed, and what has changed since it was recorded."""
-        yield f"replays the brain of {self._path} on its stimuli"
+        yield logging.INFO, f"replays the brain of {self._path} on its stimuli"
         for change in (*self.options.overrides, *self.recorded.changes(experiment)):
-            yield f"changed: {change}"
+            yield logging.WARNING, f"changed: {change}"
 
     def transfer(
         self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body

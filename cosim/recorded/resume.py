@@ -25,7 +25,7 @@ from cosim.brain.brain import Brain
 from cosim.config import Experiment
 from cosim.course import Course
 from cosim.devices import Devices
-from cosim.errors import ConfigurationError
+from cosim.errors import ConfigurationError, Departure
 from cosim.exchange import Exchange
 from cosim.options import Options
 from cosim.record.folder import RunFolder, make_folder
@@ -34,7 +34,7 @@ from cosim.recorded import places
 from cosim.recorded.compare import Difference, series_differences, series_names, spike_differences
 from cosim.recorded.rows import Rows, unequal
 from cosim.recorded.run import RecordedRun
-from cosim.recorded.spikes import CheckedRecorder, Departure, SpikeCheck
+from cosim.recorded.spikes import CheckedRecorder, SpikeCheck
 from cosim.transfer import TransferFunctions
 
 log = logging.getLogger("cosim")
@@ -74,11 +74,12 @@ class Resumed(Course):
         """After how many steps it was resumed."""
         return {"resumed_after_steps": self.recorded.steps}
 
-    def notes(self, experiment: Experiment) -> Iterator[str]:
+    def notes(self, experiment: Experiment) -> Iterator[tuple[int, str]]:
         """How far it goes along what was recorded, and what has changed since."""
-        yield f"the {self.recorded.steps} steps of {self._path} are run again and compared with what was recorded"
+        told = f"the {self.recorded.steps} steps of {self._path} are run again and compared with what was recorded"
+        yield logging.INFO, told
         for change in self.recorded.changes(experiment):
-            yield f"since the run was recorded: {change}"
+            yield logging.WARNING, f"since the run was recorded: {change}"
 
     def transfer(
         self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body
@@ -134,7 +135,7 @@ class CheckedTransfer:
             cause = "runs whose transfer functions use a clock or unseeded random numbers cannot be resumed"
             _compare(self._stimulus, step, self._exchange.stimulus, cause)
         elif step == self._steps:
-            log.info("all %d recorded steps were the same; from here the run goes on", step)
+            log.info("stimuli, readouts and body were the same in all %d recorded steps; from here the run goes on", step)
 
 
 def _compare(rows: Rows, step: int, now: np.ndarray, cause: str) -> None:

@@ -21,8 +21,6 @@ from cosim.errors import ConfigurationError
 from cosim.record.folder import RunFolder
 from cosim.record.provenance import files
 
-REPLAY_OF = "replay_of"
-
 
 @dataclass(frozen=True)
 class RecordedRun:
@@ -106,7 +104,7 @@ class RecordedRun:
         try:
             return find_experiment(folder)
         except ConfigurationError as error:
-            hint = "" if moved_to else f"; if it has moved, name it too: run.py EXPERIMENT --resume {self.folder.path}"
+            hint = "" if moved_to else "; if it has moved, name it too: run.py EXPERIMENT --resume (or --replay) RUN"
             raise ConfigurationError(f"{error}{hint}") from None
 
 

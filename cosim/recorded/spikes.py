@@ -12,15 +12,12 @@ import numpy as np
 
 from cosim.brain.brain import Brain, BuiltPopulation
 from cosim.brain.nestlink.stepping import Spikes
+from cosim.errors import Departure
 from cosim.record import populations
 from cosim.record.folder import RunFolder
 from cosim.record.recorder import BrainRecorder
 
 BLOCK_SPIKES = 2**16
-
-
-class Departure(Exception):
-    """A run does not do what was recorded; the message says where, what was recorded, and what happened now."""
 
 
 class CheckedRecorder:
