@@ -131,21 +131,41 @@ def test_a_pennated_muscle_pulls_with_the_cosine_of_its_angle():
     assert state.force[0] == pytest.approx(flat.max_isometric_force_N * np.cos(0.5), rel=1e-9)
 
 
-def test_a_path_shorter_than_the_tendon_does_not_pull(muscles):
-    state = state_of(FORELIMB, 1.0, 0.99 * muscles.parameters.tendon_slack_length_m)
+@pytest.mark.parametrize("fiber", [-0.01, 0.3, 0.444])
+def test_a_path_that_is_too_short_does_not_pull(muscles, fiber):
+    """As in OpenSim a fibre stops at its shortest length and is loose there, also while the path is lengthening."""
+    p = muscles.parameters
+    path, speed = p.tendon_slack_length_m + fiber * p.optimal_fiber_length_m, 5.0 * p.optimal_fiber_length_m
+    state = state_of(FORELIMB, 1.0, path, speed)
     muscles.settle(state)
-    assert (state.force == 0.0).all()
+    assert (state.force == 0.0).all() and (state.fiber_speed == 0.0).all()
+    np.testing.assert_allclose(state.fiber_length, 0.4441 * p.optimal_fiber_length_m)
 
 
 def test_activation_follows_a_step_as_in_opensim(reference, muscles):
     step_s = reference["act_t_s"][1]
+    state = MuscleState(FORELIMB)
     for (i, excitation), (j, start) in product(enumerate(reference["act_excitation"]),
                                                enumerate(reference["act_initial"])):
-        activation = np.full(8, start)
-        course = [start]
+        muscles.put(state, np.full(8, start))
+        course, free = [start], [start]
         for _ in reference["act_t_s"][1:]:
-            muscles.activate(activation, np.full(8, excitation), step_s)
-            course.append(activation[0])
-        # Without excitation the bare model of the reference runs below the minimum activation of a muscle.
-        expected = np.maximum(reference["act_step_response"][i, j], 0.01)
-        np.testing.assert_allclose(course, expected, rtol=0, atol=2e-4, err_msg=f"{start} to {excitation}")
+            muscles.activate(state, np.full(8, excitation), step_s)
+            course.append(state.activation[0])
+            free.append(state.activation_state[0])
+        # The reference is the state, which without excitation runs below the minimum activation of a muscle.
+        expected = reference["act_step_response"][i, j]
+        np.testing.assert_allclose(free, expected, rtol=0, atol=2e-4, err_msg=f"{start} to {excitation}")
+        assert course == np.maximum(free, 0.01).tolist()
+
+
+def test_a_muscle_that_was_off_sleeps_for_less_than_a_millisecond(muscles):
+    """OpenSim's muscles stop at 0.01, their activation dynamics run on below; here not without end."""
+    state = MuscleState(FORELIMB)
+    for _ in range(60_000):
+        muscles.activate(state, np.zeros(8), 0.001)
+    assert (state.activation == 0.01).all() and (state.activation_state == -0.1).all()
+    muscles.activate(state, np.ones(8), 0.0004)
+    assert (state.activation == 0.01).all()
+    muscles.activate(state, np.ones(8), 0.0004)
+    assert (state.activation > 0.02).all()

@@ -87,8 +87,7 @@ class Body:
         muscle, joint = self._state.muscle, self._state.joint
         self._steps_done = 0
         joint.angle[:], joint.speed[:] = angle_rad, speed_rad_s
-        muscle.activation[:] = activation
-        muscle.activation[:] = self._allowed("activation", muscle.activation)
+        self._muscle_model.put(muscle, self._finite("activation", np.broadcast_to(activation, muscle.activation.shape)))
         muscle.excitation[:] = 0.0
         self._engine.reset(joint.angle, joint.speed)
         self._sense()
@@ -104,9 +103,10 @@ class Body:
         for samples in self.series.values():
             samples.fill(np.nan)
         muscle = self._state.muscle
-        command = self._allowed("excitation", muscle.excitation)
+        command = np.clip(self._finite("excitation", muscle.excitation), 0.0, 1.0)
         if self._jumps:
-            muscle.activation[:] = command
+            self._muscle_model.put(muscle, command)
+            command = muscle.activation.copy()
             self._muscle_model.advance(muscle, 0.0)
             self._pull(jumped=True)
         for row in range(self._substeps):
@@ -114,7 +114,7 @@ class Body:
             self._steps_done += 1
             self._sense()
             # An activation equal to the command stays as it is, so this serves both ways of driving.
-            self._muscle_model.activate(muscle.activation, command, self._step_s)
+            self._muscle_model.activate(muscle, command, self._step_s)
             self._muscle_model.advance(muscle, self._step_s)
             self._pull()
             self._sample(row)
@@ -145,13 +145,13 @@ class Body:
         """Release the physics engine."""
         self._engine.close()
 
-    def _allowed(self, quantity: str, values: np.ndarray) -> np.ndarray:
-        """``values`` (n_muscles,) clipped to what an activation can be; ValueError where one is no number."""
+    def _finite(self, quantity: str, values: np.ndarray) -> np.ndarray:
+        """``values`` (n_muscles,) as they are; ValueError where one is no number."""
         for name, value in zip(self.muscles.names, values):
             if not np.isfinite(value):
                 raise ValueError(f"{quantity} of muscle {name} is {value} at {self.time_ms:g} ms, "
                                  "allowed are finite numbers (clipped to 0 to 1)")
-        return self._muscle_model.clip(values)
+        return values
 
     def _sense(self) -> None:
         """Take over the engine's state and work out where muscle paths, moment arms and the tip are."""

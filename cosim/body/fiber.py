@@ -61,14 +61,14 @@ def cosine(fiber, length):
 def rigid(fiber, curves, activation, path, path_speed):
     """Fibre length, fibre speed and force of a muscle whose tendon has its slack length.
 
-    The force is never below zero, and zero where the path is shorter than the tendon, which then hangs loose.
+    The force is never below zero, and zero where the path is so short that the tendon hangs loose.
     """
-    along = path - fiber.slack
-    if along <= 0.0:
-        return fiber.shortest, 0.0, 0.0
+    along = max(0.0, path - fiber.slack)
     length = np.hypot(along, fiber.height)
+    if length <= fiber.shortest:
+        return fiber.shortest, 0.0, 0.0
     speed = path_speed * along / length
-    force = balance(fiber, curves, activation, length, speed, fiber.slack + along)[0]
+    force = balance(fiber, curves, activation, length, speed, path)[0]
     return length, speed, max(0.0, force)
 
 

@@ -88,21 +88,23 @@ def sinus_errors(description: Description, reference: Reference, step_s: float) 
 def activation_errors(description: Description, reference: Reference, step_s: float) -> Errors:
     """Activation after a step of the excitation, in steps of ``step_s``.
 
-    The reference is a bare model that runs below the minimum activation of a muscle, so it is cut off there.
+    The reference is the state of a bare model, which runs below the minimum activation of a muscle; what a muscle
+    makes of it is compared.
     """
-    muscles = Muscles(description.muscles)
+    muscles, state = Muscles(description.muscles), MuscleState(description.muscles)
     lowest = muscles.parameters.minimum_activation
     rows = _shared_rows(reference["act_t_s"], step_s)
     errors = [0.0]
     for (i, excitation), (j, start) in product(
             enumerate(reference["act_excitation"]), enumerate(reference["act_initial"])):
-        activation, command = np.maximum(lowest, start), np.full(len(lowest), excitation)
+        muscles.put(state, np.full(len(lowest), start))
+        command = np.full(len(lowest), excitation)
         for step in range(max(rows) + 1):
             if step:
-                muscles.activate(activation, command, step_s)
+                muscles.activate(state, command, step_s)
             if step in rows:
                 expected = np.maximum(lowest, reference["act_step_response"][i, j, rows[step]])
-                errors.append(_largest(activation - expected))
+                errors.append(_largest(state.activation - expected))
     return {"activation_max": max(errors)}
 
 
@@ -138,12 +140,12 @@ def forward_errors(
     """A forward dynamics of the closed loop: RMS over all angles and samples in rad, and largest loop error in m.
 
     The name of the case says what acts: joint limits where it has "limit" without "no" before it, rigid
-    tendons where it has "rigid_tendon". Muscles act unless all their forces are 0.
+    tendons where it has "rigid". Muscles act unless all their forces are 0.
     """
     muscular = bool(reference[f"fd_{case}_FT"].any())
     acting = without_muscles(description) if not muscular else description
     acting = acting if "limit" in case.replace("nolimit", "") else without_limits(acting)
-    tendon = "rigid" if "rigid_tendon" in case else "elastic"
+    tendon = "rigid" if "rigid" in case else "elastic"
     body = Body(acting, step_s * 1000.0, step_s * 1000.0, tendon=tendon, engine=engine)
     try:
         pairs = np.array(list(_moves(body, reference, case, step_s, muscular)))

@@ -24,13 +24,15 @@ class _Arrays:
 class MuscleState(_Arrays):
     """Muscles at one time, arrays (n_muscles,) in SI units.
 
-    ``length`` and ``speed`` are those of the whole path, ``force`` is that of the tendon. ``before``
+    ``length`` and ``speed`` are those of the whole path, ``force`` is that of the tendon. ``activation_state``
+    is what activation dynamics move, ``activation`` the same but never below the minimum. ``before``
     (3, n_muscles) has activation, length and speed of one physics step ago.
     """
 
     def __init__(self, muscles: Sequence[Muscle]) -> None:
         self.excitation = np.zeros(len(muscles))
         self.activation = np.array([muscle.minimum_activation for muscle in muscles])
+        self.activation_state = self.activation.copy()
         self.length, self.speed, self.force = np.zeros((3, len(muscles)))
         self.fiber_length, self.fiber_speed = np.zeros((2, len(muscles)))
         self.before = np.zeros((3, len(muscles)))
