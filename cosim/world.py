@@ -29,8 +29,8 @@ BODY_RANK = 0
 SPIN_S = 1e-3
 # A nap is a share of the time waited so far, but no shorter than this.
 NAP_SHARE, NAP_S = 0.05, 20e-6
-# Share of a wait of known length that is slept through at once.
-SLEEP_SHARE = 0.9
+# Share of a usual wait that is slept through at once, and how fast a wait that took longer becomes the usual one.
+SLEEP_SHARE, GROWTH = 0.8, 0.05
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 # The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else would. Slurm's
@@ -124,8 +124,8 @@ def wait_briefly(is_done: Callable[[], bool]) -> None:
 class LongWait:
     """How the body rank waits for the brain: awake when the readout comes, without taking a core until then.
 
-    MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain rank. Steps
-    take about the same time, so most of the last one's is slept through. What is left is spent looking again and
+    MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain rank. Most
+    of the time that the shortest of the last waits took is slept through. What is left is spent looking again and
     again, or with naps where cores are few (``is_crowded``): each look may then take the core from a brain rank.
     """
 
@@ -135,14 +135,18 @@ class LongWait:
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Return soon after ``is_done``, which lets MPI make progress, has become true."""
         began = time.perf_counter()
-        if not is_done():
-            time.sleep(SLEEP_SHARE * self._usual_s)
-            self._look(is_done, began)
-        # A step that is shorter than the others is missed once, one that is longer is not waited for in vain.
-        self._usual_s = min(time.perf_counter() - began, 1.1 * self._usual_s + SPIN_S)
+        if is_done():
+            return
+        time.sleep(SLEEP_SHARE * self._usual_s)
+        if is_done():  # slept too long: how long it would have been right to sleep is not known
+            self._usual_s *= 0.5
+            return
+        self._look(is_done, began)
+        longer_s = time.perf_counter() - began - self._usual_s
+        self._usual_s += longer_s if longer_s < 0 else GROWTH * longer_s
 
     def _look(self, is_done: Callable[[], bool], began: float) -> None:
-        late_s = (2 - SLEEP_SHARE) * self._usual_s + SPIN_S
+        late_s = 2 * self._usual_s + SPIN_S
         while not is_done():
             waited_s = time.perf_counter() - began
             if waited_s > late_s:

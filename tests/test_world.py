@@ -68,25 +68,37 @@ def clock(monkeypatch) -> Clock:
     return clock
 
 
+def late_and_asleep(clock: Clock, long_wait: LongWait, lengths_s: list[float]) -> tuple[list[float], float]:
+    """By how much each of some waits was too long, and the share of all that was slept."""
+    began_s, slept_s, late_s = clock.now_s, clock.asleep_s, []
+    for length_s in lengths_s:
+        end_s = clock.now_s + length_s
+        long_wait.wait(clock.done_at(end_s))
+        late_s.append(clock.now_s - end_s)
+    return late_s, (clock.asleep_s - slept_s) / (clock.now_s - began_s)
+
+
 @pytest.mark.parametrize("is_crowded", [False, True])
-def test_a_long_wait_of_known_length_is_mostly_slept_and_ends_in_time(clock, is_crowded):
+def test_long_waits_of_about_the_same_length_are_mostly_slept_and_end_in_time(clock, is_crowded):
     long_wait = LongWait(is_crowded)
-    for number in range(1, 51):
-        long_wait.wait(clock.done_at(number * 0.04))
-    late_s = 0.0
-    for number in range(51, 151):
-        long_wait.wait(clock.done_at(number * 0.04))
-        late_s = max(late_s, clock.now_s - number * 0.04)
-    assert late_s < 30e-6
-    assert clock.asleep_s > 0.85 * clock.now_s
+    late_and_asleep(clock, long_wait, [0.04] * 100)
+    late_s, asleep = late_and_asleep(clock, long_wait, [0.04, 0.045, 0.038, 0.05] * 25)
+    assert max(late_s) < 30e-6
+    assert asleep > 0.65
+
+
+def test_waits_that_become_shorter_are_overslept_a_few_times_at_most(clock):
+    long_wait = LongWait(is_crowded=False)
+    late_and_asleep(clock, long_wait, [0.04] * 100)
+    late_s, _ = late_and_asleep(clock, long_wait, [0.01] * 20)
+    assert sum(each > 1e-4 for each in late_s) <= 2
+    assert late_and_asleep(clock, long_wait, [0.01] * 20)[1] > 0.6
 
 
 def test_a_wait_that_takes_unusually_long_is_slept_too(clock):
-    long_wait = LongWait(is_crowded=False)
-    for end_s in (0.01, 0.02, 10.0):
-        long_wait.wait(clock.done_at(end_s))
-    assert clock.now_s < 10.0 * 1.06
-    assert clock.looks < 20_000
+    late_s, _ = late_and_asleep(clock, LongWait(is_crowded=False), [0.01, 0.01, 10.0])
+    assert late_s[-1] < 0.6
+    assert clock.looks < 60_000
 
 
 def test_a_brief_wait_that_becomes_long_is_slept(clock):
