@@ -43,12 +43,31 @@ def load(folder: Path | str) -> RunData:
     """
     data = RunData(folder)
     if not data.folder.run_file.is_file():
-        raise ConfigurationError(f"{folder}: no {data.folder.run_file.name}: must be the results folder of a run")
+        raise ConfigurationError(
+            f"{folder}: no {data.folder.run_file.name}: must be the results folder of a run"
+        )
+    return data
+
+
+def load_ended(folder: Path | str) -> RunData:
+    """The data of a run that has ended, with everything that is made then.
+
+    Raises:
+        ConfigurationError: the folder is not that of such a run.
+    """
+    data = RunData(folder)
+    made = (data.folder.summary_file, data.folder.config_file, data.folder.run_file, data.folder.spike_file)
+    for file in (*made, data.folder.path / populations.FILE):
+        if not file.is_file():
+            raise ConfigurationError(
+                f"{folder}: no {file.name}: must be the results folder of a run that has ended; "
+                "`cosim recover` makes results of a run that was killed"
+            )
     return data
 
 
 class SpikeFile(Mapping[str, Spikes]):
-    """Spikes by population; each is read when it is asked for, and not kept: all of them may not fit into memory."""
+    """Spikes by population; each is read when it is asked for, and not kept: all may not fit into memory."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -110,9 +129,10 @@ class RunData:
         return h5py.File(self.folder.run_file, "r", swmr=True)
 
     def _read(self, group: str, most_rows: int | None = None) -> dict[str, np.ndarray]:
-        """The datasets of a group; as long as the shortest of them, as a writer appends to one after the other."""
+        """The datasets of a group, as long as the shortest: a writer appends to one after the other."""
         with self._open() as file:
-            items = file[group].items() if group in file else ()  # there may be no body, no sinks or no sources
+            # There may be no body, no sinks or no sources.
+            items = file[group].items() if group in file else ()
             datasets = {name: item for name, item in items if isinstance(item, h5py.Dataset)}
             rows = min((len(each) for each in datasets.values()), default=0)
             return {name: each[: rows if most_rows is None else most_rows] for name, each in datasets.items()}
@@ -123,7 +143,9 @@ class RunData:
         with self._open() as file:
             groups = ("exchange/time_ms", "exchange/readout", "exchange/stimulus")
             items = [file[name] for name in groups if name in file]
-            series = [each for item in items for each in (item.values() if isinstance(item, h5py.Group) else [item])]
+            series = [
+                each for item in items for each in (item.values() if isinstance(item, h5py.Group) else [item])
+            ]
             return min(len(each) for each in series)
 
     @cached_property
@@ -151,7 +173,7 @@ class RunData:
 
     @cached_property
     def profile(self) -> dict[str, np.ndarray]:
-        """Wall time in s of each phase of a step, (ranks, steps), in the order of the loop; rank 0 is the body."""
+        """Wall time in s of each phase of a step in its order, (ranks, steps); rank 0 is the body."""
         found = self._read("profile")
         if not found and shards.are_in(self.folder):
             found = shards.read_profile(self.folder)
@@ -167,7 +189,7 @@ class RunData:
     def spikes(self) -> Mapping[str, Spikes]:
         """Spikes of each recorded population.
 
-        Of a run that has not ended they come from its shards, up to the last step that all ranks have written.
+        Of a run that has not ended they come from its shards, up to the last step that all ranks wrote.
         """
         if self.folder.spike_file.is_file():
             return SpikeFile(self.folder.spike_file)
@@ -183,9 +205,9 @@ class RunData:
         return {name: len(each.node_ids) for name, each in self.spikes.items()}
 
     def spiketrains(self, population: str) -> list[neo.SpikeTrain]:
-        """A Neo spike train of each neuron of a population, in ms and in the order of node ids, silent ones included.
+        """Neo spike trains in ms of all neurons of a population, in the order of node ids.
 
-        Where only a part of the population is recorded, of those neurons that fired.
+        Silent neurons are included; where only a part of the population is recorded, they are not.
         """
         from cosim.analysis import trains  # Neo is there for those who ask for it
 

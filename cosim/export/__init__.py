@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from cosim.analysis.results import RunData, load
+from cosim.analysis.results import RunData, load_ended
 from cosim.errors import ConfigurationError
 
 
@@ -40,14 +40,10 @@ def main(folder: str, format: str, out: str | None = None) -> int:
             installed, or the target is there already or cannot be written.
     """
     kind = _format(format)
-    run = load(folder)
+    run = load_ended(folder)
     target = _target(run, kind, out)
     for ending in ("", target.suffix):
         _require(format, kind.needs.get(ending))
-    if not run.folder.summary_file.is_file():
-        raise ConfigurationError(
-            f"{folder}: no {run.folder.summary_file.name}: must be the results folder of a run that has ended"
-        )
     _write(import_module(kind.module).write, run, target)
     print(target)
     return 0

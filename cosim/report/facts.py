@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cosim.analysis.irregularity import irregularity
-from cosim.analysis.results import RunData
+from cosim.analysis.results import RunData, load_ended
 from cosim.errors import ConfigurationError
 
 LATE_MS = 500.0  # the window of the second rate, if none is asked for
@@ -39,15 +40,8 @@ def report(folder: Path, start_ms: float | None = None, end_ms: float | None = N
     Raises:
         ConfigurationError: the folder holds no finished run, or the window lies outside of it.
     """
-    data = RunData(folder)
-    try:
-        summary, config, provenance = data.summary, data.config, data.provenance
-        known = data.populations
-    except FileNotFoundError as error:
-        name = Path(error.filename).name if error.filename else data.folder.run_file.name
-        raise ConfigurationError(
-            f"{folder}: no {name}: must be the results folder of a run that has ended"
-        ) from None
+    data = load_ended(folder)
+    summary, config = data.summary, data.config
     window_ms = _window(folder, 1000 * summary["simulated_s"], start_ms, end_ms)
     return {
         "folder": str(folder),
@@ -57,19 +51,18 @@ def report(folder: Path, start_ms: float | None = None, end_ms: float | None = N
         "body": config.get("body"),
         **{key: summary[key] for key in COPIED},
         "configuration": config,
-        "provenance": {key: _plain(value) for key, value in provenance.items() if key != "configuration"},
+        "provenance": {
+            key: _plain(value) for key, value in data.provenance.items() if key != "configuration"
+        },
         "step_ms": _step_times(data) if summary["steps"] else {},
         "window_ms": window_ms,
-        "populations": {
-            name: _population(data, name, known[name].size, summary, window_ms) for name in data.spikes
-        }
-        if summary["steps"]
-        else {},
+        "populations": dict(_populations(data, window_ms)) if summary["steps"] else {},
     }
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    """A value that JSON knows for one of numpy's."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def _window(
@@ -84,25 +77,27 @@ def _window(
     return start_ms, end_ms
 
 
-def _population(
-    data: RunData, name: str, neurons: int, summary: dict[str, Any], window_ms: tuple[float, float]
-) -> dict[str, Any]:
-    times_ms, rate_hz = data.spikes[name].timestamps_ms, summary["mean_rate_hz"][name]
-    length_ms, (start_ms, end_ms) = 1000 * summary["simulated_s"], window_ms
-    within = np.count_nonzero((times_ms > start_ms) & (times_ms <= end_ms))
-    # The run's mean rate counts recorded neurons only, and so does a share of it.
-    share = within / max(times_ms.size, 1) * length_ms / (end_ms - start_ms)
-    irregular = irregularity(data, name)
-    return {
-        "neurons": neurons,
-        "spikes": times_ms.size,
-        "mean_rate_hz": rate_hz,
-        "window_rate_hz": rate_hz * share,
-        "cv_of_intervals": irregular.cv,
-        "cv2_of_intervals": irregular.cv2,
-        "fano_factor": irregular.fano,
-        "statistics_by": irregular.by,
-    }
+def _populations(data: RunData, window_ms: tuple[float, float]) -> Iterator[tuple[str, dict[str, Any]]]:
+    length_ms, (start_ms, end_ms) = 1000 * data.summary["simulated_s"], window_ms
+    for name, spikes in data.spikes.items():
+        times_ms, rate_hz = spikes.timestamps_ms, data.summary["mean_rate_hz"][name]
+        within = np.count_nonzero((times_ms > start_ms) & (times_ms <= end_ms))
+        # The run's mean rate counts recorded neurons only, and so does a share of it.
+        share = within / max(times_ms.size, 1) * length_ms / (end_ms - start_ms)
+        irregular = irregularity(data, name)
+        yield (
+            name,
+            {
+                "neurons": data.populations[name].size,
+                "spikes": times_ms.size,
+                "mean_rate_hz": rate_hz,
+                "window_rate_hz": rate_hz * share,
+                "cv_of_intervals": irregular.cv,
+                "cv2_of_intervals": irregular.cv2,
+                "fano_factor": irregular.fano,
+                "statistics_by": irregular.by,
+            },
+        )
 
 
 def _step_times(data: RunData) -> dict[str, dict[str, float]]:
