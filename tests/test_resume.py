@@ -225,7 +225,7 @@ def test_another_brain_cannot_go_on(stopped, experiment, tmp_path, change, messa
     changed = shutil.copytree(experiment, tmp_path / "changed")
     (changed / "brain.py").write_text(BRAIN.replace(*change))
     told = refused(run(3, changed, "--resume", folder), EXIT_FAILED)
-    assert "brain.py of the brain has changed" in told
+    assert "brain.py of the experiment has changed" in told
     assert re.search(message, told), told
     assert content(folder) == content(stopped)
 

@@ -54,9 +54,10 @@ def files(experiment: Experiment) -> dict[str, dict[str, str]]:
 
     Without ``experiment.toml``, which the configuration holds.
     """
-    body = {"body": experiment.body_file.parent} if experiment.body_file else {}
-    folders = {"experiment": experiment.folder, "brain": experiment.brain.path.parent, **body}
-    return {part: _hashes(folder) for part, folder in folders.items()}
+    folders = {experiment.brain.path.parent: "brain", experiment.folder: "experiment"}  # the same one for a script
+    if experiment.body_file:
+        folders.setdefault(experiment.body_file.parent, "body")
+    return {part: _hashes(folder) for folder, part in folders.items()}
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -63,6 +63,8 @@ class SpikeCheck:
         self._recorded = [_Recorded(each.name, each.first_id, file["spikes"][each.name], is_own) for each in recorded]
 
     def __call__(self, spikes: Spikes) -> None:
+        if all(each.is_over for each in self._recorded):
+            return
         owner = np.searchsorted(self._first_ids, spikes.node_ids, side="right") - 1
         order = np.lexsort((spikes.node_ids, spikes.times_ms, owner))
         times_ms, ids = spikes.times_ms[order], spikes.node_ids[order]
@@ -79,6 +81,11 @@ class _Recorded:
     ) -> None:
         self._name, self._first_id, self._group, self._is_own = name, first_id, group, is_own
         self._read, self._times_ms, self._ids = 0, np.empty(0), np.empty(0, int)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all were compared."""
+        return not len(self._ids) and self._read >= len(self._group["node_ids"])
 
     def compare(self, times_ms: np.ndarray, ids: np.ndarray) -> None:
         """``times_ms`` and ``ids`` (n,) are to be the next n spikes."""
