@@ -289,7 +289,7 @@ def test_far_too_long_a_step_is_stopped_by_name_and_quietly(start, name, tmp_pat
     body.close()
     engine = start(name, WITHOUT_LIMITS)
     for _ in range(30):  # far beyond where a body is stopped
-        engine.step(JOINTS + 1.0, 0.5)
+        engine.step(JOINTS + 100.0, 0.5)
     assert not np.abs(engine.state()[1]).max() < MAX_JOINT_SPEED_RAD_S
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
