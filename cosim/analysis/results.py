@@ -214,7 +214,7 @@ class RunData:
         return trains.of_population(self, population)
 
     def neo(self) -> neo.Block:
-        """The run as a Neo block: all spike trains, voltages of sinks, rates of sources and the body's series."""
+        """The run as a Neo block: all spike trains, voltages of sinks, rates of sources, series of the body."""
         from cosim.analysis import trains
 
         return trains.block(self)
