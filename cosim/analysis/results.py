@@ -214,7 +214,7 @@ class RunData:
         return trains.of_population(self, population)
 
     def neo(self) -> neo.Block:
-        """The run as a Neo block: all spike trains, voltages of sinks, rates of sources, series of the body."""
+        """The run as a Neo block: all spike trains, voltages of sinks, rates of sources, body."""
         from cosim.analysis import trains
 
         return trains.block(self)
