@@ -46,6 +46,11 @@ def _add_describe(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--ranks", type=int, metavar="N", help="predict memory for so many brain ranks")
     parser.add_argument("--threads", type=int, metavar="T", help="and so many threads on each")
     parser.add_argument("--projections", action="store_true", help="list all projections too")
+    parser.add_argument(
+        "--predict",
+        metavar="nodes=N,ranks=R,threads=T",
+        help="predict speed and memory on other machines, by the model that `cosim bench model` fitted here",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(command=_describe)
 
@@ -154,6 +159,7 @@ def _describe(options: argparse.Namespace) -> int:
         options.threads,
         options.json,
         options.projections,
+        options.predict,
     )
 
 

@@ -31,13 +31,21 @@ def main(
     threads: int | None,
     json: bool = False,
     projections: bool = False,
+    predict: str | None = None,
 ) -> int:
     """Print the description of an experiment as one JSON object or as tables, with ``projections`` if wanted.
+
+    ``predict``, such as ``nodes=32,ranks=64,threads=36``, adds what `cosim.bench.prediction` says of so many.
 
     Raises:
         ConfigurationError: all problems of the experiment together.
     """
-    description = describe(load(experiment, overrides), ranks, threads)
+    loaded = load(experiment, overrides)
+    description = describe(loaded, ranks, threads)
+    if predict:
+        from cosim.bench import prediction
+
+        description["prediction"] = prediction.describe(loaded, prediction.parse(predict), prediction.read())
     if json:
         print(json_format.dumps(description, indent=2))
     else:
@@ -193,6 +201,8 @@ def _tables(description: dict[str, Any], projections: bool) -> Iterator[Renderab
     yield from _ports(description["ports"])
     yield _memory(description["memory"])
     yield from _refusals(description["connections"])
+    if "prediction" in description:
+        yield _prediction(description["prediction"])
 
 
 def _refusals(connections: dict[str, Any]) -> Iterator[Text]:
@@ -204,6 +214,18 @@ def _refusals(connections: dict[str, Any]) -> Iterator[Text]:
             "{virtual_processes_needed} or more.".format(**connections),
             style="bold",
         )
+
+
+def _prediction(told: dict[str, Any]) -> Group:
+    table = _table("quantity", "predicted")
+    table.add_row("real-time factor", f"{told['real_time_factor']:.3g}")
+    table.add_row("step (ms)", f"{1000 * told['step_s']:.3g}")
+    table.add_row("create and connect (s)", f"{told['build_s']:.3g}")
+    table.add_row("GB on a brain rank", _gb(told["bytes_per_rank"]))
+    table.add_row("GB on a node", _gb(told["bytes_per_node"]))
+    table.add_row("error of the fit, median", f"{told['fit_errors']['run_s']['median']:.0%}")
+    where = "On {nodes} nodes, {ranks} brain ranks x {threads} threads, at {rate_hz:.2g} Hz".format(**told)
+    return _titled(where, table)
 
 
 def _titled(title: str, table: Table) -> Group:
