@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a run goes: by itself, or along one that was recorded (see ``cosim.recorded``). This is the one place that tells.
+"""How a run goes: by itself, or along one that was recorded (see ``cosim.recorded``). This is the one place
+that tells.
 
 A course is made on the body rank and known to all ranks.
 """
@@ -51,7 +52,9 @@ class Course:
         """What makes the stimuli. Body rank."""
         return functions
 
-    def recorder(self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]) -> Recorder:
+    def recorder(
+        self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]
+    ) -> Recorder:
         """What records spikes; ``is_own`` says which node ids are on this rank. Brain ranks."""
         return recorder
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Going on with a run, and running its brain again: what comes out is what an uninterrupted run gives, byte for byte."""
+"""Going on with a run, and running its brain again: byte for byte what an uninterrupted run gives."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ excitatory = nest.Create("iaf_psc_alpha", 80, params={"I_e": 370.0})
 apart = nest.Create("iaf_psc_alpha", 10, params={"I_e": 400.0})
 noise = nest.Create("poisson_generator", params={"rate": 8000.0})
 nest.Connect(noise, excitatory + apart, syn_spec={"weight": 20.0})
-nest.Connect(excitatory, excitatory, {"rule": "fixed_indegree", "indegree": 8}, {"weight": 20.0, "delay": 1.5})
+nest.Connect(excitatory, excitatory, {"rule": "fixed_indegree", "indegree": 8}, {"weight": 20.0, "delay":
+1.5})
 """
 
 # Closed over the body: what the brain gets follows the tip, and a sum that no file holds.
@@ -166,7 +167,7 @@ def steps_of(folder: Path) -> int:
 
 
 def test_a_stopped_run_goes_on_to_what_it_would_have_been(whole, stopped, tmp_path):
-    """Stopped again before it is as far as it was, it keeps what it had; another split gives the same, too."""
+    """Stopped again before it is as far as it was, it keeps what it had; the split may be another one."""
     folder = shutil.copytree(stopped, tmp_path / "run")
     before = content(folder)
     assert "stays as it was, with 5 steps" in refused(stop(2, 3, "--resume", folder), EXIT_STOPPED)
@@ -176,7 +177,8 @@ def test_a_stopped_run_goes_on_to_what_it_would_have_been(whole, stopped, tmp_pa
     assert "were the same in all 5 recorded steps" in told
     assert_same(folder, whole)
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["steps"], summary["complete"], summary["resumed_after_steps"]) == (STEPS, True, STOPPED_AFTER)
+    assert (summary["steps"], summary["complete"]) == (STEPS, True)
+    assert summary["resumed_after_steps"] == STOPPED_AFTER
     assert content(folder / "earlier-1") == before
     assert not places.attempt(RunFolder(folder)).path.exists()
 
@@ -206,7 +208,8 @@ def test_stimuli_that_do_not_come_again_are_refused_at_their_step(stopped, tmp_p
     changed = make_experiment(tmp_path / "loop", TRANSFER + WITH_A_CLOCK)
     told = refused(run(2, changed, "--resume", folder), EXIT_FAILED)
     assert "transfer.py of the experiment has changed" in told
-    assert "transfer functions after step 3" in told and "exchange/stimulus/drive in step 3 was recorded as" in told
+    assert "transfer functions after step 3" in told
+    assert "exchange/stimulus/drive in step 3 was recorded as" in told
     assert "use a clock or unseeded random numbers cannot be resumed" in told
     assert content(folder) == content(stopped)
 
@@ -215,7 +218,7 @@ def test_stimuli_that_do_not_come_again_are_refused_at_their_step(stopped, tmp_p
     ("change", "message"),
     [
         (("370.0", "371.0"), r"exchange/readout/excitatory in step|spikes of excitatory are not those"),
-        (("400.0", "420.0"), r"spikes of apart are not those that were recorded: at .* ms neuron . fired"),
+        (("400.0", "420.0"), r"spikes of apart are not those that were recorded: neuron . at .* ms, and now neuron"),
         (('_alpha", 10', '_alpha", 9'), r"was \('apart', 81, 10, 10\) and is \('apart', 81, 9, 9\)"),
     ],
 )
@@ -276,8 +279,8 @@ def test_a_replay_gives_the_same_brain(stopped, tmp_path):
 
 def test_a_replay_of_another_brain_says_where_it_differs(stopped, tmp_path):
     """Ranks that a launcher starts replay, too."""
-    command = ["-m", "cosim.cli", "replay", stopped, "--set", "sources.0.weight=60.0", "--out", tmp_path / "replay"]
-    told = finished(start(3, *command))
+    command = ["-m", "cosim.cli", "replay", stopped, "--out", tmp_path / "replay"]
+    told = finished(start(3, *command, "--set", "sources.0.weight=60.0"))
     assert "changed: sources.0.weight=60.0" in told and "not the same spikes and readouts" in told
     replay = json.loads((tmp_path / "replay/summary.json").read_text())["replay"]
     assert not (replay["identical"] or replay["identical_spikes"] or replay["identical_readouts"])
@@ -303,7 +306,7 @@ def content_of_brain(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("moves", range(9))
 def test_a_change_of_places_that_is_cut_short_is_mended(tmp_path, monkeypatch, moves):
-    """Killed after any number of moves: the run is the old or the new one, whole, and the old one is still there."""
+    """Killed after any number of moves: the run is the old or the new one, whole, and the old one is there."""
     run = RunFolder(tmp_path)
     old = {name: f"old {name}" for name in ("config.toml", "run.h5", "spikes.h5", "film.mp4")}
     new = {name: f"new {name}" for name in ("config.toml", "run.h5", "spikes.h5")}

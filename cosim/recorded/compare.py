@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where a run first differs from a recorded one, from their results folders, bit for bit and in little memory."""
+"""Where a run first differs from a recorded one, bit for bit; from their results folders, in little memory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def series_names(run_file: Path, group: str) -> list[str]:
     return names
 
 
-def series_differences(one: Path, other: Path, names: Sequence[str], steps: int, substeps: int) -> Iterator[Difference]:
+def series_differences(
+    one: Path, other: Path, names: Sequence[str], steps: int, substeps: int
+) -> Iterator[Difference]:
     """The first difference of each of these datasets in two ``run.h5``, in the first ``steps`` steps.
 
     Those of the body have ``substeps`` rows in a step, all others one.
@@ -55,13 +57,14 @@ def series_differences(one: Path, other: Path, names: Sequence[str], steps: int,
             rows = substeps if name.startswith("body/") else 1
             place = _first_unequal([first[name]], [second[name]], steps * rows)
             if place is not None:
-                yield Difference(place // rows, name, *_unequal_values(first[name][place], second[name][place]))
+                values = _unequal_values(first[name][place], second[name][place])
+                yield Difference(place // rows, name, *values)
 
 
 def spike_differences(
     one: Path, other: Path, names: Sequence[str], steps: int, step_ms: float
 ) -> Iterator[Difference]:
-    """The first difference of each of these populations in two ``spikes.h5``, in the first ``steps`` steps."""
+    """The first difference of each of these populations in ``steps`` steps of two ``spikes.h5``."""
     end_ms = steps * step_ms
     with h5py.File(one, "r") as first, h5py.File(other, "r") as second:
         for name in names:
@@ -73,9 +76,9 @@ def spike_differences(
                 place = min(counts)
             if place is not None:
                 fired = [_spike(train, place, count) for train, count in zip(trains, counts, strict=True)]
-                begin_ms = min(train["timestamps"][place] for train, n in zip(trains, counts, strict=True) if place < n)
-                step = int(np.ceil(begin_ms / step_ms * (1 - ROUNDING))) - 1
-                yield Difference(step, f"spikes/{name}", *fired)
+                first_ms = min(time_ms for time_ms, _ in fired)
+                step = int(np.ceil(first_ms / step_ms * (1 - ROUNDING))) - 1
+                yield Difference(step, f"spikes/{name}", *(told for _, told in fired))
 
 
 def count_until(train: h5py.Group, end_ms: float) -> int:
@@ -89,10 +92,12 @@ def _unequal_values(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
     return tuple(repr(float(np.ravel(row)[place])) for row in (one, other))
 
 
-def _spike(train: h5py.Group, place: int, count: int) -> str:
+def _spike(train: h5py.Group, place: int, count: int) -> tuple[float, str]:
+    """Time in ms of a spike and what is told of it; where there is none, it never comes."""
     if place >= count:
-        return "no more spike"
-    return f"neuron {train['node_ids'][place]} at {train['timestamps'][place]:g} ms"
+        return np.inf, "no more spike"
+    time_ms = train["timestamps"][place]
+    return time_ms, f"neuron {train['node_ids'][place]} at {time_ms:g} ms"
 
 
 def _first_unequal(one: Sequence[h5py.Dataset], other: Sequence[h5py.Dataset], rows: int) -> int | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim replay RUN``: start ``run.py --replay RUN`` under MPI, or be a rank of it where a launcher started us."""
+"""``cosim replay RUN``: start ``run.py --replay RUN`` under MPI, or be a rank of it under a launcher."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def replay(run: str, overrides: Sequence[str], out: str | None) -> int:
     Raises:
         ConfigurationError: no run, or no launcher.
     """
-    arguments = ["--replay", run, *(word for each in overrides for word in ("--set", each)), *(["--out", out] if out else [])]
+    settings = [word for each in overrides for word in ("--set", each)]
+    arguments = ["--replay", run, *settings, *(["--out", out] if out else [])]
     if any(os.environ.get(name, "1") != "1" for name in SIZES):
         from cosim.run import main  # starts MPI
 

@@ -2,9 +2,9 @@
 """Where a run that goes on keeps its old and its new results. Body rank only.
 
 NEST starts again from the beginning, so for a long time the new results hold less than the old ones. They are
-therefore written to ``RUN/resumed``, while ``RUN`` stays as it is. When they hold more, they take its place, and the
-old ones go to ``RUN/earlier-1`` (2, ...): whenever the job ends, ``RUN`` is the whole run as far as it ever got, and
-nothing that was recorded is deleted.
+therefore written to ``RUN/resumed``, while ``RUN`` stays as it is. When they hold more, they take its place,
+and the old ones go to ``RUN/earlier-1`` (2, ...): whenever the job ends, ``RUN`` is the whole run as far as
+it ever got, and nothing that was recorded is deleted.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def take_place(run: RunFolder) -> Path:
 
     ``run.h5`` is moved last either time: see `mend`.
     """
-    earlier = next(path for path in (run.path / f"{EARLIER}{number}" for number in count(1)) if not path.exists())
+    names = (run.path / f"{EARLIER}{number}" for number in count(1))
+    earlier = next(path for path in names if not path.exists())
     earlier.mkdir()
     _move(run, run.path, earlier)
     _move(run, attempt(run).path, run.path)

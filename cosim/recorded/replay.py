@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The brain alone on the stimuli of a recorded run: ``run.py --replay RUN``, in open loop.
 
-There is no body and there are no transfer functions. With the same brain the same spikes and readouts must come out;
-``--set`` changes the brain under the same stimuli, and what comes out is compared. The summary says so as ``replay``.
+There is no body and there are no transfer functions. With the same brain the same spikes and readouts must
+come out; ``--set`` changes the brain under the same stimuli, and what comes out is compared. The summary says
+so as ``replay``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class Replayed(Course):
         clock, sources = experiment.config.clock, [each.name for each in experiment.config.sources]
         problems = []
         if clock.coupling_step_ms != self.recorded.step_ms:
-            problems.append(f"clock.coupling_step_ms = {clock.coupling_step_ms}: must stay {self.recorded.step_ms}")
+            step_ms = clock.coupling_step_ms
+            problems.append(f"clock.coupling_step_ms = {step_ms}: must stay {self.recorded.step_ms}")
         if clock.steps > self.recorded.steps:
             problems.append(f"clock.steps = {clock.steps}: only {self.recorded.steps} are recorded")
         if sources != self.recorded.sources:
@@ -74,7 +76,8 @@ class Replayed(Course):
     ) -> TransferFunctions:
         """The recorded stimuli."""
         names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
-        return Playback(Rows(self.recorded.folder.run_file, names, self.recorded.steps), exchange, self.recorded.steps)
+        steps = self.recorded.steps
+        return Playback(Rows(self.recorded.folder.run_file, names, steps), exchange, steps)
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Compare, say what came out, and add it to the summary; a difference is a result, not a failure."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Going on from where a run ended: ``run.py --resume RUN``.
 
-NEST cannot save its whole state. So brain, body and transfer functions start again and run along what was recorded;
-all that they do is compared with it, bit for bit, and from its end on they go on by themselves. How the brain is split
-into ranks and threads may be another one: results do not depend on it.
+NEST cannot save its whole state. So brain, body and transfer functions start again and run along what was
+recorded; all that they do is compared with it, bit for bit, and from its end on they go on by themselves. How
+the brain is split into ranks and threads may be another one: results do not depend on it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class Resumed(Course):
     def load(self) -> Experiment:
         """The experiment as it ran; only the number of steps may be another one."""
         if "replay_of" in self.recorded.provenance:
-            raise ConfigurationError(f"{self._path} is a replay; go on with what it replays, and replay that again")
+            raise ConfigurationError(f"{self._path} is a replay; go on with what it replays, and replay that")
         experiment = self.recorded.experiment(self.options.experiment, self.options.overrides)
         steps = experiment.config.clock.steps
         if steps <= self.recorded.steps:
@@ -76,8 +75,8 @@ class Resumed(Course):
 
     def notes(self, experiment: Experiment) -> Iterator[tuple[int, str]]:
         """How far it goes along what was recorded, and what has changed since."""
-        told = f"the {self.recorded.steps} steps of {self._path} are run again and compared with what was recorded"
-        yield logging.INFO, told
+        steps = self.recorded.steps
+        yield logging.INFO, f"the {steps} steps of {self._path} are run again and compared with what was recorded"
         for change in self.recorded.changes(experiment):
             yield logging.WARNING, f"since the run was recorded: {change}"
 
@@ -87,14 +86,18 @@ class Resumed(Course):
         """The experiment's own, compared with what was recorded."""
         return CheckedTransfer(functions, self.recorded, exchange, devices, body)
 
-    def recorder(self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]) -> Any:
+    def recorder(
+        self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]
+    ) -> CheckedRecorder:
         """Spikes are compared, too, before they are written."""
-        return CheckedRecorder(recorder, brain, SpikeCheck(self.recorded.folder, brain.built.populations, is_own))
+        check = SpikeCheck(self.recorded.folder, brain.built.populations, is_own)
+        return CheckedRecorder(recorder, brain, check)
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Results that go on from the recorded ones, and are the same up to there, take their place."""
         if steps <= self.recorded.steps:
-            log.warning("no further than before: %s stays as it was, with %d steps", self._path, self.recorded.steps)
+            kept = self._path, self.recorded.steps
+            log.warning("no further than before: %s stays as it was, with %d steps", *kept)
             return True
         difference = _departure(self.recorded, folder)
         if difference:
@@ -112,10 +115,15 @@ class Resumed(Course):
 
 
 class CheckedTransfer:
-    """Transfer functions of which every stimulus is compared with the recorded one, as are the readout and the body."""
+    """Transfer functions of which each stimulus is compared with the recorded one, as are readout and body."""
 
     def __init__(
-        self, functions: TransferFunctions, recorded: RecordedRun, exchange: Exchange, devices: Devices, body: Body
+        self,
+        functions: TransferFunctions,
+        recorded: RecordedRun,
+        exchange: Exchange,
+        devices: Devices,
+        body: Body,
     ) -> None:
         self.names, self._functions, self._steps = functions.names, functions, recorded.steps
         self._exchange, self._body = exchange, body
@@ -135,7 +143,7 @@ class CheckedTransfer:
             cause = "runs whose transfer functions use a clock or unseeded random numbers cannot be resumed"
             _compare(self._stimulus, step, self._exchange.stimulus, cause)
         elif step == self._steps:
-            log.info("stimuli, readouts and body were the same in all %d recorded steps; from here the run goes on", step)
+            log.info("stimuli, readouts and body were the same in all %d recorded steps; now it goes on", step)
 
 
 def _compare(rows: Rows, step: int, now: np.ndarray, cause: str) -> None:
@@ -160,7 +168,7 @@ def _departure(recorded: RecordedRun, folder: RunFolder) -> Difference | None:
 
 
 def _settle(run: RunFolder) -> None:
-    """Deal with what an earlier attempt left: it takes its place if it got further, else it holds nothing more."""
+    """What an earlier attempt left takes its place if it got further; else it holds nothing more, and goes."""
     places.mend(run)
     attempt = places.attempt(run)
     if not attempt.path.exists():

@@ -19,7 +19,8 @@ def unequal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 class Rows:
-    """Some datasets of a ``run.h5`` side by side: for each of ``steps`` steps a row with all that they hold of it.
+    """Some datasets of a ``run.h5`` side by side: for each of ``steps`` steps a row with all that they hold
+    of it.
 
     Each of them has ``rows`` rows for a step.
     """
@@ -47,5 +48,6 @@ class Rows:
 
     def _read(self, step: int) -> None:
         end = min(step + BLOCK_STEPS, self._steps)
-        parts = [each[step * self._rows : end * self._rows].reshape(end - step, -1) for each in self._datasets]
+        rows = slice(step * self._rows, end * self._rows)
+        parts = [each[rows].reshape(end - step, -1) for each in self._datasets]
         self._block, self._first = np.hstack([np.empty((end - step, 0)), *parts]), step

@@ -33,7 +33,8 @@ class RecordedRun:
 
     @classmethod
     def open(cls, path: Path | str) -> RecordedRun:
-        """The run in a results folder; of one that was killed, results are made first. Body rank, before NEST starts.
+        """The run in a results folder; of one that was killed, results are made first. Body rank, before NEST
+        starts.
 
         Raises:
             ConfigurationError: it is none, it goes on, has no whole step, or its configuration was edited.
@@ -41,13 +42,13 @@ class RecordedRun:
         data = RunData(Path(path).resolve())
         make_results(data.folder)
         if "files" not in data.provenance:
-            raise ConfigurationError(f"{path}: an older cosim made it, which did not record its experiment's files")
+            raise ConfigurationError(f"{path}: made by an older cosim, which did not record where its experiment was")
         provenance, tables = data.provenance, read_toml(data.folder.config_file)
         changed = sorted(_changed(tomllib.loads(provenance["configuration"]), tables))
         if changed:
             raise ConfigurationError(
-                f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was, "
-                f"as {data.folder.run_file.name} has it too"
+                f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was "
+                f"({data.folder.run_file.name} has it, too)"
             )
         return cls(data.folder, data.summary["steps"], tables, provenance)
 
@@ -71,24 +72,27 @@ class RecordedRun:
         return [source["name"] for source in self.tables.get("sources", ())]
 
     def experiment(self, moved_to: str | None, overrides: tuple[str, ...]) -> Experiment:
-        """The experiment as it ran, with some changes; its folder is where it was, or where it has ``moved_to``.
+        """The experiment as it ran, with some changes; its folder is where it was, or where it has
+        ``moved_to``.
 
         Raises:
             ConfigurationError: all problems together.
         """
         folder = self._experiment_folder(moved_to)
         functions = transfer.load(folder / "transfer.py")
-        return assemble(folder, self.folder.config_file, deepcopy(dict(self.tables)), functions, overrides)
+        return assemble(folder, self.folder.config_file, deepcopy({**self.tables}), functions, overrides)
 
     def brain_alone(self, moved_to: str | None, overrides: tuple[str, ...]) -> Experiment:
         """The same without body and transfer functions, for as many steps as were recorded."""
-        tables = deepcopy({name: table for name, table in self.tables.items() if name not in ("body", "protocol")})
+        tables = deepcopy({**self.tables})
+        for name in ("body", "protocol"):
+            tables.pop(name, None)
         tables["clock"]["steps"] = self.steps
         functions = ModuleType("no_transfer_functions")
         return assemble(self._experiment_folder(moved_to), self.folder.config_file, tables, functions, overrides)
 
     def changes(self, experiment: Experiment) -> Iterator[str]:
-        """What is not as it was when the run was recorded, one line each; of what ``experiment`` does without, nothing."""
+        """What is not as it was, one line each; nothing of what ``experiment`` does without."""
         recorded = json.loads(self.provenance["files"])
         for part, now in files(experiment).items():
             then = recorded.get(part, {})
@@ -104,7 +108,7 @@ class RecordedRun:
         try:
             return find_experiment(folder)
         except ConfigurationError as error:
-            hint = "" if moved_to else "; if it has moved, name it too: run.py EXPERIMENT --resume (or --replay) RUN"
+            hint = "" if moved_to else "; if it has moved, name it, too: run.py EXPERIMENT --resume or --replay RUN"
             raise ConfigurationError(f"{error}{hint}") from None
 
 
@@ -117,7 +121,7 @@ def make_results(folder: RunFolder) -> None:
     if folder.shard_folder.is_dir() or not folder.summary_file.is_file():
         recover.main(str(folder.path), out=None, force=False)
     if not (folder.summary_file.is_file() and RunData(folder.path).summary["steps"]):
-        raise ConfigurationError(f"{folder.path}: the run ended before its first step was done; start it again")
+        raise ConfigurationError(f"{folder.path}: it ended before its first step was done; start it again")
 
 
 def _changed(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Spikes of a brain that goes along a recorded run are compared with the recorded ones, block by block. Brain ranks."""
+"""Spikes are compared with those of a recorded run, block by block. Brain ranks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
+from operator import attrgetter
 from typing import Any
 
 import h5py
@@ -48,8 +49,8 @@ class CheckedRecorder:
 class SpikeCheck:
     """Compares the spikes of this rank with the recorded ones, in order of time.
 
-    ``built`` are the populations of the brain and ``is_own`` says which node ids are on this rank. Beyond the end of
-    the recorded run everything is right. A call raises Departure at the first spike that differs.
+    ``built`` are the populations of the brain and ``is_own`` says which node ids are on this rank. Beyond the
+    end of the recorded run everything is right. A call raises Departure at the first spike that differs.
     """
 
     def __init__(
@@ -60,7 +61,8 @@ class SpikeCheck:
         recorded = sorted((each for each in known if each.recorded), key=lambda each: each.first_id)
         self._first_ids = np.array([each.first_id for each in recorded])
         file = h5py.File(folder.spike_file, "r")
-        self._recorded = [_Recorded(each.name, each.first_id, file["spikes"][each.name], is_own) for each in recorded]
+        spikes = file["spikes"]
+        self._recorded = [_Recorded(each.name, each.first_id, spikes[each.name], is_own) for each in recorded]
 
     def __call__(self, spikes: Spikes) -> None:
         if all(each.is_over for each in self._recorded):
@@ -93,12 +95,11 @@ class _Recorded:
         count = len(then_ms)
         wrong = np.flatnonzero((then_ms != times_ms[:count]) | (then_ids != ids[:count]))
         if wrong.size:
-            place = wrong[0]
-            raise Departure(
-                f"spikes of {self._name} are not those that were recorded: at {then_ms[place]:g} ms neuron "
-                f"{then_ids[place] - self._first_id} fired, now the next is neuron {ids[place] - self._first_id} at "
-                f"{times_ms[place]:g} ms"
+            then, now = (
+                f"neuron {some_ids[wrong[0]] - self._first_id} at {some_ms[wrong[0]]:g} ms"
+                for some_ids, some_ms in ((then_ids, then_ms), (ids, times_ms))
             )
+            raise Departure(f"spikes of {self._name} are not those that were recorded: {then}, and now {now}")
 
     def _take(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The next ``count`` spikes, fewer at the end."""
@@ -119,7 +120,8 @@ class _Recorded:
 
 def _check_populations(known: Sequence[populations.Population], built: Sequence[BuiltPopulation]) -> None:
     """Node ids mean the same neurons only in the same network."""
-    then, now = ([(each.name, each.first_id, each.size, each.recorded) for each in some] for some in (known, built))
+    fields = attrgetter("name", "first_id", "size", "recorded")
+    then, now = ([fields(each) for each in some] for some in (known, built))
     if then != now:
         first = next(pair for pair in zip_longest(then, now) if pair[0] != pair[1])
         raise Departure(
