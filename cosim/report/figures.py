@@ -47,12 +47,13 @@ def figures(runs: Sequence[dict[str, Any]]) -> Iterator[Figure]:
     if not data:
         return
     yield _rates(runs)
-    shown: dict[str, tuple[Aspect, list[int]]] = {}
+    shown: dict[str, dict[int, Aspect]] = {}
     for number, run in data.items():
         for aspect in _aspects(run):
-            shown.setdefault(aspect.title, (aspect, []))[1].append(number)
-    for aspect, numbers in shown.values():
-        yield _side_by_side(aspect, {number: data[number] for number in numbers}, named=len(runs) > 1)
+            shown.setdefault(aspect.title, {})[number] = aspect
+    for aspects in shown.values():
+        highest = max(aspects.values(), key=lambda aspect: aspect.height)
+        yield _side_by_side(highest, {number: data[number] for number in aspects}, named=len(runs) > 1)
     yield _phases(data)
 
 
@@ -137,7 +138,7 @@ def _phases(data: dict[int, RunData]) -> Figure:
     ]
     totals_ms = np.array([sum(phases.values()) for _, _, phases in bars])
     names = [
-        (f"run {number}, " if len(data) > 1 else "") + f"{side}: {total_ms:.3g} ms"
+        (f"run {number}, " if len(data) > 1 else "") + f"{side}: {_three_digits(total_ms)} ms"
         for (number, side, _), total_ms in zip(bars, totals_ms, strict=True)
     ]
     figure, axis = plt.subplots(figsize=(11, 1.6 + 0.4 * len(bars)), layout="constrained")
@@ -152,6 +153,10 @@ def _phases(data: dict[int, RunData]) -> Figure:
     axis.legend(fontsize=7, ncols=2, loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
     caption = "Mean over steps and ranks. Brain and body advance together, and who is done first waits."
     return Figure("The mean step by phase", caption, _png(figure))
+
+
+def _three_digits(value: float) -> str:
+    return np.format_float_positional(value, precision=3, fractional=False, trim="-")
 
 
 def _mean_step(run: RunData, ranks: slice) -> dict[str, float]:
