@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The scripts in slurm/ under a real Slurm: slurm/local/cluster.sh starts one on this machine for these tests."""
+"""The scripts in slurm/ under a real Slurm: slurm/local/cluster.sh starts one here for these tests."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ BRAITENBERG = ["braitenberg", "--steps", "10000000"]
 one_node = pytest.mark.parametrize("slurm", [(1, max(2, CORES))], indirect=True, ids=["one node"])
 two_nodes = pytest.mark.parametrize("slurm", [(2, 2)], indirect=True, ids=["two nodes"])
 three_nodes = pytest.mark.parametrize("slurm", [(3, 1)], indirect=True, ids=["three nodes"])
+
+# The same three ranks in two ways.
+both_jobs = pytest.mark.parametrize(
+    "script, shape", [("run", "--ntasks=3"), ("hetjob", "--ntasks=1 : --ntasks-per-node=1")]
+)
 
 # Python reads this before a program: every rank of a job says where it is. Written at once, as lines of
 # several ranks mix otherwise.
@@ -120,15 +125,14 @@ DAEMONS = (daemon("slurm-wlm", "slurmctld"), daemon("munge", "munged"))
 
 def call(*command: str, environment: dict[str, str]) -> str:
     """Standard output of a command that must succeed in a minute."""
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, timeout=60, text=True, stdin=subprocess.DEVNULL, capture_output=True
-    )
+    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
+    done = subprocess.run(command, cwd=ROOT, env=environment, timeout=60, **quiet)
     assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 def outside_of_jobs(folder: Path) -> dict[str, str]:
-    """This environment without what a Slurm job or an MPI launcher put there, in which ranks say where they are."""
+    """This environment without what a job or a launcher put there; in it ranks say where they are."""
     (folder / "sitecustomize.py").write_text(WHERE)
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "PMI_"))}
     paths = os.pathsep.join(filter(None, [str(folder), str(ROOT), os.environ.get("PYTHONPATH")]))
@@ -146,12 +150,10 @@ def slurm(request, tmp_path_factory) -> Iterator[Slurm]:
     folder = tmp_path_factory.mktemp("slurm")
     binds = nodes * cores <= CORES
     environment = outside_of_jobs(folder) | {"OMP_PROC_BIND": "close" if binds else "false"}
-    try:
-        started = call(str(CLUSTER), "start", str(nodes), str(cores), environment=environment)
-        configuration = {"SLURM_CONF": started.split("SLURM_CONF=")[1].strip()}
-        yield Slurm(environment | configuration, folder, binds)
-    finally:
-        call(str(CLUSTER), "stop", environment=environment)
+    started = call(str(CLUSTER), "start", str(nodes), str(cores), environment=environment)
+    configuration = {"SLURM_CONF": started.split("SLURM_CONF=")[1].strip()}
+    yield Slurm(environment | configuration, folder, binds)
+    call(str(CLUSTER), "stop", environment=environment)
 
 
 @pytest.fixture
@@ -237,11 +239,12 @@ def test_scaling_runs_all_numbers_of_ranks_on_the_same_nodes(slurm, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_time_limit_that_is_too_short_stops_the_run_with_complete_results(slurm, tmp_path):
-    job = slurm.submit("run", *BRAITENBERG, "--out", tmp_path / "results", shape="--ntasks=2 --cpus-per-task=1")
+    shape = "--ntasks=2 --cpus-per-task=1"
+    job = slurm.submit("run", *BRAITENBERG, "--out", tmp_path / "results", shape=shape)
     while "brain ranks with" not in slurm.log(job):
         assert slurm.state(job)["JobState"] in UNFINISHED, slurm.log(job)
         time.sleep(0.2)
-    # Slurm looks at time limits every 30 s and sends the signal, asked for 60 s before the end, up to 30 s early.
+    # Slurm looks at time limits every 30 s and sends the signal, wanted 60 s before it, up to 30 s early.
     slurm.call("scontrol", "update", f"JobId={job}", "EndTime=now+90")
     counted = slurm.call("sstat", "--jobs", f"{job}.0", "--noheader", "--parsable2", "--format=NTasks")
     ended = slurm.wait(job)
@@ -267,7 +270,7 @@ def test_a_time_limit_that_ends_before_the_start_is_told(slurm, tmp_path):
 
 @three_nodes
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("script, shape", [("run", "--ntasks=3"), ("hetjob", "--ntasks=1 : --ntasks-per-node=1")])
+@both_jobs
 def test_a_wrong_pmi_is_told_instead_of_running_many_worlds(slurm, script, shape):
     shape = " : ".join(f"{part} --cpus-per-task=1" for part in shape.split(" : "))
     job = slurm.run(script, "braitenberg", shape=shape, MPI="none")
@@ -284,7 +287,7 @@ def test_a_wrong_pmi_is_told_instead_of_running_many_worlds(slurm, script, shape
         ("run", [], "--ntasks=2", "needs the name of an experiment"),
         ("run", ["braitenberg"], "--ntasks=1", "--ntasks=1: cosim needs 2 or more"),
         ("hetjob", [], "--ntasks=1 : --ntasks-per-node=1", "needs the name of an experiment"),
-        ("hetjob", ["braitenberg"], "--nodes=2 --ntasks=2 : --nodes=1 --ntasks-per-node=1", "the body: must be 1"),
+        ("hetjob", ["braitenberg"], "--nodes=2 --ntasks=2 : --nodes=1 --ntasks-per-node=1", "must be 1"),
         ("scaling", [], "--ntasks-per-node=1", "needs the name of an experiment"),
     ],
 )
@@ -307,7 +310,7 @@ def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm):
 
 @three_nodes
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("script, shape", [("run", "--ntasks=3"), ("hetjob", "--ntasks=1 : --ntasks-per-node=1")])
+@both_jobs
 @pytest.mark.parametrize(
     "arguments, expected",
     [

@@ -10,10 +10,10 @@
 #
 #   export SLURM_CONF=/tmp/cosim-slurm-0/slurm.conf     (`start` prints the path)
 #
-# While there are cores enough each virtual node has real cores of its own and ranks are bound to them. If not,
-# nodes claim cores that do not exist, and all ranks share those that do: good to try scripts, bad to time runs.
-# There is no accounting: `sstat` answers while a job runs, `sacct` does not. cosim's summary.json has the peak
-# memory of every rank.
+# While there are cores enough each virtual node has real cores of its own and ranks are bound to them. If
+# not, nodes claim cores that do not exist, and all ranks share those that do: good to try scripts, bad to
+# time runs. There is no accounting: `sstat` answers while a job runs, `sacct` does not. cosim's summary.json
+# has the peak memory of every rank.
 set -euo pipefail
 
 folder=/tmp/cosim-slurm-$(id -u)
@@ -95,7 +95,8 @@ wait_for_nodes() {
         if [ "$(sinfo --noheader --states=idle --format=%D)" = "$1" ]; then return 0; fi
         sleep 0.5
     done
-    echo "$1 Slurm nodes were not ready within 30 s; what the daemons say is in $folder/*.log" >&2
+    echo "$1 Slurm nodes were not ready within 30 s; the last words of the daemons:" >&2
+    tail -n 5 "$folder"/*.log >&2
     return 1
 }
 
@@ -107,7 +108,8 @@ start() {
         return 1
     done
     if [ -e "$folder" ]; then
-        echo "$folder exists: this Slurm runs already, or did not end well; slurm/local/cluster.sh stop clears it" >&2
+        echo "$folder exists: this Slurm runs already, or did not end well; slurm/local/cluster.sh stop" \
+            "clears it" >&2
         return 1
     fi
     install -d -m 755 "$folder" "$folder/state"
@@ -121,7 +123,10 @@ start() {
         install -d "$folder/spool.n$node"
         slurmd -N "n$node"
     done
-    wait_for_nodes "$nodes"
+    if ! wait_for_nodes "$nodes"; then
+        stop
+        return 1
+    fi
     echo "export SLURM_CONF=$SLURM_CONF"
 }
 
