@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from cosim.analysis.flatten import flatten
@@ -143,12 +144,16 @@ def _steps(run: dict[str, Any]) -> dict[str, str]:
 
 
 def _provenance(run: dict[str, Any]) -> dict[str, str]:
-    """What is not said of the run already."""
-    said = {"seed", "brain_ranks", "threads_per_brain_rank", "virtual_processes"}
+    """What is not said of the run already; one digest stands for those of all files of the models."""
+    said = {"seed", "brain_ranks", "threads_per_brain_rank", "virtual_processes", "files"}
+    digest = sha256(str(run["provenance"].get("files", "")).encode()).hexdigest()[:12]
     return {
-        name.removeprefix("version_").replace("_", " "): str(value)
-        for name, value in run["provenance"].items()
-        if name not in said
+        "files of the models": digest,
+        **{
+            name.removeprefix("version_").replace("_", " "): str(value)
+            for name, value in run["provenance"].items()
+            if name not in said
+        },
     }
 
 
