@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from mpi4py import MPI
@@ -18,8 +19,8 @@ import cosim
 from cosim.brain.nestlink import find_nest
 from cosim.config import Experiment
 
-PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "pydantic", "numba")
-
+# Those that make numbers; MuJoCo is an extra.
+PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "mujoco", "pydantic", "numba")
 
 # What the files of a model end in; others, such as pictures, say nothing about what it does.
 MODEL_SUFFIXES = (".py", ".toml", ".csv", ".json", ".urdf", ".xml", ".osim", ".sdf")
@@ -28,7 +29,7 @@ MODEL_SUFFIXES = (".py", ".toml", ".csv", ".json", ".urdf", ".xml", ".osim", ".s
 def attributes(experiment: Experiment, brain_ranks: int) -> dict[str, str | int]:
     """Configuration, experiment, versions, seed, ranks and threads, git revision, machine. Body rank only."""
     config = experiment.config
-    versions = {f"version_{name}": importlib.metadata.version(name) for name in PACKAGES}
+    versions = {f"version_{name}": importlib.metadata.version(name) for name in PACKAGES if find_spec(name)}
     return {
         "configuration": config.to_toml(),
         "experiment": str(experiment.folder),
