@@ -18,13 +18,13 @@ from cosim.brain.brain import Brain
 from cosim.config import Clock
 from cosim.devices import Devices
 from cosim.exchange import Exchange
-from cosim.profile import STEP_PHASES
+from cosim.profile import STEP_PHASES, resident_bytes
+from cosim.record.disk import BYTES_PER_MB
 from cosim.record.folder import RunFolder
+from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.series import FLUSH_BYTES, Series, SeriesFile
 from cosim.world import BODY_RANK
 
-PROFILE = "profile"
-SPIKE_TIMES, SPIKE_IDS, SPIKES_DONE = "spikes/timestamps", "spikes/node_ids", "spikes/done"
 SPIKE_BYTES = 16
 
 
@@ -48,6 +48,8 @@ class Recorder(Protocol):
 
 
 PROFILE_SERIES = Series((len(STEP_PHASES),), attributes={"phases": list(STEP_PHASES), "units": "s"})
+# What the rank has in use whenever it writes to disk, for those who look on.
+MEMORY_SERIES = Series(attributes={"units": "MB"})
 
 
 class BrainRecorder:
@@ -67,6 +69,7 @@ class BrainRecorder:
                 SPIKE_IDS: Series(dtype="i8"),
                 SPIKES_DONE: Series(dtype="i8"),
                 PROFILE: PROFILE_SERIES,
+                MEMORY: MEMORY_SERIES,
             },
         )
 
@@ -89,6 +92,7 @@ class BrainRecorder:
         self._file.write(SPIKE_IDS, spikes.node_ids)
         self._file.write(SPIKES_DONE, spikes.done)
         self._brain.forget_spikes()
+        self._file.append(MEMORY, _memory_mb())
         self._file.flush()
 
     def close(self) -> None:
@@ -118,7 +122,7 @@ class BodyRecorder:
         self._body, self._exchange, self._steps = body, exchange, 0
         self._clock = clock
         self._file = SeriesFile(folder.run_file, self._series(devices), attributes)
-        self._shard = SeriesFile(folder.shard(BODY_RANK), {PROFILE: PROFILE_SERIES})
+        self._shard = SeriesFile(folder.shard(BODY_RANK), {PROFILE: PROFILE_SERIES, MEMORY: MEMORY_SERIES})
 
     def _series(self, devices: Devices) -> dict[str, Series]:
         body = {
@@ -159,6 +163,7 @@ class BodyRecorder:
 
     def flush(self) -> None:
         """Write everything to disk."""
+        self._shard.append(MEMORY, _memory_mb())
         self._file.flush()
         self._shard.flush()
 
@@ -166,3 +171,8 @@ class BodyRecorder:
         """Write everything to disk; a second call does nothing."""
         self._file.close()
         self._shard.close()
+
+
+def _memory_mb() -> np.ndarray:
+    """A row for the series."""
+    return np.array([resident_bytes() / BYTES_PER_MB])
