@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +32,7 @@ EXIT_WELL, EXIT_FAILED = 0, 1
 SILENT = "killed: no rank could say why"
 # Results take about what shards and run.h5 take, and figures and small files this.
 MARGIN_BYTES = 2 * BYTES_PER_MB
+CLEAN_UP_S = 3.0
 
 log = logging.getLogger("cosim")
 
@@ -47,7 +49,7 @@ def main(path: str, out: str | None, force: bool) -> int:
     if source.summary_file.is_file() and not source.shard_folder.is_dir():
         print(f"{path}: its results are there, there is nothing to recover")
         return EXIT_WELL
-    if not force and (owner := living_owner(source)):
+    if not force and (owner := _remaining_owner(source)):
         raise ConfigurationError(f"{path}: {owner} still writes it; if you know that it does not, add --force")
     if not source.built_file.is_file():
         print(f"{path}: the run ended while it was built, before its first step: there is nothing to recover")
@@ -90,6 +92,14 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
         steps=whole_steps(source.run_file, source.shards(len(stands.reports)), substeps(clock)),
         stopped_by=_reason(source),
     )
+
+
+def _remaining_owner(source: RunFolder) -> str:
+    """Who writes the run, and does not only come to its end: of a process that was killed the kernel first cleans up."""
+    latest = time.monotonic() + CLEAN_UP_S
+    while (owner := living_owner(source)) and time.monotonic() < latest:
+        time.sleep(0.05)
+    return owner
 
 
 def _experiment(source: RunFolder) -> Experiment | None:

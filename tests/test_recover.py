@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Nothing is lost: whatever kills a run, the job ends, its files open, and whole steps become results."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
+
+from cosim import cli
+from cosim.analysis.results import RunData
+from cosim.record import disk, failure, owner
+from cosim.record.folder import RunFolder, make_folder
+
+RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 300, 5, 20.0
+SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)
+END_S = 10.0
+# Every rank at every part of a run, at moments that are drawn once and for all; the first ones are for every day.
+PARTS = ("loop", "merge", "build")
+KILLS = 30 if os.environ.get("COSIM_FULL") else 4
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def kills() -> Iterator[tuple[str, int, int, float]]:
+    """Part of the run, rank, step and delay in s."""
+    draw = random.Random(20221207)
+    longest_s = {"loop": 0.02, "merge": 2.5, "build": 1.0}
+    for number in range(KILLS):
+        part = PARTS[number // RANKS % len(PARTS)] if KILLS == 30 else PARTS[number % len(PARTS)]
+        yield part, number % RANKS, draw.randrange(3, STEPS), round(draw.uniform(0, longest_s[part]), 3)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> RunData:
+    """The run that nobody interrupts."""
+    folder = tmp_path_factory.mktemp("reference")
+    command = [find_mpiexec(), "-n", RANKS, sys.executable, REPOSITORY / "run.py", *SMALL, "--out", folder / "run"]
+    subprocess.run(list(map(str, command)), env=clean_environment(), cwd=folder, check=True, capture_output=True)
+    return RunData(folder / "run")
+
+
+@pytest.fixture
+def recover() -> Iterator[Callable[..., int]]:
+    """``cosim recover`` in this process."""
+    log = logging.getLogger("cosim")
+    before = log.handlers[:]
+    yield lambda *arguments: cli.main(["recover", *map(str, arguments)])
+    log.handlers[:] = before
+
+
+@pytest.mark.parametrize(("part", "rank", "step", "delay_s"), list(kills()))
+def test_a_rank_that_is_killed_costs_no_whole_step(launch, recover, reference, tmp_path, capsys, part, rank, step, delay_s):
+    killed = tmp_path / "killed"
+    result = launch(RANKS, PROGRAMS / "kill_a_rank.py", part, rank, step, delay_s, killed, *SMALL, "--out", tmp_path / "run")
+    assert result.returncode != 0
+    assert time.time() - float(killed.read_text()) < END_S
+    run = RunData(tmp_path / "run")
+    assert_all_open(run.folder)
+    steps = steps_on_disk(run.folder)
+    assert recover(run.folder.path) == 0
+    if steps is None:
+        assert "nothing to recover" in capsys.readouterr().out
+        assert part != "loop"
+        return
+    if part == "loop":
+        assert steps >= step - 1, "every step was written when it was done"
+        assert f"complete up to step {steps} of {STEPS}" in capsys.readouterr().out
+    assert_same_up_to(reference, run, steps)
+
+
+def assert_all_open(folder: RunFolder) -> None:
+    for path in folder.path.rglob("*.h5"):
+        if path.parent.name != "unfinished":
+            with h5py.File(path, "r", swmr=path.name == "run.h5" or path.parent.name == "shards") as file:
+                assert file.id.valid
+
+
+def steps_on_disk(folder: RunFolder) -> int | None:
+    """The steps that all ranks have written; None if none was begun, or if the results are there already."""
+    if not (folder.shard_folder / "built.json").exists():
+        return None
+    steps = []
+    for path in folder.shards(RANKS):
+        with h5py.File(path, "r", swmr=True) as file:
+            steps += [len(file["profile"])] + ([len(file["spikes/done"])] if "spikes" in file else [])
+    with h5py.File(folder.run_file, "r", swmr=True) as file:
+        steps += [len(file["exchange/time_ms"]), len(file["body/time_ms"]) // SUBSTEPS]
+    return min(steps)
+
+
+def assert_same_up_to(reference: RunData, run: RunData, steps: int) -> None:
+    """The results are those of the first ``steps`` steps of the reference, and say so."""
+    summary = json.loads(run.folder.summary_file.read_text())
+    assert (summary["steps"], summary["complete"]) == (steps, steps == STEPS)
+    assert bool(summary["stopped_by"]) == (steps < STEPS)
+    for name, rows in reference.body.items():
+        np.testing.assert_array_equal(run.body[name], rows[: steps * SUBSTEPS], err_msg=name)
+    for kind in ("readout", "stimulus"):
+        for name, rows in getattr(reference, kind).items():
+            np.testing.assert_array_equal(getattr(run, kind)[name], rows[:steps], err_msg=name)
+    assert run.exchange_time_ms.shape == (steps,)
+    assert {rows.shape for rows in run.profile.values()} == {(RANKS, steps)}
+    assert set(run.spikes) == set(reference.spikes)
+    for name, spikes in reference.spikes.items():
+        before = spikes.timestamps_ms <= steps * STEP_MS + 1e-6
+        np.testing.assert_array_equal(run.spikes[name].timestamps_ms, spikes.timestamps_ms[before], err_msg=name)
+        np.testing.assert_array_equal(run.spikes[name].node_ids, spikes.node_ids[before], err_msg=name)
+    files = {path.name for path in reference.folder.path.iterdir()}
+    assert {path.name for path in run.folder.path.iterdir()} == (files if steps else files - {"figure.png", "body.png"})
+
+
+def test_a_launcher_that_is_killed_takes_its_ranks_along(tmp_path, recover):
+    """mpiexec starts ranks by a helper on each machine: without it nobody would end them."""
+    command = [find_mpiexec(), "-n", "2", sys.executable, REPOSITORY / "run.py", "braitenberg", "--steps", 10**7]
+    with subprocess.Popen(
+        [*map(str, command), "--out", str(tmp_path / "run")], env=clean_environment(), stderr=subprocess.PIPE, text=True
+    ) as launcher:
+        for line in launcher.stderr:
+            if "step" in line and "of 10000000" in line:
+                break
+        told = json.loads((tmp_path / "run/shards/owner.json").read_text())
+        assert recover(tmp_path / "run") == 2, "it goes on"
+        helper = int(Path(f"/proc/{told['pid']}/stat").read_text().rpartition(")")[2].split()[1])
+        os.kill(helper, signal.SIGKILL)
+        killed = time.monotonic()
+        launcher.stderr.read()
+    assert launcher.returncode != 0
+    while owner.living_owner(RunFolder(tmp_path / "run")):
+        assert time.monotonic() - killed < END_S
+        time.sleep(0.05)
+    assert recover(tmp_path / "run", "--out", tmp_path / "elsewhere") == 0
+    assert json.loads((tmp_path / "elsewhere/summary.json").read_text())["steps"] > 0
+    assert (tmp_path / "run/shards").is_dir(), "the run stays as it was"
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from cosim.record.folder import RunFolder
+from cosim.record.owner import claim
+claim(RunFolder(Path(sys.argv[1])))
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_who_writes_a_run_is_known_for_as_long_as_it_lives(tmp_path, recover, capsys):
+    folder = make_folder("e", str(tmp_path / "run"), tmp_path)
+    folder.config_file.write_text("")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder.path)], stdout=subprocess.PIPE, text=True, env=clean_environment()
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        assert owner.living_owner(folder).startswith(f"process {holder.pid} on ")
+        assert recover(folder.path) == 2
+        assert f"process {holder.pid} on" in capsys.readouterr().err
+        holder.kill()
+    assert owner.living_owner(folder) == ""
+    assert recover(folder.path) == 0
+    assert "before its first step: there is nothing to recover" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("age_s", "alive"), [(5, True), (300, False)])
+def test_on_another_machine_whose_locks_are_not_seen_it_is_known_by_the_age_of_its_files(tmp_path, age_s, alive):
+    folder = make_folder("e", str(tmp_path / "run"), tmp_path)
+    folder.owner_file.write_text(json.dumps({"host": "far-away", "pid": 1, "locked": True}))
+    then = time.time() - age_s
+    for path in (folder.shard_folder, folder.owner_file):
+        os.utime(path, (then, then))
+    assert bool(owner.living_owner(folder)) == alive
+
+
+def test_what_is_no_run_is_refused(tmp_path, recover, capsys):
+    assert recover(tmp_path) == 2
+    assert "no config.toml: must be the results folder of a run" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_left_alone(reference, recover, capsys):
+    before = reference.folder.summary_file.stat().st_mtime_ns
+    assert recover(reference.folder.path) == 0
+    assert "nothing to recover" in capsys.readouterr().out
+    assert reference.folder.summary_file.stat().st_mtime_ns == before
+
+
+# A disk that is full
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """A file system of 4 MB, or of 20 MB where all is tested at full size."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    size = "20m" if os.environ.get("COSIM_FULL") else "4m"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_path_and_space_and_costs_no_whole_step(launch, recover, small_disk, tmp_path, capsys):
+    run = small_disk / "run"
+    result = launch(2, REPOSITORY / "run.py", "braitenberg", "--steps", 10**7, "--out", run)
+    assert result.returncode != 0
+    assert f"{run}/" in result.stderr and "cannot be written: No space left on device; 0.0 MB are free" in result.stderr
+    assert f"cosim recover {run}" in result.stderr
+    assert "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
+    steps = steps_of(run)
+    assert recover(run) == 1
+    assert "MB are needed: make space, or let the results go elsewhere" in capsys.readouterr().err
+    assert recover(run, "--out", tmp_path / "results") == 0
+    data = RunData(tmp_path / "results")
+    assert data.summary["steps"] == steps > 100
+    assert "No space left on device" in data.summary["stopped_by"]
+    assert all(np.isfinite(rows).all() and len(rows) == steps * SUBSTEPS for rows in data.body.values())
+    assert np.all(np.diff(data.body["time_ms"]) > 0)
+    assert (steps - 50) * STEP_MS < max(each.timestamps_ms.max() for each in data.spikes.values()) <= steps * STEP_MS
+
+
+def steps_of(run: Path) -> int:
+    """The steps in the shards and in run.h5 of two ranks."""
+    with h5py.File(run / "shards/rank-00001.h5", "r", swmr=True) as brain, h5py.File(run / "run.h5", "r", swmr=True) as body:
+        with h5py.File(run / "shards/rank-00000.h5", "r", swmr=True) as shard:
+            return min(
+                len(brain["profile"]), len(brain["spikes/done"]), len(shard["profile"]),
+                len(body["exchange/time_ms"]), len(body["body/time_ms"]) // SUBSTEPS,
+            )  # fmt: skip
+
+
+WRITER = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from cosim.errors import RecordingError
+from cosim.record.series import Series, SeriesFile
+file = SeriesFile(Path(sys.argv[1]), {f"x{n}": Series() for n in range(20)})
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+rows = 0
+try:
+    while True:
+        for n in range(20):
+            file.append(f"x{n}", np.arange(rows, rows + 50.0))
+        file.flush()
+        rows += 50
+except RecordingError as error:
+    print(f"{rows} rows: {error}")
+file.close()
+"""
+
+
+def test_what_was_flushed_before_the_disk_was_full_stays_and_nothing_else_is_said(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-c", WRITER, str(tmp_path / "x.h5")], capture_output=True, text=True, env=clean_environment()
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"rows: {tmp_path / 'x.h5'}: cannot be written: File too large; " in result.stdout
+    rows = int(result.stdout.split()[0])
+    with h5py.File(tmp_path / "x.h5", "r", swmr=True) as file:
+        for values in file.values():
+            np.testing.assert_array_equal(values[:rows], np.arange(rows))
+
+
+def test_a_file_that_could_not_be_written_whole_leaves_the_one_before(tmp_path):
+    file = tmp_path / "a.json"
+    disk.write_text(file, "old")
+    with pytest.raises(ZeroDivisionError), disk.whole(file) as unfinished:
+        unfinished.write_text("half")
+        1 / 0
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_several_files_come_together_or_not_at_all(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), disk.several(tmp_path) as folder:
+        (folder / "a").write_text("new")
+        1 / 0
+    assert (tmp_path / "a").read_text() == "old"
+    with disk.several(tmp_path) as folder:
+        for name in ("a", "b"):
+            (folder / name).write_text("new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new", "b": "new"}
+
+
+def test_space_that_is_not_there_is_told_before(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    disk.check_space(tmp_path, free // 2, "make space")
+    with pytest.raises(disk.RecordingError, match="MB are free there, but about .* MB are needed: make space"):
+        disk.check_space(tmp_path, 2 * free, "make space")
+
+
+def test_why_a_rank_failed_fits_into_its_reserved_space(tmp_path):
+    file = tmp_path / "rank-00001.failure"
+    failure.reserve(file)
+    size = file.stat().st_size
+    assert failure.told(file) == ""
+    failure.tell(file, "rank 1: the disk is full " + "x" * 10**5)
+    assert file.stat().st_size == size
+    assert failure.told(file).startswith("rank 1: the disk is full x")
