@@ -8,6 +8,7 @@ same code as those of a run that ends well.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 import time
@@ -64,10 +65,11 @@ def main(path: str, out: str | None, force: bool) -> int:
 
 
 def _recover(source: RunFolder, folder: RunFolder) -> int:
-    claim(folder)
     _check_space(source, folder)
+    claimed = claim(folder)
     run = ended_run(source, folder)
     is_well = finalize(run)
+    os.close(claimed)
     print(f"{folder.path}: complete up to step {run.steps} of {run.clock.steps}, {run.steps * run.clock.coupling_step_ms:g} ms")
     return EXIT_WELL if is_well else EXIT_FAILED
 

@@ -22,12 +22,13 @@ SILENCE_S = 60.0
 NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
-def claim(folder: RunFolder) -> None:
-    """Say that this process writes ``folder``; the file stays open, and locked, for as long as the process lives."""
+def claim(folder: RunFolder) -> int:
+    """Say that this process writes ``folder``, for as long as it lives or until it closes the returned descriptor."""
     descriptor = os.open(folder.owner_file, os.O_RDWR | os.O_CREAT, 0o644)
     owner = {"host": platform.node(), "pid": os.getpid(), "locked": _lock(descriptor, fcntl.LOCK_EX)}
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps(owner).encode())
+    return descriptor
 
 
 def living_owner(folder: RunFolder) -> str:
