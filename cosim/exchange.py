@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What ranks tell each other in a coupling step, and the buffers for it.
 
-Every brain rank sends its readout (one float64 for each spike sink) to the body rank, which adds them up; the body
-rank sends the stimulus (one float64 for each spike source) to every brain rank. The first places of both messages are
-for the ranks themselves: the signal that a brain rank got and the decision to stop, the wish and the decision to write
-to disk, so that these cost no message of their own. Buffers and requests are made once, at build time.
+Every brain rank sends its readout (one float64 for each spike sink) to the body rank, which adds them up; the
+body rank sends the stimulus (one float64 for each spike source) to every brain rank. The first places of both
+messages are for the ranks themselves: the signal that a brain rank got and the decision to stop, the wish and
+the decision to write to disk, so that these cost no message of their own. Buffers and requests are made once,
+at build time.
 
-Messages go straight between body and brain, not through MPI's collectives: those pass messages on from rank to rank,
-and a rank that still runs NEST passes nothing on. Persistent requests take half of the time as well (10 instead of
-23 us for both ways on 4 ranks).
+Messages go straight between body and brain, not through MPI's collectives: those pass messages on from rank
+to rank, and a rank that still runs NEST passes nothing on. Persistent requests take half of the time as well
+(10 instead of 23 us for both ways on 4 ranks).
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ FOR_STOP, FOR_FLUSH, RESERVED = 0, 1, 2
 
 
 class Exchange:
-    """The buffers of one rank and the messages that move them; all ranks call the same methods in the same order.
+    """Buffers of one rank and the messages that move them; all ranks call the same methods in the same order.
 
     Attributes:
         readout: (number of sinks,) float64. Brain ranks write what they own and leave the rest at 0;
             on the body rank it holds the sum over ranks after `gather`.
-        stimulus: (number of sources,) float64. The body rank writes it; after `receive` all ranks hold the same.
-        acted: (number of sources,) float64. On the body rank the stimulus of before the last `share`, which acted in
-            the step that is over.
+        stimulus: (number of sources,) float64. The body rank writes it; after `receive` all ranks hold it.
+        acted: (number of sources,) float64. On the body rank the stimulus of before the last `share`, which
+            acted in the step that is over.
     """
 
     gather: Callable[[bool], None]
-    """``gather(flush)`` brings the readout, and the wish to write to disk, to the body rank, which waits for it."""
+    """``gather(flush)`` brings readout and wish to write to disk to the body rank, which waits for them."""
     share: Callable[[], None]
-    """``share()`` sends the stimulus, and the decisions to stop and to write to disk, on the way to brain ranks."""
+    """``share()`` sends stimulus and decisions, to stop and to write to disk, on their way to brain ranks."""
     receive: Callable[[], None]
     """``receive()`` waits for what the body rank has sent, and until the own messages have left."""
 
@@ -59,7 +60,8 @@ class Exchange:
         else:
             self._to_body = world.comm.Send_init(self._told, BODY_RANK, READOUT_TAG)
             self._from_body = world.comm.Recv_init(self._decision, BODY_RANK, STIMULUS_TAG)
-            self.gather, self.share, self.receive = self._send_readout, self._from_body.Start, self._await_stimulus
+            self.gather, self.share = self._send_readout, self._from_body.Start
+            self.receive = self._await_stimulus
 
     def _open_to_brains(self, comm: MPI.Comm) -> None:
         brains = [rank for rank in range(comm.size) if rank != BODY_RANK]
@@ -108,7 +110,7 @@ class Exchange:
 
     @property
     def flush_agreed(self) -> bool:
-        """Whether any rank wished to write to disk before the last `share`: then all do so, at the same time."""
+        """Whether any rank wished to write to disk before the last `share`: then all do so, together."""
         return self._decision[FOR_FLUSH] != 0
 
     @property

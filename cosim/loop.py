@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The coupling step. Its order exists here and nowhere else.
 
-Over [t, t + step) brain and body advance in parallel on what was agreed at t. At t + step the brain ranks send the
-readout to the body rank; transfer functions run there on readout and body state of exactly that interval; the body
-rank sends the stimulus back, which acts from t + step on. This is the order of the Neurorobotics Platform's
-closed-loop engine, made deterministic. While the body rank runs the transfer functions, brain ranks take over the
-spikes of the step; while brain ranks are already in the next step, the body rank records.
+Over [t, t + step) brain and body advance in parallel on what was agreed at t. At t + step the brain ranks
+send the readout to the body rank; transfer functions run there on readout and body state of exactly that
+interval; the body rank sends the stimulus back, which acts from t + step on. This is the order of the
+Neurorobotics Platform's closed-loop engine, made deterministic. While the body rank runs the transfer
+functions, brain ranks take over the spikes of the step; while brain ranks are already in the next step, the
+body rank records.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Parts:
 
 
 def loop(parts: Parts, steps: int, step_ms: float) -> int:
-    """Run ``steps`` coupling steps, or fewer if the ranks agree to stop; return how many. Collective over all ranks."""
+    """Run ``steps`` coupling steps, or fewer if the ranks agree to stop; return how many. Collective."""
     try:
         return _loop(parts, steps, step_ms)
     finally:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-# In the order of the loop; `brain` is NEST's Run and nothing else. The body rank waits for the slowest brain rank in
-# `gather`; brain ranks wait in `receive`, for the slowest of them and for the transfer functions.
+# In the order of the loop; `brain` is NEST's Run and nothing else. The body rank waits for the slowest brain
+# rank in `gather`; brain ranks wait in `receive`, for the slowest of them and for the transfer functions.
 STEP_PHASES = (
     "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "receive", "flush",
 )  # fmt: skip

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Who is body and who is brain, and how all ranks agree: on the world's size, on errors.
 
-Rank 0 is the body rank; all other ranks run the brain. Collective calls live here and in ``exchange.py`` only.
+Rank 0 is the body rank; all other ranks run the brain. Collective calls live here and in ``exchange.py``
+only.
 """
 
 from __future__ import annotations
@@ -29,18 +30,19 @@ BODY_RANK = 0
 SPIN_S = 1e-3
 # A nap is a share of the time waited so far, but no shorter than this.
 NAP_SHARE, NAP_S = 0.05, 20e-6
-# Share of a usual wait that is slept through at once, and how fast a wait that took longer becomes the usual one.
+# Share of a usual wait that is slept through at once, and how fast a wait that took longer becomes the usual
+# one.
 SLEEP_SHARE, GROWTH = 0.8, 0.05
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
-# The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else would. Slurm's
-# ranks have slurmd for this.
+# The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else
+# would. Slurm's ranks have slurmd for this.
 PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
 
-# What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm sets the
-# first one for its ranks while Slurm's own variables count mpiexec's helpers.
+# What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm
+# sets the first one for its ranks while Slurm's own variables count mpiexec's helpers.
 LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
@@ -124,9 +126,10 @@ def wait_briefly(is_done: Callable[[], bool]) -> None:
 class LongWait:
     """How the body rank waits for the brain: awake when the readout comes, without taking a core until then.
 
-    MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain rank. Most
-    of the time that the shortest of the last waits took is slept through. What is left is spent looking again and
-    again, or with naps where cores are few (``is_crowded``): each look may then take the core from a brain rank.
+    MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain
+    rank. Most of the time that the shortest of the last waits took is slept through. What is left is spent
+    looking again and again, or with naps where cores are few (``is_crowded``): each look may then take the
+    core from a brain rank.
     """
 
     def __init__(self, is_crowded: bool) -> None:
@@ -207,9 +210,9 @@ def check_size(size: int, environment: dict | os._Environ) -> None:
 def fatal_errors_end_the_job(rescues: list[Callable[[BaseException], None]]) -> Iterator[None]:
     """Any exception on this rank alone ends all ranks: print its traceback, call ``rescues`` with it, abort.
 
-    Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait in
-    MPI_Finalize (NEST registers an atexit handler that calls it) while the others wait for it in a collective, for
-    ever.
+    Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait
+    in MPI_Finalize (NEST registers an atexit handler that calls it) while the others wait for it in a
+    collective, for ever.
     """
     try:
         yield

@@ -63,6 +63,10 @@ def test_misuse_is_refused_and_leaves_the_kernel_usable(alone):
     result = alone("tests/programs/misuse_stepping.py")
     assert result.returncode == 0, result.stderr
     said = result.stdout.splitlines()
-    words = ["without Prepare", "node 2 is no neuron", "node 1 is recorded already", *["positive multiple"] * 3, "node 1 is no iaf_psc_alpha"]
+    words = [
+        *("without Prepare", "node 2 is no neuron", "node 1 is recorded already"),
+        *(["positive multiple"] * 3),
+        "node 1 is no iaf_psc_alpha",
+    ]
     assert [word in line for word, line in zip(words, said, strict=False)] == [True] * len(words), said
     assert said[len(words) :] == ["1.0"]

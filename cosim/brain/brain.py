@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The brain in a closed loop: a network with its spike sources, spike sinks and recorder, advanced step by step."""
+"""The brain in a closed loop: a network with spike sources, spike sinks and recorder, advanced step by step."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class BuiltPopulation:
 class BuiltBrain:
     """What a brain rank tells the body rank after building.
 
-    ``local_synapses`` are those of this rank by region, ``local_links`` its other connections by kind: Poisson
-    generators of the network, relays, and devices of the experiment.
+    ``local_synapses`` are those of this rank by region, ``local_links`` its other connections by kind:
+    Poisson generators of the network, relays, and devices of the experiment.
     """
 
     populations: tuple[BuiltPopulation, ...]
@@ -52,7 +52,7 @@ class BuiltBrain:
 
 
 class Brain:
-    """A network in NEST with its devices, ready for steps of ``step_ms``. Brain ranks only, always all of them.
+    """A network in NEST with its devices, ready for steps of ``step_ms``. Always on all brain ranks.
 
     ``lap(name)`` is called after each phase with its name: devices, prepare.
     """

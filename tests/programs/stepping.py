@@ -56,7 +56,8 @@ def main(how, step_ms, virtual_processes, out):
     nest.Simulate(10.0)
     journal.collect()
     spikes = journal.spikes()
-    assert spikes.done[steps - 1] == waiting and spikes.done[-1] == len(spikes.times_ms) and len(spikes.done) == steps + 1
+    assert len(spikes.done) == steps + 1
+    assert spikes.done[steps - 1] == waiting and spikes.done[-1] == len(spikes.times_ms)
     times, ids = collected(comm, recorder.events["times"], recorder.events["senders"])
     journal_times, journal_ids = collected(comm, spikes.times_ms, spikes.node_ids)
     if comm.rank == 0:

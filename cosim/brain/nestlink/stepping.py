@@ -2,8 +2,8 @@
 """What brain ranks do in every coupling step, each as one call into the kernel that makes no Python object.
 
 Devices are looked up once, when they are opened: after ``nest.Prepare()``, and before the next ``Create`` or
-``ResetKernel``. So are addresses of arrays, which are expected to be the same ones in every step: to ask numpy for one
-takes longer than a call. See ``stepping.cpp`` and ``journal.cpp`` for the why of each.
+``ResetKernel``. So are addresses of arrays, which are expected to be the same ones in every step: to ask
+numpy for one takes longer than a call. See ``stepping.cpp`` and ``journal.cpp`` for the why of each.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Stepping(Library):
     """The part of ``Nestlink`` that advances NEST; the classes below are used with it."""
 
     def run(self, duration_ms: float) -> None:
-        """Advance by ``duration_ms``, as ``nest.Run`` does but without comparing random numbers over ranks. Collective.
+        """Advance by ``duration_ms``, like ``nest.Run`` without comparing random numbers over ranks. Collective.
 
-        Spikes and NEST's own time are those of ``nest.Run``. There is no barrier at the end: a rank returns when its
-        part is done.
+        Spikes and NEST's own time are those of ``nest.Run``. There is no barrier at the end: a rank returns
+        when its part is done.
         """
         if self.lib.nestlink_run(duration_ms):
             self.fail(f"NEST could not advance by {duration_ms:g} ms")
@@ -50,14 +50,15 @@ class Stepping(Library):
     def fit_min_delay(self, step_ms: float) -> None:
         """Make NEST's min_delay divide ``step_ms``, by lowering it to no less than its half. Collective.
 
-        After the last ``Connect``, before ``Prepare``. Nothing happens where NEST was simulated, or its delays were
-        set by hand. Steps that min_delay does not divide give other random numbers than those that it does.
+        After the last ``Connect``, before ``Prepare``. Nothing happens where NEST was simulated, or its
+        delays were set by hand. Steps that min_delay does not divide give other random numbers than those
+        that it does.
         """
         if self.lib.nestlink_fit_min_delay(step_ms):
             self.fail(f"could not fit min_delay to steps of {step_ms:g} ms")
 
     def check_synchrony(self) -> None:
-        """Compare random numbers over ranks and threads, as each ``nest.Run`` does before and after. Collective."""
+        """Compare random numbers over ranks and threads, as ``nest.Run`` does before and after. Collective."""
         if self.lib.nestlink_check_synchrony():
             self.fail("ranks or threads have drawn different random numbers")
 
@@ -102,7 +103,7 @@ class Spikes(NamedTuple):
     node_ids: np.ndarray
     """(n,) int64."""
     done: np.ndarray
-    """(k,) int64: the number of spikes since the journal was opened, at each of the last k calls of ``collect``."""
+    """(k,) int64: spikes since the journal was opened, at each of the last k calls of ``collect``."""
 
 
 class Journal:
@@ -127,7 +128,9 @@ class Journal:
         self._link.lib.nestlink_journal_read(*map(ctypes.byref, (times, ids, done)), counts)
         spikes, collects = counts
         return Spikes(
-            view(times, spikes, ctypes.c_double), view(ids, spikes, ctypes.c_int64), view(done, collects, ctypes.c_int64)
+            view(times, spikes, ctypes.c_double),
+            view(ids, spikes, ctypes.c_int64),
+            view(done, collects, ctypes.c_int64),
         )
 
     def forget(self) -> None:
