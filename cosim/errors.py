@@ -14,6 +14,10 @@ class ConfigurationError(Exception):
     """
 
 
+class NothingToDo(ConfigurationError):
+    """What a user asked for is there already."""
+
+
 class RecordingError(Exception):
     """What a run brings cannot be written to disk; the message names the file, the reason and the space that is left.
 

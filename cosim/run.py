@@ -18,7 +18,7 @@ from cosim.brain.kernel import start as start_nest
 from cosim.brain.standing import Standing, stand
 from cosim.timegrid import is_multiple
 from cosim.devices import Devices
-from cosim.errors import ConfigurationError, RecordingError
+from cosim.errors import ConfigurationError, NothingToDo, RecordingError
 from cosim.exchange import Exchange
 from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     except ConfigurationError as error:
         if MPI.COMM_WORLD.rank == 0:
             print(f"cosim: {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return EXIT_COMPLETE if isinstance(error, NothingToDo) else EXIT_CONFIGURATION
 
 
 def run(world: World, options: Options, rescues: list[Callable[[BaseException], None]]) -> int:

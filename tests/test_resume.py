@@ -186,7 +186,7 @@ def test_a_stopped_run_goes_on_to_what_it_would_have_been(whole, stopped, tmp_pa
 def test_a_finished_run_can_be_made_longer(experiment, whole, tmp_path):
     folder = tmp_path / "run"
     finished(run(3, experiment, "--steps", 4, "--out", folder))
-    assert "4 steps are done and 4 are wanted" in refused(run(2, "--resume", folder))
+    assert "4 steps are done and 4 are wanted" in finished(run(2, "--resume", folder))
     finished(run(2, "--resume", folder, "--steps", STEPS))
     assert_same(folder, whole)
 
@@ -248,7 +248,7 @@ def test_what_cannot_go_on_is_refused_before_anything_starts(stopped, tmp_path):
         (["--resume", "RUN", "--set", "seed=3"], "--set with --resume"),
         (["--resume", "RUN", "--replay", "RUN"], "give one of both"),
         (["--steps", "3"], "no experiment: name one"),
-        (["--resume", "RUN", "--steps", "5"], "5 steps are done and 5 are wanted"),
+        (["--resume", "RUN", "--steps", "4"], "5 steps are done and 4 are wanted"),
         (["models/nowhere", "--resume", "RUN"], "'models/nowhere' has no experiment.toml"),
         (["--replay", "RUN", "--steps", "6"], "clock.steps = 6: only 5 are recorded"),
         (["--replay", "RUN", "--set", "clock.coupling_step_ms=10"], "coupling_step_ms = 10.0: must stay 5.0"),

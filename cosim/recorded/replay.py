@@ -8,7 +8,6 @@ so as ``replay``.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -25,10 +24,12 @@ from cosim.devices import Devices
 from cosim.errors import ConfigurationError
 from cosim.exchange import Exchange
 from cosim.options import Options
+from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder
 from cosim.recorded.compare import Difference, count_until, series_differences, spike_differences
 from cosim.recorded.rows import Rows
 from cosim.recorded.run import RecordedRun
+from cosim.summary import to_json
 from cosim.transfer import TransferFunctions
 
 log = logging.getLogger("cosim")
@@ -82,8 +83,7 @@ class Replayed(Course):
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Compare, say what came out, and add it to the summary; a difference is a result, not a failure."""
         comparison = compare(self.recorded, folder, steps) | {"changed": list(self.options.overrides)}
-        summary = json.loads(folder.summary_file.read_text()) | {"replay": comparison}
-        folder.summary_file.write_text(json.dumps(summary, indent=2) + "\n")
+        write_text(folder.summary_file, to_json(RunData(folder.path).summary | {"replay": comparison}))
         for line in tell(comparison):
             log.info("%s", line)
         return True

@@ -8,7 +8,6 @@ the brain is split into ranks and threads may be another one: results do not dep
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,9 +23,10 @@ from cosim.brain.brain import Brain
 from cosim.config import Experiment
 from cosim.course import Course
 from cosim.devices import Devices
-from cosim.errors import ConfigurationError, Departure
+from cosim.errors import ConfigurationError, Departure, NothingToDo
 from cosim.exchange import Exchange
 from cosim.options import Options
+from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder, make_folder
 from cosim.record.recorder import BrainRecorder
 from cosim.recorded import places
@@ -34,6 +34,7 @@ from cosim.recorded.compare import Difference, series_differences, series_names,
 from cosim.recorded.rows import Rows, unequal
 from cosim.recorded.run import RecordedRun
 from cosim.recorded.spikes import CheckedRecorder, SpikeCheck
+from cosim.summary import to_json
 from cosim.transfer import TransferFunctions
 
 log = logging.getLogger("cosim")
@@ -53,15 +54,20 @@ class Resumed(Course):
         return cls(options, RecordedRun.open(path))
 
     def load(self) -> Experiment:
-        """The experiment as it ran; only the number of steps may be another one."""
+        """The experiment as it ran; only the number of steps may be another one.
+
+        Raises:
+            NothingToDo: all steps are done, also those of a run that was killed while its results were made.
+        """
         if "replay_of" in self.recorded.provenance:
             raise ConfigurationError(f"{self._path} is a replay; go on with what it replays, and replay that")
         experiment = self.recorded.experiment(self.options.experiment, self.options.overrides)
         steps = experiment.config.clock.steps
         if steps <= self.recorded.steps:
-            raise ConfigurationError(
+            is_done = steps == self.recorded.steps
+            raise (NothingToDo if is_done else ConfigurationError)(
                 f"--resume {self._path}: {self.recorded.steps} steps are done and {steps} are wanted; "
-                f"go on by --steps with more than {self.recorded.steps}"
+                "give more by --steps to go on"
             )
         return experiment
 
@@ -103,8 +109,8 @@ class Resumed(Course):
         if difference:
             log.error("the results in %s are not those of %s: %s", folder.path, self._path, difference)
             return False
-        summary = json.loads(folder.summary_file.read_text()) | {"resumed_after_steps": self.recorded.steps}
-        folder.summary_file.write_text(json.dumps(summary, indent=2) + "\n")
+        summary = RunData(folder.path).summary | {"resumed_after_steps": self.recorded.steps}
+        write_text(folder.summary_file, to_json(summary))
         earlier = places.take_place(self.recorded.folder)
         log.info("results: %s; what was there before, and is the same, is in %s", self._path, earlier)
         return True
@@ -174,10 +180,13 @@ def _settle(run: RunFolder) -> None:
     if not attempt.path.exists():
         return
     before = RecordedRun.open(run.path)
-    if _steps_of(attempt) > before.steps and _departure(before, attempt) is None:
-        places.take_place(run)
-    else:
+    if _steps_of(attempt) <= before.steps:
         shutil.rmtree(attempt.path)
+        return
+    difference = _departure(before, attempt)
+    if difference:
+        raise ConfigurationError(f"{attempt.path}: does not go on from {run.path}: {difference}; move it away")
+    places.take_place(run)
 
 
 def _steps_of(attempt: RunFolder) -> int:

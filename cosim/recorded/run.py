@@ -33,8 +33,7 @@ class RecordedRun:
 
     @classmethod
     def open(cls, path: Path | str) -> RecordedRun:
-        """The run in a results folder; of one that was killed, results are made first. Body rank, before NEST
-        starts.
+        """The run in a results folder; of one that was killed, results are made first. Body rank.
 
         Raises:
             ConfigurationError: it is none, it goes on, has no whole step, or its configuration was edited.
@@ -72,8 +71,7 @@ class RecordedRun:
         return [source["name"] for source in self.tables.get("sources", ())]
 
     def experiment(self, moved_to: str | None, overrides: tuple[str, ...]) -> Experiment:
-        """The experiment as it ran, with some changes; its folder is where it was, or where it has
-        ``moved_to``.
+        """The experiment as it ran, with ``overrides``; its folder is where it was, or has ``moved_to``.
 
         Raises:
             ConfigurationError: all problems together.
