@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.brain.address import Address
+from cosim.brain.address import Address, as_array, union
 from cosim.brain.kernel import Kernel
 from cosim.brain.nestlink.stepping import Journal, SinkVoltages, SourceRates, Spikes
 from cosim.brain.standing import Standing, local_connections
@@ -108,30 +108,25 @@ class Brain:
         self._nest.Cleanup()
 
 
-def recorded_neurons(addresses: Sequence[Address], standing: Standing) -> dict[str, list[int] | slice]:
+def recorded_neurons(addresses: Sequence[Address], standing: Standing) -> dict[str, range | np.ndarray]:
     """Of each population that is recorded the places of its neurons, each once; other names count for their nodes."""
-    places: dict[str, set[int]] = {}
+    parts: dict[str, list[range | np.ndarray]] = {}
     for address in addresses:
         for name, meant in _meant(address, standing):
-            places.setdefault(name, set()).update(meant)
-    sizes = standing.sizes
-    # NEST connects a whole population much faster than a list of its nodes.
-    return {
-        name: slice(None) if len(meant) == sizes[name] else sorted(meant)
-        for name, meant in sorted(places.items(), key=lambda item: list(standing.nodes).index(item[0]))
-    }
+            parts.setdefault(name, []).append(meant)
+    return {name: union(parts[name]) for name in standing.nodes if name in parts}
 
 
-def _meant(address: Address, standing: Standing) -> Iterator[tuple[str, Iterable[int]]]:
+def _meant(address: Address, standing: Standing) -> Iterator[tuple[str, range | np.ndarray]]:
     """Populations and places in them that an address means; an alias means nodes of one or several populations."""
     if address.pattern in standing.nodes:
         yield address.pattern, range(len(standing.nodes[address.pattern]))[address.part]
         return
-    ids = set(standing.aliases[address.pattern][address.part].tolist())
+    ids = np.array(standing.aliases[address.pattern].tolist())[address.part]
     for name, nodes in standing.nodes.items():
-        first = nodes[0].global_id
-        places = {node - first for node in ids if first <= node < first + len(nodes)}
-        if places:
+        places = ids - nodes[0].global_id
+        places = places[(places >= 0) & (places < len(nodes))]
+        if len(places):
             yield name, places
 
 
@@ -139,8 +134,14 @@ def _create_source(nest: ModuleType, source: Source, nodes: dict[str, Any]) -> i
     generator = nest.Create("poisson_generator", params={"rate": 0.0})
     table = source.table
     synapse = {"weight": table.weight, "delay": table.delay_ms, "receptor_type": table.receptor}
-    nest.Connect(generator, nodes[source.neurons.pattern][source.neurons.part], "all_to_all", synapse)
+    nest.Connect(generator, _part(source.neurons, nodes), "all_to_all", synapse)
     return generator.global_id
+
+
+def _part(address: Address, nodes: dict[str, Any]) -> Any:
+    """The nodes that an address means. NEST refuses slices that reach beyond the end, which Python cuts off there."""
+    population = nodes[address.pattern]
+    return population[slice(*address.part.indices(len(population)))]
 
 
 def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
@@ -155,14 +156,14 @@ def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
     }
     integrator = nest.Create("iaf_psc_alpha", params=parameters)
     synapse = {"weight": sink.weight_pa, "delay": table.delay_ms}
-    nest.Connect(nodes[sink.neurons.pattern][sink.neurons.part], integrator, "all_to_all", synapse)
+    nest.Connect(_part(sink.neurons, nodes), integrator, "all_to_all", synapse)
     return integrator.global_id
 
 
-def _recorded_ids(recorded: dict[str, list[int] | slice], standing: Standing) -> np.ndarray:
+def _recorded_ids(recorded: dict[str, range | np.ndarray], standing: Standing) -> np.ndarray:
     """Node ids, (n,) int64, of places in populations."""
-    ids = {name: np.arange(len(nodes)) + nodes[0].global_id for name, nodes in standing.nodes.items()}
-    return np.concatenate([_ids([]), *(ids[name][places] for name, places in recorded.items())])
+    first = {name: nodes[0].global_id for name, nodes in standing.nodes.items()}
+    return np.concatenate([_ids([]), *(first[name] + as_array(places) for name, places in recorded.items())])
 
 
 def _ids(ids: Iterable[int]) -> np.ndarray:
@@ -170,13 +171,12 @@ def _ids(ids: Iterable[int]) -> np.ndarray:
 
 
 def _describe(
-    nest: ModuleType, standing: Standing, recorded: dict[str, list[int] | slice], links: dict[str, int]
+    nest: ModuleType, standing: Standing, recorded: dict[str, range | np.ndarray], links: dict[str, int]
 ) -> BuiltBrain:
     def population(name: str, nodes: Any) -> BuiltPopulation:
-        size, part = len(nodes), recorded.get(name, [])
-        count = size if isinstance(part, slice) else len(part)
         region, is_relay = standing.regions[name], name in standing.relays
-        return BuiltPopulation(name, region, nodes[0].global_id, size, count, is_relay)
+        count = len(recorded.get(name, ()))
+        return BuiltPopulation(name, region, nodes[0].global_id, len(nodes), count, is_relay)
 
     populations = tuple(population(name, nodes) for name, nodes in standing.nodes.items())
     return BuiltBrain(
