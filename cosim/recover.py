@@ -45,9 +45,9 @@ def main(path: str, out: str | None, force: bool) -> int:
         ConfigurationError: it is no run, or goes on, unless ``force``.
     """
     source = RunFolder(Path(path).resolve())
-    if not source.config_file.is_file():
-        raise ConfigurationError(f"{path}: no {source.config_file.name}: must be the results folder of a run")
-    if source.summary_file.is_file() and not source.shard_folder.is_dir():
+    if not source.shard_folder.is_dir():
+        if not source.summary_file.is_file():
+            raise ConfigurationError(f"{path}: neither results nor shards: must be the results folder of a run")
         print(f"{path}: its results are there, there is nothing to recover")
         return EXIT_WELL
     if not force and (owner := _remaining_owner(source)):

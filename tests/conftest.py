@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,14 @@ def alone(tmp_path: Path) -> Launch:
         )
 
     return start
+
+
+@pytest.fixture
+def recover() -> Iterator[Callable[..., int]]:
+    """``cosim recover`` in this process."""
+    from cosim import cli
+
+    log = logging.getLogger("cosim")
+    before = log.handlers[:]
+    yield lambda *arguments: cli.main(["recover", *map(str, arguments)])
+    log.handlers[:] = before

@@ -165,6 +165,7 @@ def test_a_signal_to_any_rank_ends_the_run_after_the_step_on_all_ranks(launch, t
     result = launch(3, BREAK, "signal", rank, 4, "mouse_m1", *SMALL, "--out", tmp_path / "run")
     assert result.returncode == EXIT_STOPPED, result.stderr
     assert_complete_up_to(RunData(tmp_path / "run"), steps=5)
+    assert RunData(tmp_path / "run").summary["stopped_by"] == "signal SIGTERM"
 
 
 @pytest.mark.parametrize(("rank", "steps"), [(0, 0), (1, 1)])
@@ -179,6 +180,88 @@ def test_a_signal_while_building_ends_the_run_at_the_first_exchange(launch, tmp_
     assert all(spikes.timestamps_ms.max(initial=0) <= steps * 20 for spikes in data.spikes.values())
 
 
+QUICK = ("braitenberg", "--steps", 12)
+
+
+@pytest.mark.wheel
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_second_signal_ends_the_job_at_once(launch, recover, tmp_path, rank):
+    result = launch(2, BREAK, "two-signals", rank, 4, *QUICK, "--out", tmp_path / "run", timeout_s=60)
+    assert result.returncode not in (0, EXIT_STOPPED)
+    assert "SIGINT after SIGTERM: ended at once" in result.stderr
+    assert recover(tmp_path / "run") == 0
+
+
+@pytest.mark.wheel
+def test_signals_do_not_cost_results_that_are_being_written(launch, tmp_path):
+    """Slurm sends SIGTERM some time after the first signal, whatever that brought about."""
+    result = launch(2, BREAK, "signal-merge", 0, 0, *QUICK, "--out", tmp_path / "run")
+    assert result.returncode == 0, result.stderr
+    assert RunData(tmp_path / "run").summary["complete"]
+
+
+@pytest.mark.wheel
+def test_a_failure_is_told_also_when_a_signal_came_before(launch, tmp_path):
+    result = launch(2, BREAK, "signal-fail", 0, 4, *QUICK, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED
+    assert "broken on purpose after a signal" in result.stderr
+    assert "broken on purpose after a signal" in RunData(tmp_path / "run").summary["stopped_by"]
+
+
+@pytest.mark.wheel
+def test_a_limit_of_wall_time_ends_the_run_with_complete_results(launch, tmp_path):
+    """It is over before the loop begins; what is in the loop then ends as after a signal."""
+    result = launch(2, "run.py", *QUICK, "--wall-limit", "0.01s", "--out", tmp_path / "run")
+    assert result.returncode == EXIT_STOPPED, result.stderr
+    summary = RunData(tmp_path / "run").summary
+    assert (summary["complete"], summary["stopped_by"]) == (False, "--wall-limit of 0.01 s")
+
+
+@pytest.fixture
+def quick(tmp_path) -> Path:
+    """A copy of braitenberg to be spoilt."""
+    shutil.copytree(REPOSITORY / "models/husky", tmp_path / "husky")
+    return Path(shutil.copytree(REPOSITORY / "models/braitenberg", tmp_path / "quick"))
+
+
+def append(experiment: Path, text: str) -> None:
+    """Add to its transfer functions."""
+    with (experiment / "transfer.py").open("a") as file:
+        file.write(text)
+
+
+@pytest.mark.wheel
+def test_a_failure_after_the_last_step_is_no_complete_run(launch, quick, tmp_path):
+    append(quick, "\n@transfer_function\ndef stumble(step):\n    if step == 12:\n        raise KeyError('lost')\n")
+    result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED
+    summary = RunData(tmp_path / "run").summary
+    assert (summary["steps"], summary["complete"]) == (12, False)
+    assert summary["stopped_by"] == "transfer functions after step 12, at 240 ms: 'lost'"
+
+
+@pytest.mark.wheel
+def test_a_summary_of_the_experiment_that_fails_costs_nothing_else(launch, quick, tmp_path):
+    append(quick, "\ndef summarize(run):\n    return run.no_such_series\n")
+    result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED
+    assert "summarize of the experiment" in result.stderr and "no_such_series" in result.stderr
+    assert RunData(tmp_path / "run").summary["complete"]
+    assert (tmp_path / "run/figure.png").is_file() and not (tmp_path / "run/shards").exists()
+
+
+@pytest.mark.wheel
+def test_a_summary_of_the_experiment_cannot_change_what_cosim_says(launch, quick, tmp_path):
+    own = "{'steps': 99, 'speed_m_s': np.float32(0.5), 'all': np.arange(2), 'nothing': float('nan')}"
+    append(quick, f"\nimport numpy as np\ndef summarize(run):\n    return {own}\ndef tell(summary):\n    return []\n")
+    result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run")
+    assert result.returncode == EXIT_FAILED
+    assert "summarize returned steps: these are cosim's own" in result.stderr
+    text = (tmp_path / "run/summary.json").read_text()
+    summary = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert [summary[name] for name in ("steps", "speed_m_s", "all", "nothing")] == [12, 0.5, [0, 1], None]
+
+
 @pytest.mark.parametrize("rank", [1, 2])
 def test_a_rank_that_raises_in_build_ends_the_job(launch, tmp_path, rank):
     result = launch(3, BREAK, "build", rank, 0, "mouse_m1", *SMALL, "--out", tmp_path / "run", timeout_s=60)
@@ -187,7 +270,7 @@ def test_a_rank_that_raises_in_build_ends_the_job(launch, tmp_path, rank):
     assert "broken on purpose while connecting" in result.stderr
 
 
-def test_a_brain_rank_that_raises_in_the_loop_ends_the_job_and_files_stay_readable(launch, tmp_path):
+def test_a_brain_rank_that_raises_in_the_loop_ends_the_job_and_files_stay_readable(launch, recover, tmp_path):
     """It ends by itself: nothing else would end it before the test's time is over."""
     result = launch(3, BREAK, "loop", 2, 7, "mouse_m1", *SMALL, "--out", tmp_path / "run", timeout_s=60)
     assert result.returncode != 0
@@ -201,6 +284,8 @@ def test_a_brain_rank_that_raises_in_the_loop_ends_the_job_and_files_stay_readab
         assert len(file["spikes/done"]) == 7
         assert file["spikes/done"][-1] == len(file["spikes/timestamps"])
         assert np.all(file["spikes/timestamps"][:] <= 7 * 20)
+    assert recover(tmp_path / "run") == 0
+    assert RunData(tmp_path / "run").summary["stopped_by"] == "rank 2: broken on purpose in the loop"
 
 
 @pytest.mark.wheel

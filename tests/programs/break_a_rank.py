@@ -3,12 +3,14 @@
 
 WHERE is "build" (the network is being connected), "signal-build" (RANK sends itself SIGTERM while it builds), "loop"
 (inside the brain's step number STEP), "nan" (a command to a muscle that is not a number after STEP steps) or "signal"
-(RANK sends itself SIGTERM in step STEP), or "kill" (RANK is killed in step STEP; all ranks write every step to disk).
+(RANK sends itself SIGTERM in step STEP), "two-signals" (SIGTERM and then SIGINT), "signal-fail" (SIGTERM, and the body
+fails), "signal-merge" (SIGTERM three times while results are written), or "kill" (RANK is killed in step STEP; all ranks write every step to disk).
 """
 
 import os
 import signal
 import sys
+import time
 
 from mpi4py import MPI
 
@@ -46,9 +48,10 @@ def _signal_first(function):
 def in_step(act) -> None:
     """Call ``act`` at the start of step number ``step`` on this rank, brain or body."""
     from cosim.body.body import Body
+    from cosim.body.vehicle.vehicle import Vehicle
     from cosim.brain.brain import Brain
 
-    for side, name in ((Brain, "run"), (Body, "advance")):
+    for side, name in ((Brain, "run"), (Body, "advance"), (Vehicle, "advance")):
         setattr(side, name, _count(getattr(side, name), act))
 
 
@@ -69,6 +72,30 @@ def fail(_part) -> None:
     raise RuntimeError("broken on purpose in the loop")
 
 
+def two_signals(_part) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def signal_and_fail(_part) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise RuntimeError("broken on purpose after a signal")
+
+
+def signal_while_merging() -> None:
+    from cosim import run
+
+    finalize = run.finalize
+
+    def signalled(*arguments):
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return finalize(*arguments)
+
+    run.finalize = signalled
+
+
 def not_a_number(body) -> None:
     body.muscles.excitation[3] = float("nan")
 
@@ -82,6 +109,9 @@ if MPI.COMM_WORLD.rank == rank:
         "loop": lambda: in_step(fail),
         "nan": lambda: in_step(not_a_number),
         "signal": lambda: in_step(lambda _: os.kill(os.getpid(), signal.SIGTERM)),
+        "two-signals": lambda: in_step(two_signals),
+        "signal-fail": lambda: in_step(signal_and_fail),
+        "signal-merge": signal_while_merging,
         "kill": lambda: in_step(lambda _: os.kill(os.getpid(), signal.SIGKILL)),
     }
     actions[where]()
