@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
+    _add_watch(commands)
     _add_recover(commands)
     _add_report(commands)
     _add_export(commands)
@@ -53,6 +55,15 @@ def _add_describe(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
     parser.set_defaults(command=_describe)
+
+
+def _add_watch(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("watch", help="show what a run does, from its files, while it goes on")
+    parser.add_argument("run", metavar="RUN", help="results folder of the run")
+    parser.add_argument("--interval", default="1s", metavar="TIME", help="between two looks, such as 10s; default: 1s")
+    parser.add_argument("--once", action="store_true", help="look once, and do not wait until the run has ended")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each look")
+    parser.set_defaults(command=_watch)
 
 
 def _add_recover(commands: argparse._SubParsersAction) -> None:
@@ -174,6 +185,16 @@ def _replay(options: argparse.Namespace) -> int:
     from cosim.recorded import launch
 
     return launch.replay(options.run, options.overrides, options.out)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # a login node's file system may have no locks
+    import mpi4py
+
+    mpi4py.rc.initialize = False  # as of describe
+    from cosim import watch
+
+    return watch.main(options.run, options.interval, options.once, options.json)
 
 
 def _recover(options: argparse.Namespace) -> int:

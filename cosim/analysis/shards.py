@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Read the shards of a run that has not ended, while its ranks may go on writing them.
 
-Only steps count that all ranks have written whole. What is appended last is read first, so that a length that
-was read never promises more than the rest holds.
+Only steps count that all ranks have written whole. A writer may add to one dataset while another is read:
+steps of which not everything was there when they were counted are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import h5py
@@ -35,18 +36,19 @@ def read_profile(folder: RunFolder) -> dict[str, np.ndarray]:
 
 
 def read_spikes(
-    folder: RunFolder, populations: Sequence[Population]
+    folder: RunFolder, populations: Sequence[Population], steps: range | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Times in ms and node ids from 0 of each population, sorted by time and then id."""
-    shards = [_read_shard(path) for path in _paths(folder)[1:]]
-    steps = min((len(done) for done, _, _ in shards), default=0)
-    ends = [int(done[steps - 1]) if steps else 0 for done, _, _ in shards]
-    times_ms = np.concatenate(
-        [times[:end] for (_, times, _), end in zip(shards, ends, strict=True)] or [np.empty(0)]
-    )
-    ids = np.concatenate(
-        [ids[:end] for (_, _, ids), end in zip(shards, ends, strict=True)] or [np.empty(0, int)]
-    )
+    """Times in ms and node ids from 0 of each population, sorted by time and then id.
+
+    Of ``steps``, which all ranks have written whole; by default of all such steps.
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(h5py.File(path, "r", swmr=True)) for path in _paths(folder)[1:]]
+        done = [_spikes_done(file) for file in files]
+        steps = steps or range(min((len(each) - 1 for each in done), default=0))
+        rows = [slice(each[steps.start], each[steps.stop]) for each in done]
+        times_ms = _joined(files, SPIKE_TIMES, rows)
+        ids = _joined(files, SPIKE_IDS, rows)
     return {each.name: _of_population(times_ms, ids, each) for each in populations}
 
 
@@ -55,12 +57,17 @@ def _paths(folder: RunFolder) -> list[Path]:
     return sorted(folder.shard(0).parent.glob("rank-*.h5"))
 
 
-def _read_shard(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Number of spikes at the end of each whole step, times and NEST's node ids."""
-    with h5py.File(path, "r", swmr=True) as file:
-        done = file[SPIKES_DONE][:]
-        times_ms, ids = file[SPIKE_TIMES][:], file[SPIKE_IDS][:]
-    return done[done <= min(len(times_ms), len(ids))], times_ms, ids
+def _spikes_done(file: h5py.File) -> np.ndarray:
+    """Number of spikes before the first step and at the end of each whole one, (whole steps + 1,)."""
+    spikes = min(len(file[SPIKE_TIMES]), len(file[SPIKE_IDS]))
+    done = file[SPIKES_DONE][:]
+    return np.concatenate([[0], done[done <= spikes]])
+
+
+def _joined(files: Sequence[h5py.File], name: str, rows: Sequence[slice]) -> np.ndarray:
+    """Rows of a dataset of all files, (n,)."""
+    parts = (file[name][part] for file, part in zip(files, rows, strict=True))
+    return np.concatenate([np.empty(0, int), *parts])
 
 
 def _of_population(

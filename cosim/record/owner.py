@@ -19,13 +19,15 @@ from cosim.record.folder import RunFolder
 
 # A run writes once a second, unless its steps take longer.
 SILENCE_S = 60.0
+# Who asks whether a run lives has its lock for a moment, if nobody else has it.
+ATTEMPTS, PAUSE_S = 10, 0.1
 NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def claim(folder: RunFolder) -> int:
     """Say that this process writes ``folder``, for as long as it lives or until it closes the returned descriptor."""
     descriptor = os.open(folder.owner_file, os.O_RDWR | os.O_CREAT, 0o644)
-    owner = {"host": platform.node(), "pid": os.getpid(), "locked": _lock(descriptor, fcntl.LOCK_EX)}
+    owner = {"host": platform.node(), "pid": os.getpid(), "locked": _lock_patiently(descriptor)}
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps(owner).encode())
     return descriptor
@@ -58,6 +60,15 @@ def _is_locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def _lock_patiently(descriptor: int) -> bool:
+    for _ in range(ATTEMPTS):
+        try:
+            return _lock(descriptor, fcntl.LOCK_EX)
+        except BlockingIOError:
+            time.sleep(PAUSE_S)
+    return _lock(descriptor, fcntl.LOCK_EX)
 
 
 def _lock(descriptor: int, kind: int) -> bool:
