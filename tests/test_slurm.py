@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -255,6 +256,23 @@ def test_a_time_limit_that_is_too_short_stops_the_run_with_complete_results(slur
     assert not summary["complete"]
     assert 0 < summary["steps"] < 10_000_000
     assert int(counted) == len(summary["peak_memory_mb"]) == 2
+
+
+@three_nodes
+@pytest.mark.timeout(120)
+def test_a_rank_that_is_killed_ends_the_job_within_10_s_and_costs_no_whole_step(slurm, recover, tmp_path):
+    job = slurm.submit("run", *BRAITENBERG, "--out", tmp_path / "results", shape="--ntasks=2 --cpus-per-task=1")
+    while "step " not in slurm.log(job):
+        assert slurm.state(job)["JobState"] in UNFINISHED, slurm.log(job)
+        time.sleep(0.2)
+    body = json.loads((tmp_path / "results/shards/owner.json").read_text())["pid"]
+    os.kill(body, signal.SIGKILL)
+    killed = time.monotonic()
+    ended = slurm.wait(job)
+    assert time.monotonic() - killed < 10
+    assert ended.code not in (0, 3)
+    assert recover(tmp_path / "results") == 0
+    assert json.loads((tmp_path / "results/summary.json").read_text())["steps"] > 0
 
 
 @three_nodes
