@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """When the loop has ended: merge, sum up, draw, and tell the user where everything is. Body rank only.
 
-All is made from files, so that `cosim recover` does the same for a run that was killed. What a later stage brings is
-worth less than that of the stages before: if one fails, the others still do their work.
+All is made from files, so that `cosim recover` does the same for a run that was killed. What a later stage brings
+is worth less than that of the stages before: if one fails, the others still do their work.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ log = logging.getLogger("cosim")
 class EndedRun:
     """A run that has ended, and all that its results are made from besides ``run.h5`` and the shards.
 
-    These are in ``source``; results go to ``folder``, which for a run that ends well is the same. ``built`` is of all
-    brain ranks, ``reports`` are of all ranks, the body rank first. ``network`` is None for a script. ``stopped_by`` is
-    why it ended, ``failure`` the traceback if something failed. ``summarize`` and ``tell`` of ``transfer_module`` are
-    the experiment's own.
+    These are in ``source``; results go to ``folder``, which for a run that ends well is the same. ``built`` is of
+    all brain ranks, ``reports`` are of all ranks, the body rank first. ``network`` is None for a script.
+    ``stopped_by`` is why it ended, ``failure`` the traceback if something failed. ``summarize`` and ``tell`` of
+    ``transfer_module`` are the experiment's own.
     """
 
     name: str
@@ -98,7 +98,8 @@ def finalize(run: EndedRun) -> bool:
     watch, stages, folder = Stopwatch(), Stages(), run.folder
     shards = run.source.shards(len(run.reports))
     counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
-    profile = finish_run_file(run.source.run_file, folder.run_file, shards, run.steps, substeps(run.clock), by_rank(run))
+    files = run.source.run_file, folder.run_file
+    profile = finish_run_file(*files, shards, run.steps, substeps(run.clock), by_rank(run))
     watch.lap("merge")
     summary = summarize(run, profile, counts)
     write_text(folder.summary_file, to_json(summary))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``cosim recover``: results of a run that was killed, from the files that its ranks have left.
 
-What counts are the steps that all ranks have written whole; everything is cut after them. The results are made by the
-same code as those of a run that ends well.
+What counts are the steps that all ranks have written whole; everything is cut after them. The results are
+made by the same code as those of a run that ends well.
 """
 
 from __future__ import annotations
@@ -47,11 +47,13 @@ def main(path: str, out: str | None, force: bool) -> int:
     source = RunFolder(Path(path).resolve())
     if not source.shard_folder.is_dir():
         if not source.summary_file.is_file():
-            raise ConfigurationError(f"{path}: neither results nor shards: must be the results folder of a run")
+            problem = "neither results nor shards: must be the results folder of a run"
+            raise ConfigurationError(f"{path}: {problem}")
         print(f"{path}: its results are there, there is nothing to recover")
         return EXIT_WELL
     if not force and (owner := _remaining_owner(source)):
-        raise ConfigurationError(f"{path}: {owner} still writes it; if you know that it does not, add --force")
+        hint = "if you know that it does not, add --force"
+        raise ConfigurationError(f"{path}: {owner} still writes it; {hint}")
     if not source.built_file.is_file():
         print(f"{path}: the run ended while it was built, before its first step: there is nothing to recover")
         return EXIT_WELL
@@ -70,7 +72,8 @@ def _recover(source: RunFolder, folder: RunFolder) -> int:
     run = ended_run(source, folder)
     is_well = finalize(run)
     os.close(claimed)
-    print(f"{folder.path}: complete up to step {run.steps} of {run.clock.steps}, {run.steps * run.clock.coupling_step_ms:g} ms")
+    end_ms = run.steps * run.clock.coupling_step_ms
+    print(f"{folder.path}: complete up to step {run.steps} of {run.clock.steps}, {end_ms:g} ms")
     return EXIT_WELL if is_well else EXIT_FAILED
 
 
@@ -97,7 +100,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
 
 
 def _remaining_owner(source: RunFolder) -> str:
-    """Who writes the run, and does not only come to its end: of a process that was killed the kernel first cleans up."""
+    """Who writes the run; a process that was killed has a moment in which the kernel cleans up."""
     latest = time.monotonic() + CLEAN_UP_S
     while (owner := living_owner(source)) and time.monotonic() < latest:
         time.sleep(0.05)
@@ -105,11 +108,12 @@ def _remaining_owner(source: RunFolder) -> str:
 
 
 def _experiment(source: RunFolder) -> Experiment | None:
-    """The experiment as it ran; None, with a warning, if it is no longer where it was, or no longer what it was."""
+    """The experiment as it ran; None, with a warning, if it is no longer where or what it was."""
     provenance = RunData(source.path).provenance
     try:
         folder = find_experiment(provenance["experiment"])
-        functions = ModuleType("replay") if "replay_of" in provenance else transfer.load(folder / "transfer.py")
+        is_replay = "replay_of" in provenance
+        functions = ModuleType("replay") if is_replay else transfer.load(folder / "transfer.py")
         return assemble(folder, source.config_file, read_toml(source.config_file), functions)
     except ConfigurationError as error:
         log.warning("without positions of neurons and what the experiment adds to the summary: %s", error)
@@ -129,7 +133,8 @@ def _reason(source: RunFolder) -> str:
 
 def _check_space(source: RunFolder, folder: RunFolder) -> None:
     """Raises RecordingError. The shards go only when the results are whole."""
-    needed = sum(path.stat().st_size for path in (source.run_file, *source.shard_folder.glob("*.h5"))) + MARGIN_BYTES
+    files = (source.run_file, *source.shard_folder.glob("*.h5"))
+    needed = sum(path.stat().st_size for path in files) + MARGIN_BYTES
     hint = f"make space, or let the results go elsewhere: cosim recover {source.path} --out FOLDER"
     check_space(folder.path, needed, hint)
 

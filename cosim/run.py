@@ -117,7 +117,8 @@ def network_of(plan: Plan) -> Network | None:
 def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport]) -> None:
     """What results are made from if the run is killed; ``reports`` are those of building. Body rank."""
     folder = prepared.plan.folder
-    populations.write(folder.path / populations.FILE, populations.describe(built[0].populations, network_of(prepared.plan)))
+    known = populations.describe(built[0].populations, network_of(prepared.plan))
+    populations.write(folder.path / populations.FILE, known)
     write_built(folder.built_file, Built(built, reports))
 
 

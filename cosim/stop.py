@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Why a run ends before its last step: a signal, a limit of wall time, or something that failed.
 
-Any of these ends the run after the running step, on all ranks, as the exchange carries the wish to stop to all of them.
+Any of these ends the run after the running step, on all ranks, as the exchange carries the wish to stop to all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class StopSign:
 
     @contextmanager
     def on_failure(self, what: str) -> Iterator[None]:
-        """Turn an exception on the body rank into an agreed stop, so that all ranks end well and keep their data.
+        """Turn an exception on the body rank into an agreed stop: all ranks end well and keep their data.
 
         Brain ranks cannot do so: when one fails inside NEST the others wait in NEST's own collectives.
         """
@@ -78,8 +78,8 @@ class StopSign:
 class Signals:
     """The signals that this process gets until it ends.
 
-    A thread sees them at once, whatever the main thread is in: Python's own handlers wait until a long call into NEST
-    has returned.
+    A thread sees them at once, whatever the main thread is in: Python's own handlers wait until a long call into
+    NEST has returned.
     """
 
     def __init__(self, stop: StopSign) -> None:
@@ -91,7 +91,7 @@ class Signals:
         threading.Thread(target=self._watch, args=(reader,), daemon=True).start()
 
     def let_results_be_written(self) -> None:
-        """The loop has ended: what a scheduler sends does not matter any more. A second SIGINT still ends the job."""
+        """The loop has ended: what a scheduler sends matters no more. A second SIGINT still ends the job."""
         for number in SCHEDULER_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
@@ -100,9 +100,11 @@ class Signals:
         numbers = (number for number in iter(lambda: os.read(reader, 1)[0], None) if number in STOP_SIGNALS)
         first = signal.Signals(next(numbers))
         if MPI.COMM_WORLD.rank == 0:
-            _say(f"{first.name} noted: the run will stop after the running step; a second signal ends it at once")
+            what = "the run will stop after the running step; a second signal ends it at once"
+            _say(f"{first.name} noted: {what}")
         second = signal.Signals(next(numbers))
-        _say(f"{second.name} after {first.name}: ended at once; `cosim recover` makes results of what is on disk")
+        what = "ended at once; `cosim recover` makes results of what is on disk"
+        _say(f"{second.name} after {first.name}: {what}")
         time.sleep(LAST_WORDS_S)
         MPI.COMM_WORLD.Abort(128 + second)
 

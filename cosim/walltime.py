@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Wall times as people and Slurm write them: ``55min``, ``90s``, ``1.5h``, ``HH:MM:SS``, ``D-HH:MM:SS``, minutes."""
+"""Wall times as people and Slurm write them, such as ``55min``, ``90s``, ``1.5h``, ``HH:MM:SS``."""
 
 from __future__ import annotations
 

@@ -52,9 +52,12 @@ def reference(tmp_path_factory) -> RunData:
 
 
 @pytest.mark.parametrize(("part", "rank", "step", "delay_s"), list(kills()))
-def test_a_rank_that_is_killed_costs_no_whole_step(launch, recover, reference, tmp_path, capsys, part, rank, step, delay_s):
+def test_a_rank_that_is_killed_costs_no_whole_step(
+    launch, recover, reference, tmp_path, capsys, part, rank, step, delay_s
+):
     killed = tmp_path / "killed"
-    result = launch(RANKS, PROGRAMS / "kill_a_rank.py", part, rank, step, delay_s, killed, *SMALL, "--out", tmp_path / "run")
+    fault = (part, rank, step, delay_s, killed)
+    result = launch(RANKS, PROGRAMS / "kill_a_rank.py", *fault, *SMALL, "--out", tmp_path / "run")
     assert result.returncode != 0
     assert time.time() - float(killed.read_text()) < END_S
     run = RunData(tmp_path / "run")
@@ -193,18 +196,22 @@ def small_disk(tmp_path) -> Iterator[Path]:
     place = tmp_path / "disk"
     place.mkdir()
     size = "20m" if os.environ.get("COSIM_FULL") else "4m"
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, text=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place]
+    mounted = subprocess.run(command, capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     yield place
     subprocess.run(["umount", "--lazy", place], check=True)
 
 
-def test_a_full_disk_ends_the_run_with_path_and_space_and_costs_no_whole_step(launch, recover, small_disk, tmp_path, capsys):
+def test_a_full_disk_ends_the_run_with_path_and_space_and_costs_no_whole_step(
+    launch, recover, small_disk, tmp_path, capsys
+):
     run = small_disk / "run"
     result = launch(2, REPOSITORY / "run.py", "braitenberg", "--steps", 10**7, "--out", run)
     assert result.returncode != 0
-    assert f"{run}/" in result.stderr and "cannot be written: No space left on device; 0.0 MB are free" in result.stderr
+    assert f"{run}/" in result.stderr
+    assert "cannot be written: No space left on device; 0.0 MB are free" in result.stderr
     assert f"cosim recover {run}" in result.stderr
     assert "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
     steps = steps_of(run)
@@ -221,12 +228,11 @@ def test_a_full_disk_ends_the_run_with_path_and_space_and_costs_no_whole_step(la
 
 def steps_of(run: Path) -> int:
     """The steps in the shards and in run.h5 of two ranks."""
-    with h5py.File(run / "shards/rank-00001.h5", "r", swmr=True) as brain, h5py.File(run / "run.h5", "r", swmr=True) as body:
-        with h5py.File(run / "shards/rank-00000.h5", "r", swmr=True) as shard:
-            return min(
-                len(brain["profile"]), len(brain["spikes/done"]), len(shard["profile"]),
-                len(body["exchange/time_ms"]), len(body["body/time_ms"]) // SUBSTEPS,
-            )  # fmt: skip
+    names = ("shards/rank-00001.h5", "shards/rank-00000.h5", "run.h5")
+    brain, shard, body = (h5py.File(run / name, "r", swmr=True) for name in names)
+    with brain, shard, body:
+        rows = [brain["profile"], brain["spikes/done"], shard["profile"], body["exchange/time_ms"]]
+        return min(*map(len, rows), len(body["body/time_ms"]) // SUBSTEPS)
 
 
 WRITER = """

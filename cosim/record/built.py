@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the ranks of a run have built, on disk before its first step: with it results can be made from files alone."""
+"""What the ranks of a run have built, on disk before its first step: results can be made from files alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cosim.record.populations import Population
 
 @dataclass(frozen=True)
 class RankReport:
-    """What each rank tells the body rank: wall time in s of the phases outside of steps, largest memory so far."""
+    """Of a rank: wall time in s of the phases outside of steps, largest memory so far."""
 
     wall_s: dict[str, float]
     peak_memory_mb: float
@@ -43,7 +43,7 @@ def read(path: Path, populations: Sequence[Population]) -> Built:
     content = json.loads(path.read_text())
     known = tuple(_population(each) for each in populations)
     return Built(
-        [BuiltBrain(**{**each, "populations": known, "notes": tuple(each["notes"])}) for each in content["brain"]],
+        [BuiltBrain(**{**rank, "populations": known, "notes": tuple(rank["notes"])}) for rank in content["brain"]],
         [RankReport(**each) for each in content["reports"]],
     )
 

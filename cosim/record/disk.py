@@ -28,7 +28,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write what shall become ``path``: it gets this name, in place of a file before it, when it is whole.
+    """Where to write what shall become ``path``: it gets this name, in place of a file before, when it is whole.
 
     Raises:
         RecordingError: it could not be written; nothing of it is left.
@@ -44,7 +44,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def several(folder: Path) -> Iterator[Path]:
-    """Where to write files that shall be in ``folder``: they get there, each in place of one before it, when all are whole.
+    """Where to write files that shall be in ``folder``: they get there, in place of others, when all are whole.
 
     Raises:
         RecordingError: there was no space; nothing of them is left.

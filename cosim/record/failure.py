@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cosim.record.disk import writing
+
 RESERVED_BYTES = 4096
 
 
 def reserve(path: Path) -> None:
     """Take the space; nothing has failed yet."""
-    path.write_bytes(b" " * RESERVED_BYTES)
+    with writing(path):
+        path.write_bytes(b" " * RESERVED_BYTES)
 
 
 def tell(path: Path, text: str) -> None:

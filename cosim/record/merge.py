@@ -29,8 +29,9 @@ def merge_spikes(
 ) -> dict[str, int]:
     """Merge the spikes of all shards into the SONATA file ``target``; return their number by population.
 
-    Steps that some shard does not hold are left out, and those after ``most_steps``. The result does not depend on how the populations were spread
-    over ranks and threads. It is written under another name and renamed when complete.
+    Steps that some shard does not hold are left out, and those after ``most_steps``. The result does not depend on
+    how the populations were spread over ranks and threads. It is written under another name and renamed when
+    complete.
     """
     recorded = sorted((each for each in populations if each.recorded), key=lambda each: each.first_id)
     with ExitStack() as stack:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When a run has ended: ``run.h5`` is written again, with whole steps only and with the profiles of all ranks.
+"""When a run has ended: ``run.h5`` is written again, with whole steps only and the profiles of all ranks.
 
 Body rank only, in little memory. The old file stays until the new one is whole.
 """
@@ -20,7 +20,10 @@ COPY_BYTES = 16 * 2**20
 
 
 def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int) -> int:
-    """How many steps all ranks have written whole; ``shards`` are of all ranks, ``substeps`` are rows of the body a step."""
+    """How many steps all ranks have written whole.
+
+    ``shards`` are of all ranks, ``substeps`` are rows of the body a step.
+    """
     with open_shard(run_file) as file:
         steps = [len(each) // _rows_a_step(name, substeps) for name, each in _series(file).items()]
     for path in shards:
@@ -33,7 +36,12 @@ def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int) -> int:
 
 
 def finish_run_file(
-    source: Path, target: Path, shards: Sequence[Path], steps: int, substeps: int, by_rank: Mapping[str, np.ndarray]
+    source: Path,
+    target: Path,
+    shards: Sequence[Path],
+    steps: int,
+    substeps: int,
+    by_rank: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """Write what ``source`` holds of ``steps`` steps as ``target``, with profiles; returns the step profile.
 

@@ -3,8 +3,9 @@
 
 WHERE is "build" (the network is being connected), "signal-build" (RANK sends itself SIGTERM while it builds), "loop"
 (inside the brain's step number STEP), "nan" (a command to a muscle that is not a number after STEP steps) or "signal"
-(RANK sends itself SIGTERM in step STEP), "two-signals" (SIGTERM and then SIGINT), "signal-fail" (SIGTERM, and the body
-fails), "signal-merge" (SIGTERM three times while results are written), or "kill" (RANK is killed in step STEP; all ranks write every step to disk).
+(RANK sends itself SIGTERM in step STEP), "two-signals" (SIGTERM and then SIGINT), "signal-fail" (SIGTERM, and
+the step fails), "signal-merge" (SIGTERM three times while results are written), or "kill" (RANK is killed in step
+STEP; all ranks write every step to disk).
 """
 
 import os
