@@ -70,7 +70,7 @@ def _add_recover(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("recover", help="make results of a run that was killed, up to the last whole step")
     parser.add_argument("run", metavar="RUN", help="results folder of the run")
     parser.add_argument("--out", metavar="FOLDER", help="another, new folder for the results, if the disk is full")
-    parser.add_argument("--force", action="store_true", help="also if the run seems to go on")
+    parser.add_argument("--force", action="store_true", help="also if a run on another machine seems to go on")
     parser.set_defaults(command=_recover)
 
 

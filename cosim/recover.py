@@ -26,7 +26,7 @@ from cosim.plan import brain_of
 from cosim.record import built, failure, populations
 from cosim.record.disk import BYTES_PER_MB, check_space
 from cosim.record.folder import RunFolder, start_logging
-from cosim.record.owner import claim, living_owner
+from cosim.record.owner import claim, is_locked, living_owner
 from cosim.record.runfile import whole_steps
 
 EXIT_WELL, EXIT_FAILED = 0, 1
@@ -51,9 +51,7 @@ def main(path: str, out: str | None, force: bool) -> int:
             raise ConfigurationError(f"{path}: {problem}")
         print(f"{path}: its results are there, there is nothing to recover")
         return EXIT_WELL
-    if not force and (owner := _remaining_owner(source)):
-        hint = "if you know that it does not, add --force"
-        raise ConfigurationError(f"{path}: {owner} still writes it; {hint}")
+    _check_ended(source, force)
     if not source.built_file.is_file():
         print(f"{path}: the run ended while it was built, before its first step: there is nothing to recover")
         return EXIT_WELL
@@ -99,12 +97,16 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
     )
 
 
-def _remaining_owner(source: RunFolder) -> str:
-    """Who writes the run; a process that was killed has a moment in which the kernel cleans up."""
+def _check_ended(source: RunFolder, force: bool) -> None:
+    """Raises ConfigurationError. After a process was killed the kernel needs a moment to clean up."""
     latest = time.monotonic() + CLEAN_UP_S
     while (owner := living_owner(source)) and time.monotonic() < latest:
         time.sleep(0.05)
-    return owner
+    if owner and is_locked(source):
+        raise ConfigurationError(f"{source.path}: {owner}, still writes it; it must end first")
+    if owner and not force:
+        hint = "if you know that it does not, add --force"
+        raise ConfigurationError(f"{source.path}: {owner}, may still write it from there; {hint}")
 
 
 def _experiment(source: RunFolder) -> Experiment | None:

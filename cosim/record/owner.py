@@ -15,6 +15,7 @@ import platform
 import time
 from pathlib import Path
 
+from cosim.record.disk import writing
 from cosim.record.folder import RunFolder
 
 # A run writes once a second, unless its steps take longer.
@@ -26,20 +27,26 @@ NO_LOCKS_HERE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 def claim(folder: RunFolder) -> int:
     """Say that this process writes ``folder``, for as long as it lives or until it closes the returned descriptor."""
-    descriptor = os.open(folder.owner_file, os.O_RDWR | os.O_CREAT, 0o644)
-    owner = {"host": platform.node(), "pid": os.getpid(), "locked": _lock_patiently(descriptor)}
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(owner).encode())
+    with writing(folder.owner_file):
+        descriptor = os.open(folder.owner_file, os.O_RDWR | os.O_CREAT, 0o644)
+        owner = {"host": platform.node(), "pid": os.getpid(), "locked": _lock_patiently(descriptor)}
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(owner).encode())
     return descriptor
 
 
 def living_owner(folder: RunFolder) -> str:
     """The process that still writes ``folder``, as far as its files can tell, in words; empty if there is none."""
-    told = folder.owner_file.read_text() if folder.owner_file.is_file() else ""
-    if not told:
+    try:
+        told, silent_s = folder.owner_file.read_text(), time.time() - last_written(folder)
+        locked = is_locked(folder)
+    except FileNotFoundError:  # there is none any more when a run has ended, which may be just now
         return ""
-    owner, silent_s = json.loads(told), time.time() - last_written(folder)
-    if owner["locked"] and _is_locked(folder.owner_file):
+    return _living(json.loads(told), locked, silent_s) if told else ""
+
+
+def _living(owner: dict[str, str | int | bool], locked: bool, silent_s: float) -> str:
+    if owner["locked"] and locked:
         alive = True
     elif owner["host"] == platform.node():
         alive = not owner["locked"] and Path(f"/proc/{owner['pid']}").exists()
@@ -53,8 +60,9 @@ def last_written(folder: RunFolder) -> float:
     return max(path.stat().st_mtime for path in (*folder.path.glob("*"), *folder.shard_folder.glob("*")))
 
 
-def _is_locked(path: Path) -> bool:
-    with path.open() as file:
+def is_locked(folder: RunFolder) -> bool:
+    """Whether a process on this machine, or one that shares its locks, writes ``folder`` for certain."""
+    with folder.owner_file.open() as file:
         try:
             _lock(file.fileno(), fcntl.LOCK_SH)
         except BlockingIOError:
