@@ -26,7 +26,7 @@ from cosim.exchange import Exchange
 from cosim.options import Options
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder
-from cosim.recorded.compare import Difference, count_until, series_differences, spike_differences
+from cosim.recorded.compare import Difference, count_until, series_differences, series_names, spike_differences
 from cosim.recorded.rows import Rows
 from cosim.recorded.run import RecordedRun
 from cosim.summary import to_json
@@ -112,7 +112,8 @@ def compare(recorded: RecordedRun, folder: RunFolder, steps: int) -> dict[str, A
     then, now = recorded.data, RunData(folder.path)
     common = [name for name in then.spike_counts if name in now.spike_counts]
     unshared = sorted(then.spike_counts.keys() ^ now.spike_counts.keys())
-    sinks = [f"exchange/readout/{name}" for name in then.readout if name in now.readout]
+    there, here = (series_names(run.run_file, "exchange/readout") for run in (recorded.folder, folder))
+    sinks = [name for name in there if name in here]
     readouts = list(series_differences(recorded.folder.run_file, folder.run_file, sinks, steps, 1))
     files = recorded.folder.spike_file, folder.spike_file
     spikes = list(spike_differences(*files, common, steps, recorded.step_ms))
