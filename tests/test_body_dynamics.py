@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The forelimb in PyBullet at 1 ms against OpenSim, and the `Body` that transfer functions drive."""
+"""The `Body` that transfer functions drive."""
 
 import subprocess
 import sys
@@ -13,53 +13,8 @@ from cosim.body.kinds import load
 
 ROOT = Path(__file__).parents[1]
 FORELIMB = ROOT / "models/forelimb/body.toml"
-SAMPLE_MS = 5.0
 # Feldotto et al. (2022), code of the experiment: activation for the first 0.1 s.
 BASE = np.array([0.5, 0.9, 0.2, 0.4, 0.6, 0.8, 0.2, 0.6])
-
-
-@pytest.fixture(scope="module")
-def reference():
-    return np.load(ROOT / "tests/data/opensim_reference.npz")
-
-
-def without_limits(description):
-    free = [joint if joint.type == "fixed" else joint.model_copy(update={"limits_rad": None})
-            for joint in description.joints]
-    return description.model_copy(update={"joints": tuple(free)})
-
-
-def without_muscles(description):
-    return description.model_copy(update={"muscles": ()})
-
-
-def compare(reference, case, description):
-    """Run ``case`` of the reference; its rms angle error in rad and the largest loop error in m."""
-    body = Body(description, coupling_step_ms=SAMPLE_MS)
-    ends = reference[f"fd_{case}_segments_t_end"]
-    excitation = reference[f"fd_{case}_segments_excitation"][:, :len(description.muscles)]
-    body.reset(activation=excitation[0])
-    angle, loop = [body.joints.angle_rad.copy()], []
-    for start_s in reference[f"fd_{case}_t"][:-1]:
-        body.muscles.excitation = excitation[np.searchsorted(ends, start_s + 1e-9)]
-        body.advance()
-        angle.append(body.joints.angle_rad.copy())
-        loop.append(body.loop_error())
-    body.close()
-    return np.sqrt(np.mean((np.array(angle) - reference[f"fd_{case}_q"]) ** 2)), max(loop)
-
-
-@pytest.mark.parametrize("case, change, allowed_rad", [
-    ("nolimit_base_rigid_tendon", without_limits, 1.5e-3),
-    ("passive_effort_gravity", lambda d: without_muscles(without_limits(d)), 3e-4),
-    # The reference has elastic tendons in this one.
-    ("nolimit_base", without_limits, 3e-3),
-    ("limit_protocol", lambda d: d, 3e-3),
-])
-def test_the_forelimb_moves_as_in_opensim(reference, case, change, allowed_rad):
-    rms, loop_error = compare(reference, case, change(load(FORELIMB)))
-    assert rms < allowed_rad
-    assert loop_error < 1e-6
 
 
 def protocol(body, stimulated=True):
