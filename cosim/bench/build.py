@@ -58,11 +58,7 @@ def summarize(options: argparse.Namespace, ranks: Split, buildings: list[dict[st
         for own, nests in zip(of["nestlink"], of["nest"], strict=True)
     ]
     return {
-        "experiment": options.experiment,
-        "overrides": options.overrides,
-        "brain_ranks": ranks.ranks,
-        "threads_per_brain_rank": ranks.threads,
-        "oversubscribed": ranks.oversubscribed,
+        **ranks.told(options),
         "speedup_connect": spread(ratios)["median"],
         "speedup_connect_spread": spread(ratios),
         "connect_s": {name: each["connect"] for name, each in phases.items()},

@@ -89,11 +89,7 @@ def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any
     ratios = {step: each["ratio_to_uninterrupted"] for step, each in by_step.items()}
     first = next(iter(by_step.values()))
     return {
-        "experiment": options.experiment,
-        "overrides": options.overrides,
-        "brain_ranks": ranks.ranks,
-        "threads_per_brain_rank": ranks.threads,
-        "oversubscribed": ranks.oversubscribed,
+        **ranks.told(options),
         "simulated_ms": options.simulate_ms,
         "warm_up_ms": options.warm_up_ms,
         "ratio_to_uninterrupted": {step: ratio["median"] for step, ratio in ratios.items()},

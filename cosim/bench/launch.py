@@ -82,7 +82,7 @@ def launcher(ranks: int, threads: int) -> list[str]:
     if in_allocation():
         # MPICH finds its ranks through PMI-2; without --cpus-per-task each rank would get a single core.
         shape = [f"--ntasks={ranks}", f"--cpus-per-task={threads}", "--cpu-bind=cores"]
-        return ["srun", "--mpi=pmi2", "--overlap", *shape]
+        return ["srun", "--mpi=pmi2", "--cpu-bind=verbose,cores", "--overlap", *shape]
     mpiexec = mpi.launcher()
     if mpiexec is None:
         raise ConfigurationError("no mpiexec beside this Python or on PATH: pip install mpich brings one")

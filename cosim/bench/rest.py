@@ -138,11 +138,7 @@ def summarize(
         if kind != "cosim"
     }
     return {
-        "experiment": options.experiment,
-        "overrides": options.overrides,
-        "brain_ranks": ranks.ranks,
-        "threads_per_brain_rank": ranks.threads,
-        "oversubscribed": ranks.oversubscribed,
+        **ranks.told(options),
         "coupling_step_ms": step_ms,
         "steps": options.steps,
         **{f"speedup_{kind}": each["median"] for kind, each in speedups.items()},

@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cosim.bench.launch import in_allocation
 from cosim.bench.machine import cores
@@ -27,6 +28,16 @@ class Split:
     def oversubscribed(self) -> bool:
         """Whether brain threads and body rank share this machine's cores; under Slurm that is Slurm's."""
         return not in_allocation() and self.ranks * self.threads + 1 > cores()
+
+    def told(self, options: argparse.Namespace) -> dict[str, Any]:
+        """What a benchmark's JSON says of the experiment and its split."""
+        return {
+            "experiment": options.experiment,
+            "overrides": options.overrides,
+            "brain_ranks": self.ranks,
+            "threads_per_brain_rank": self.threads,
+            "oversubscribed": self.oversubscribed,
+        }
 
 
 def split(options: argparse.Namespace) -> Split:
