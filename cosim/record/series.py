@@ -88,13 +88,18 @@ class SeriesFile:
         self._flushed = time.monotonic()
 
     def write(self, name: str, rows: np.ndarray) -> None:
-        """Hand ``rows`` to HDF5 at once, behind those that it has; others see them after `flush`. For many rows."""
+        """Write ``rows`` to disk at once, behind those that are there. For many rows.
+
+        Each dataset is flushed alone: when its rows find no space its length stays what it was. Flushing a whole file
+        HDF5 goes on after an error, and writes the lengths of datasets without their rows.
+        """
         series = self._series[name]
         parts = [rows] if series.columns is None else rows.T
         with self._writing():
             for dataset, part in zip(self._datasets[name], parts, strict=True):
                 if len(part):
                     _extend(dataset.id, np.ascontiguousarray(part))
+                    dataset.id.flush()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
