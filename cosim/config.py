@@ -10,6 +10,7 @@ the rest.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -23,16 +24,17 @@ from pydantic import BaseModel, Field
 
 from cosim import transfer
 from cosim.body import kinds
+from cosim.brain.counting import LONGEST_TIME_MS, TIC_MS
 from cosim.brain.kinds import ScriptBrain, TableBrain
 from cosim.errors import ConfigurationError, nearest
-from cosim.modelfiles import Tables, find_body, find_brain
+from cosim.modelfiles import Tables, find_body, find_brain, is_file
 from cosim.overrides import override
 from cosim.table import Table
 from cosim.timegrid import is_multiple
 from cosim.usercode import MODELS, table_class
 
-# NEST counts time in whole microseconds (tics_per_ms = 1000).
-NEST_TIC_MS = 0.001
+# Samples of all of them are kept in memory until the end of the coupling step.
+MOST_PHYSICS_STEPS = 1_000_000
 
 
 class Clock(Table):
@@ -45,8 +47,15 @@ class Clock(Table):
 
     def problems(self, has_body: bool) -> Iterator[str]:
         """A coupling step must hold whole NEST steps and whole physics steps of a body, a NEST step whole tics."""
-        if not is_multiple(self.resolution_ms, NEST_TIC_MS):
-            yield f"clock.resolution_ms = {self.resolution_ms}: must be a multiple of {NEST_TIC_MS} ms, NEST's unit of time"
+        if not is_multiple(self.resolution_ms, TIC_MS):
+            yield f"clock.resolution_ms = {self.resolution_ms}: must be a multiple of {TIC_MS} ms, NEST's unit of time"
+        if self.steps > LONGEST_TIME_MS / self.coupling_step_ms:
+            allowed = f"must be at most {LONGEST_TIME_MS:.3g} ms, as NEST counts no further"
+            what = f"as many of clock.coupling_step_ms = {self.coupling_step_ms}"
+            yield f"clock.steps = {self.steps}: {what} {allowed}"
+        if has_body and self.coupling_step_ms / self.physics_step_ms > MOST_PHYSICS_STEPS:
+            allowed = f"must be at most {MOST_PHYSICS_STEPS:,} times clock.physics_step_ms = {self.physics_step_ms}"
+            yield f"clock.coupling_step_ms = {self.coupling_step_ms}: {allowed}"
         for name in ("physics_step_ms", "resolution_ms") if has_body else ("resolution_ms",):
             part_ms = getattr(self, name)
             if not is_multiple(self.coupling_step_ms, part_ms):
@@ -77,7 +86,7 @@ class SpikeSource(Table):
     """Poisson trains into a population: one independent train for every neuron, all at one rate."""
 
     name: str
-    population: str = Field(description="name, or a part such as E[0:100]")
+    population: str = Field(min_length=1, description="name, or a part such as E[0:100]")
     weight: float = Field(description="in the unit of the population's neurons: nS or pA")
     delay_ms: float = Field(gt=0)
     receptor: int = Field(0, ge=0, description="port of neurons that have several: 1, 2, ... of ..._multisynapse")
@@ -87,7 +96,8 @@ class SpikeSink(Table):
     """A leaky integrator that listens to a population; see ``cosim.devices`` for its equation and defaults."""
 
     populations: str = Field(
-        description="name or shell pattern such as M1_*, or a part such as E[0:100]; every match gets a sink of its name"
+        min_length=1,
+        description="name or shell pattern such as M1_*, or a part such as E[0:100]; every match gets a sink of its name",
     )
     name: str | None = Field(None, description="another name than the population's, for a single match")
     kind: Literal["leaky_integrator_alpha"] = "leaky_integrator_alpha"
@@ -205,10 +215,10 @@ def assemble(
 def find_experiment(experiment: str, models: Path = MODELS) -> Path:
     """The folder of an experiment, by name or path. Raises ConfigurationError."""
     path = Path(experiment)
-    if path.name == "experiment.toml" and path.is_file():
+    if path.name == "experiment.toml" and is_file(path):
         path = path.parent
     for folder in (path, models / experiment):
-        if (folder / "experiment.toml").is_file():
+        if is_file(folder / "experiment.toml"):
             return folder.resolve()
     known = [path.parent.name for path in models.glob("*/experiment.toml")]
     raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {nearest(experiment, known)}")
@@ -220,6 +230,10 @@ def read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text())
     except ValueError as error:  # also of text that is no UTF-8, and of endless integers
         raise ConfigurationError(f"{file}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{file}: not valid TOML: its tables or lists are too deep in each other") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _schema(
@@ -248,7 +262,7 @@ def _clock_problems(table: Any, has_body: bool) -> list[str]:
 
 def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: Tables) -> Iterator[str]:
     for problem in error.errors():
-        location = [part for part in problem["loc"] if part != "[key]"]
+        location = _location(problem["loc"], tables.content)
         key = ".".join(str(part) for part in location)
         where = f"{tables.origin(key)}: {key}"
         if problem["type"] == "extra_forbidden":
@@ -262,13 +276,26 @@ def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: T
             yield f"{where} = {problem['input']!r}: {_allowed(problem)}"
 
 
+def _location(parts: Sequence[str | int], content: Any) -> list[str | int]:
+    """Where a problem is in the tables; pydantic also names the types that it tried there."""
+    location = []
+    for part in parts:
+        if isinstance(content, dict):
+            location.append(part)
+            content = content.get(part)
+        elif isinstance(content, list) and isinstance(part, int):
+            location.append(part)
+            content = content[part] if part < len(content) else None
+    return location
+
+
 def _allowed(problem: pydantic_core.ErrorDetails) -> str:
     """What a value must be, in the words of TOML."""
     if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
         return "must be a table"
     if problem["type"] == "tuple_type":
         return f"must be a list, such as [{problem['input']!r}]"
-    return problem["msg"].replace("Input should", "must").removeprefix("Value error, ")
+    return re.sub(r"^\w+ should", "must", problem["msg"].removeprefix("Value error, "))
 
 
 def _fields(schema: type[BaseModel], parents: Sequence[str | int]) -> list[str]:

@@ -27,6 +27,7 @@ from types import MappingProxyType
 import numpy as np
 
 from cosim.brain.address import Address
+from cosim.brain.counting import longest_delay_ms
 from cosim.config import Configuration, SpikeSink, SpikeSource
 from cosim.errors import nearest
 from cosim.timegrid import is_multiple
@@ -113,9 +114,9 @@ def resolve(
         ValueError: all problems together, one a line.
     """
     problems = [
+        *_own_problems(config),
         *_source_problems(config.sources, sizes),
         *_sink_problems(config.sinks, sizes),
-        *_delay_problems(config),
         *_record_problems(config.record.patterns, sizes),
     ]
     if not problems:
@@ -127,6 +128,32 @@ def resolve(
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, tuple(_recorded(config.record.patterns, sizes)))
+
+
+def suppose(config: Configuration, of_body: Iterable[str], wanted: Iterable[str]) -> Devices:
+    """The devices of a configuration as far as they are known before any population is; none are recorded.
+
+    A sink on all populations of a pattern is supposed to be there for each of the names ``wanted`` that fits it.
+
+    Raises:
+        ValueError: all problems that can be known so early, one a line.
+    """
+    problems = [*_own_problems(config)]
+    if not problems:
+        taken = (*of_body, *OTHER_PORTS)
+        sources = tuple(Source(each.name, Address.parse(each.population), each) for each in config.sources)
+        sinks = tuple(_supposed_sinks(config.sinks, {*wanted} - {*taken} - {each.name for each in sources}))
+        problems = [*_name_problems([each.name for each in (*sources, *sinks)], taken)]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return Devices(sources, sinks, ())
+
+
+def _supposed_sinks(tables: Sequence[SpikeSink], wanted: Iterable[str]) -> Iterator[Sink]:
+    for table in tables:
+        address = Address.parse(table.populations)
+        for name in [table.name] if table.name else sorted(address.matches(wanted)):
+            yield Sink(name, address, table.weight_pa, table)
 
 
 def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, SinkPort | SourcePort]:
@@ -157,10 +184,28 @@ def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Add
             yield replace(address, pattern=name)
 
 
+def _own_problems(config: Configuration) -> Iterator[str]:
+    """What is wrong whatever populations there are."""
+    for kind, key in (("sources", "population"), ("sinks", "populations")):
+        for index, table in enumerate(getattr(config, kind)):
+            where = f"{kind}.{index}"
+            if table.name is not None and not _is_name(table.name):
+                yield f"{where}.name = {table.name!r}: must be a Python name, transfer functions use it"
+            yield from _delay_problems(f"{where}.delay_ms", table.delay_ms, config.clock.resolution_ms)
+            yield from _parse_problems(f"{where}.{key}", getattr(table, key))
+    for pattern in config.record.patterns:
+        yield from _parse_problems("record.spikes", pattern)
+
+
+def _parse_problems(where: str, text: str) -> Iterator[str]:
+    try:
+        Address.parse(text)
+    except ValueError as error:
+        yield f"{where} = {error}"
+
+
 def _source_problems(tables: Sequence[SpikeSource], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        if not _is_name(table.name):
-            yield f"sources.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
         yield from _address_problems(f"sources.{index}.population", table.population, sizes, exactly_one=True)
 
 
@@ -177,17 +222,14 @@ def _sink_problems(tables: Sequence[SpikeSink], sizes: Mapping[str, int]) -> Ite
     for index, table in enumerate(tables):
         where = f"sinks.{index}.populations"
         yield from _address_problems(where, table.populations, sizes, exactly_one=table.name is not None)
-        if table.name is not None and not _is_name(table.name):
-            yield f"sinks.{index}.name = {table.name!r}: must be a Python name, transfer functions use it"
 
 
 def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_one: bool = False) -> Iterator[str]:
     """A pattern must match, and must leave at least one neuron of each population."""
     try:
         address = Address.parse(text)
-    except ValueError as error:
-        yield f"{where} = {error}"
-        return
+    except ValueError:
+        return  # told already
     names = address.matches(sizes)
     if not names:
         trouble = "no such population" if exactly_one else "matches no population"
@@ -203,15 +245,13 @@ def _is_name(text: str) -> bool:
     return text.isidentifier() and not iskeyword(text)
 
 
-def _delay_problems(config: Configuration) -> Iterator[str]:
-    """NEST would round delays to its time grid, or refuse them while it connects."""
-    for kind in ("sources", "sinks"):
-        for index, table in enumerate(getattr(config, kind)):
-            if not is_multiple(table.delay_ms, config.clock.resolution_ms):
-                yield (
-                    f"{kind}.{index}.delay_ms = {table.delay_ms}: must be a multiple of "
-                    f"clock.resolution_ms = {config.clock.resolution_ms}"
-                )
+def _delay_problems(where: str, delay_ms: float, resolution_ms: float) -> Iterator[str]:
+    """NEST would round delays to its time grid, cut them off, or refuse them while it connects."""
+    resolution = f"clock.resolution_ms = {resolution_ms}"
+    if not is_multiple(delay_ms, resolution_ms):
+        yield f"{where} = {delay_ms}: must be a multiple of {resolution}"
+    elif delay_ms > (longest_ms := longest_delay_ms(resolution_ms)):
+        yield f"{where} = {delay_ms}: must be at most {longest_ms:g} with {resolution}"
 
 
 def _record_problems(patterns: Sequence[str], sizes: Mapping[str, int]) -> Iterator[str]:

@@ -60,7 +60,7 @@ def find_brain(tables: Tables, models: Path) -> TableBrain | ScriptBrain:
     if "model" in table:
         problem = f"but there is also brain.model = {table['model']!r}; give one of both"
         raise tables.refusal("brain.script", script, problem)
-    if not (isinstance(script, str) and (base / script).is_file()):
+    if not (isinstance(script, str) and is_file(base / script)):
         raise tables.refusal("brain.script", script, f"no such file {base / str(script)}")
     return ScriptBrain(base / script)
 
@@ -79,9 +79,17 @@ def find_body(tables: Tables, models: Path) -> tuple[kinds.Description, Path | N
         raise tables.refusal("body.model", tables.part("body")["model"], str(error)) from None
 
 
+def is_file(path: Path) -> bool:
+    """Whether such a file is there; there is none of a name that is too long, or in a folder that must not be read."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
     """Folder of a brain or body model: a path relative to the experiment's folder ``base``, else one in ``models/``."""
-    is_own = any((base / name / file).is_file() for file in MODEL_FILES)
+    is_own = any(is_file(base / name / file) for file in MODEL_FILES)
     return (base if is_own else models) / name
 
 
@@ -90,7 +98,7 @@ def _model_file(tables: Tables, part: str, file_name: str, models: Path) -> Path
     if not isinstance(name, str):
         raise tables.refusal(f"{part}.model", name, "must name a folder")
     file = model_folder(name, base, models) / file_name
-    if not file.is_file():
+    if not is_file(file):
         known = [path.parent.name for path in models.glob(f"*/{file_name}")]
         beside = "" if file.is_relative_to(base) else f" and no {base / name / file_name}"
         raise tables.refusal(f"{part}.model", name, f"no {file}{beside}; {nearest(name, known)}")

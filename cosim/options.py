@@ -62,6 +62,13 @@ def _check_course(parser: _Parser, given: argparse.Namespace) -> None:
             parser.error(f"{name} with --resume: a run goes on as it was, and where it was; only --steps may change")
 
 
+def _folder(text: str) -> str:
+    """An empty name, as of a shell's variable that is not set, would mean the default."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder, but is empty")
+    return text
+
+
 def _wall_s(text: str) -> float:
     try:
         return walltime.seconds(text)
@@ -78,13 +85,18 @@ def _parser() -> argparse.ArgumentParser:
     add_experiment(parser, nargs="?")
     parser.add_argument(
         "--resume",
+        type=_folder,
         metavar="RUN",
         help="go on with a run that ended early, or further with --steps; RUN is its results folder",
     )
-    parser.add_argument("--replay", metavar="RUN", help="run the brain of a run alone, on the stimuli that it got")
+    parser.add_argument(
+        "--replay", type=_folder, metavar="RUN", help="run the brain of a run alone, on the stimuli that it got"
+    )
     parser.add_argument("--steps", metavar="N", help="number of coupling steps (the same as --set clock.steps=N)")
     parser.add_argument("--seed", metavar="N", help="seed of all randomness (the same as --set seed=N)")
-    parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")
+    parser.add_argument(
+        "--out", type=_folder, metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>"
+    )
     parser.add_argument(
         "--wall-limit",
         dest="wall_limit_s",

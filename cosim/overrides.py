@@ -76,5 +76,5 @@ def _place(container: Any, path: Sequence[str], depth: int) -> str | int:
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except ValueError:
+    except (ValueError, RecursionError):  # also of a thousand brackets
         return text

@@ -17,7 +17,7 @@ from cosim.brain.kinds import TableBrain
 from cosim.brain.network import Network
 from cosim.config import Clock, Experiment
 from cosim.course import Course, choose
-from cosim.devices import Devices, make_ports, resolve
+from cosim.devices import Devices, make_ports, resolve, suppose
 from cosim.errors import ConfigurationError
 from cosim.machine import Machine
 from cosim.options import Options
@@ -68,9 +68,11 @@ def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> 
     with _collect(problems, f"{experiment.folder / 'experiment.toml'}: "):
         brain = brain_of(experiment)
         devices = _devices(experiment, brain.sizes, brain.receptors) if isinstance(brain, Network) else None
+        wanted = transfer.wanted_ports(experiment.transfer_module)
+        supposed = devices or suppose(config, experiment.body.make_ports(), wanted)
     _raise_any(problems)
+    problems += _transfer_problems(experiment, supposed)
     if devices is not None:
-        problems += _transfer_problems(experiment, devices)
         with _collect(problems):
             limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
         with _collect(problems):

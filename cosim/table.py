@@ -18,8 +18,15 @@ class Table(BaseModel):
     @pydantic.field_validator("*", mode="before")
     @classmethod
     def _refuse_truth_values(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
-        """True is no 1: pydantic would take it as a number."""
-        annotation = cls.model_fields[info.field_name].annotation
-        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
+        """True is no 1: pydantic would take it as a number, also in a list."""
+        if _has_truth_value(value) and not _may_be_truth_value(cls.model_fields[info.field_name].annotation):
             raise pydantic_core.PydanticCustomError("truth_value", "must not be true or false")
         return value
+
+
+def _has_truth_value(value: Any) -> bool:
+    return any(map(_has_truth_value, value)) if isinstance(value, list) else isinstance(value, bool)
+
+
+def _may_be_truth_value(annotation: Any) -> bool:
+    return annotation is bool or any(map(_may_be_truth_value, get_args(annotation)))

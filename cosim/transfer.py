@@ -73,6 +73,11 @@ class TransferFunctions:
             function(**bound, **{name: clock[name] for name in wanted})
 
 
+def wanted_ports(module: ModuleType) -> list[str]:
+    """What the transfer functions in ``module`` ask for, by name."""
+    return [name for function in _marked(module) for name in _parameters(function)]
+
+
 def check(file: Path, ports: Mapping[str, object]) -> list[str]:
     """Problems of the transfer functions in ``file``: unknown ports, and whatever a call at t_ms = 0 raises.
 

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import re
+import threading
 
+# What Python can wait for, in s: 292 years.
+LONGEST_S = threading.TIMEOUT_MAX
 UNITS_S = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 # Slurm's: minutes[:seconds], hours:minutes:seconds, and days-hours[:minutes[:seconds]] (man sbatch, --time).
-SLURM = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?")
+SLURM = re.compile(r"(?:(\d{1,9})-)?(\d{1,9})(?::(\d{1,9}))?(?::(\d{1,9}))?")
 NUMBER_AND_UNIT = re.compile(rf"(\d+(?:\.\d*)?|\.\d+) *({'|'.join(UNITS_S)})")
 ALLOWED = "must be a time such as 55min, 90s, 1.5h, HH:MM:SS, D-HH:MM:SS or a number of minutes, more than 0"
 
@@ -15,7 +18,7 @@ ALLOWED = "must be a time such as 55min, 90s, 1.5h, HH:MM:SS, D-HH:MM:SS or a nu
 def seconds(text: str) -> float:
     """The time that ``text`` tells. Raises ValueError with what is allowed."""
     value_s = _with_unit(text.strip()) or _of_slurm(text.strip())
-    if not value_s:
+    if not 0 < value_s <= LONGEST_S:
         raise ValueError(f"{text!r}: {ALLOWED}")
     return value_s
 

@@ -109,13 +109,13 @@ def test_check_names_all_problems_together():
         "population empty of region R: is empty (grid 0 x 2 x 2), must have at least 1 neuron",
         "projection 0 (nowhere -> A): source 'nowhere' is no population; there are A, B, empty",
         "projection 0 (nowhere -> A): p_center is 1.5, must lie in [0, 1]",
-        "projection 0 (nowhere -> A): delay_ms is -1.5, must be a positive multiple of the resolution 0.1 ms",
+        "projection 0 (nowhere -> A): delay_ms is -1.5, must be a positive multiple of clock.resolution_ms = 0.1",
         "projection 1 (A -> B): sigma_mm is 0.0, must be above 0",
-        "projection 1 (A -> B): delay_ms is 1.55, must be a positive multiple of the resolution 0.1 ms",
+        "projection 1 (A -> B): delay_ms is 1.55, must be a positive multiple of clock.resolution_ms = 0.1",
         "drive 0 (elsewhere): population 'elsewhere' is no population; there are A, B, empty",
         "drive 0 (elsewhere): rate_hz is -1.0, must be 0 or more",
-        "drive 0 (elsewhere): start_ms is -5.0, must be 0 or a positive multiple of the resolution 0.1 ms",
-        "drive 0 (elsewhere): delay_ms is 0.0, must be a positive multiple of the resolution 0.1 ms",
+        "drive 0 (elsewhere): start_ms is -5.0, must be 0 or a positive multiple of clock.resolution_ms = 0.1",
+        "drive 0 (elsewhere): delay_ms is 0.0, must be a positive multiple of clock.resolution_ms = 0.1",
     ]
     assert str(caught.value) == "\n".join(caught.value.problems)
 

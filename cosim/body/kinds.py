@@ -132,7 +132,7 @@ def load(path: Path) -> Description:
     """
     content = bodyfile.read(path)
     kind = content.get("kind", "musculoskeletal")
-    if kind not in KINDS:
+    if kind not in [*KINDS]:  # a list, as what stands in a file need not have a hash
         raise ValueError(f"{path}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
     if kind == "musculoskeletal":
         content = include(path, content)

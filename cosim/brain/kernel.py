@@ -11,6 +11,7 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import nestlink
+from cosim.brain.counting import MOST_THREADS
 from cosim.brain.nestlink import Nestlink, NestlinkError
 from cosim.errors import ConfigurationError
 
@@ -22,13 +23,20 @@ def check(brain_ranks: int, virtual_processes: int) -> None:
     """Check, without importing NEST, that it can run on so many ranks.
 
     Raises:
-        ConfigurationError: no NEST, no nestlink for it, no MPI in it, or ranks that do not divide virtual processes.
+        ConfigurationError: no NEST, no nestlink for it, no MPI in it, ranks that do not divide virtual processes, or
+            more threads than NEST can count.
     """
     if virtual_processes % brain_ranks:
         divisors = [str(n) for n in range(1, virtual_processes + 1) if virtual_processes % n == 0]
         raise ConfigurationError(
             f"brain.virtual_processes = {virtual_processes}: {brain_ranks} brain ranks do not divide it; "
             f"allowed numbers of brain ranks: {', '.join(divisors)} (and 1 body rank more in all)"
+        )
+    threads = virtual_processes // brain_ranks
+    if threads > MOST_THREADS:
+        raise ConfigurationError(
+            f"brain.virtual_processes = {virtual_processes}: {threads} threads on each of {brain_ranks} brain ranks, "
+            f"must be at most {MOST_THREADS}"
         )
     try:
         nest = nestlink.find_nest()

@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from cosim.brain.counting import MOST_NODES, longest_delay_ms
 from cosim.brain.layout import Grid, Layout, Scattered, Unplaced
 from cosim.brain.rules import Bernoulli, FixedIndegree, OneToOne, Rule
 from cosim.brain.values import Constant, Parameter, Start, Weight
@@ -172,6 +173,8 @@ def _population_problems(network: Network) -> Iterator[str]:
         where, layout = f"population {population.name}", population.layout
         if population.size < 1:
             yield f"{where} of region {population.region}: is empty{_counts(layout)}, must have at least 1 neuron"
+        if population.size > MOST_NODES:
+            yield f"{where}: has {population.size:.3g} neurons, NEST can count {MOST_NODES:.3g}"
         if isinstance(layout, Grid):
             yield from _extent_problems(where, layout)
 
@@ -258,7 +261,7 @@ def _drive_problems(network: Network, resolution_ms: float) -> Iterator[str]:
             yield f"{where}: rate_hz is {drive.rate_hz}, must be 0 or more"
         yield from _weight_problems(where, Constant(drive.weight))
         if drive.start_ms and not is_multiple(drive.start_ms, resolution_ms):
-            allowed = f"must be 0 or a positive multiple of the resolution {resolution_ms} ms"
+            allowed = f"must be 0 or a positive multiple of clock.resolution_ms = {resolution_ms}"
             yield f"{where}: start_ms is {drive.start_ms}, {allowed}"
         yield from _delay_problems(where, drive.delay_ms, resolution_ms)
 
@@ -270,5 +273,8 @@ def _name_problems(network: Network, where: str, name: str) -> Iterator[str]:
 
 def _delay_problems(where: str, delay_ms: float, resolution_ms: float) -> Iterator[str]:
     if not is_multiple(delay_ms, resolution_ms):
-        allowed = f"must be a positive multiple of the resolution {resolution_ms} ms"
+        allowed = f"must be a positive multiple of clock.resolution_ms = {resolution_ms}"
+        yield f"{where}: delay_ms is {delay_ms}, {allowed}"
+    elif delay_ms > (longest_ms := longest_delay_ms(resolution_ms)):
+        allowed = f"must be at most {longest_ms:g} with clock.resolution_ms = {resolution_ms}"
         yield f"{where}: delay_ms is {delay_ms}, {allowed}"
