@@ -174,6 +174,7 @@ def test_a_signal_while_building_ends_the_run_at_the_first_exchange(launch, tmp_
     result = launch(2, BREAK, "signal-build", rank, 0, "mouse_m1", *SMALL, "--out", tmp_path / "run")
     assert result.returncode == EXIT_STOPPED, result.stderr
     assert f"stopped after {steps} of 12 steps" in result.stderr
+    assert ("SIGTERM noted: the run will stop after the running step" in result.stderr) == (rank == 0)
     data = RunData(tmp_path / "run")
     assert json.loads(data.folder.summary_file.read_text())["steps"] == steps
     assert len(data.body["time_ms"]) == steps * 20
@@ -293,6 +294,12 @@ def test_a_folder_that_holds_a_run_is_refused(launch, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/run.h5").touch()
     assert_refused(launch(2, "run.py", "mouse_m1", "--out", tmp_path / "run"), "not empty")
+
+
+@pytest.mark.wheel
+def test_a_folder_that_cannot_be_written_is_refused(launch):
+    """Nobody may make a folder there, not even root."""
+    assert_refused(launch(2, "run.py", "mouse_m1", "--out", "/proc/run"), "results folder /proc/run", "can be written")
 
 
 @pytest.mark.wheel
