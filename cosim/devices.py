@@ -238,7 +238,7 @@ def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_o
         yield f"{where} = {text!r}: must be one population, but matches {', '.join(names)}"
     for name in names:
         if address.size(sizes[name]) == 0:
-            yield f"{where} = {text!r}: no neuron is left of {name}, which has {sizes[name]}"
+            yield f"{where} = {text!r}: no neuron is left of {name}, allowed are 0 to {sizes[name] - 1}"
 
 
 def _is_name(text: str) -> bool:

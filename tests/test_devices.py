@@ -161,7 +161,7 @@ def test_parts_that_hold_no_neuron_or_several_populations_are_refused():
         "{populations='M1_*', name='all', weight_pa=1.0, delay_ms=1.0}]",
         "sources=[{name='back', population='M1_L5A_CC[::-1]', weight=0.1, delay_ms=1.0}]",
     )
-    assert "sinks.0.populations = 'M1_L1_ENGC[32:]': no neuron is left of M1_L1_ENGC, which has 32" in message
+    assert "sinks.0.populations = 'M1_L1_ENGC[32:]': no neuron is left of M1_L1_ENGC, allowed are 0 to 31" in message
     assert "sinks.1.populations = 'M1_*': must be one population, but matches M1_L1_ENGC, M1_L1_SBC" in message
     assert "sources.0.population = 'M1_L5A_CC[::-1]': the step is -1, must be 1 or more" in message
 
