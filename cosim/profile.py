@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import resource
 import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,11 +37,12 @@ class StepProfile:
 
     def __init__(self, write: Callable[[np.ndarray], None]) -> None:
         self._write = write
-        self._marks: list[float] = []
+        # A list would take four times the memory: thousands of steps may be done between two writes.
+        self._marks = array("d")
 
     def start(self) -> None:
         """The first step begins here."""
-        self._marks = [time.perf_counter()]
+        self._marks = array("d", [time.perf_counter()])
 
     def lap(self, _phase: str) -> None:
         """A phase ends here; they come in the order of ``STEP_PHASES``, each once a step."""
@@ -50,7 +52,7 @@ class StepProfile:
         """Write the rows of all steps that are complete."""
         complete = max(0, len(self._marks) - 1) // len(STEP_PHASES) * len(STEP_PHASES)
         if complete:
-            self._write(np.diff(self._marks[: complete + 1]).reshape(-1, len(STEP_PHASES)))
+            self._write(np.diff(np.array(self._marks[: complete + 1])).reshape(-1, len(STEP_PHASES)))
             del self._marks[:complete]
 
 
