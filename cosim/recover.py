@@ -67,9 +67,11 @@ def main(path: str, out: str | None, force: bool) -> int:
 def _recover(source: RunFolder, folder: RunFolder) -> int:
     _check_space(source, folder)
     claimed = claim(folder)
-    run = ended_run(source, folder)
-    is_well = finalize(run)
-    os.close(claimed)
+    try:
+        run = ended_run(source, folder)
+        is_well = finalize(run)
+    finally:
+        os.close(claimed)
     end_ms = run.steps * run.clock.coupling_step_ms
     print(f"{folder.path}: complete up to step {run.steps} of {run.clock.steps}, {end_ms:g} ms")
     return EXIT_WELL if is_well else EXIT_FAILED

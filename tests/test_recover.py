@@ -36,7 +36,7 @@ pytestmark = pytest.mark.timeout(240)
 def kills() -> Iterator[tuple[str, int, int, float]]:
     """Part of the run, rank, step and delay in s."""
     draw = random.Random(20221207)
-    longest_s = {"loop": 0.02, "merge": 2.5, "build": 1.0}
+    longest_s = {"loop": 0.02, "merge": 1.0, "build": 0.5}
     for number in range(KILLS):
         part = PARTS[number // RANKS % len(PARTS)] if KILLS == 30 else PARTS[number % len(PARTS)]
         yield part, number % RANKS, draw.randrange(3, STEPS), round(draw.uniform(0, longest_s[part]), 3)
@@ -58,9 +58,12 @@ def test_a_rank_that_is_killed_costs_no_whole_step(
     killed = tmp_path / "killed"
     fault = (part, rank, step, delay_s, killed)
     result = launch(RANKS, PROGRAMS / "kill_a_rank.py", *fault, *SMALL, "--out", tmp_path / "run")
-    assert result.returncode != 0
-    assert time.time() - float(killed.read_text()) < END_S
     run = RunData(tmp_path / "run")
+    if result.returncode == 0:  # on a fast machine results may be there before the kill
+        assert part != "loop"
+        assert_same_up_to(reference, run, STEPS)
+        return
+    assert time.time() - float(killed.read_text()) < END_S
     assert_all_open(run.folder)
     steps = steps_on_disk(run.folder)
     assert recover(run.folder.path) == 0
