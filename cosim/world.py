@@ -29,8 +29,8 @@ BODY_RANK = 0
 # How long a rank that waits for a short time looks again and again before it begins to nap.
 SPIN_S = 1e-3
 # A nap is a share of the time waited so far, but no shorter than this.
-NAP_SHARE, NAP_S = 0.05, 20e-6
-# Share of a usual wait that is slept through at once, and how fast a wait that took longer becomes the usual
+NAP_SHARE, NAP_S = 0.01, 20e-6
+# Share of a usual wait that is napped through, and how fast a wait that took longer becomes the usual
 # one.
 SLEEP_SHARE, GROWTH = 0.8, 0.05
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
@@ -127,9 +127,9 @@ class LongWait:
     """How the body rank waits for the brain: awake when the readout comes, without taking a core until then.
 
     MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain
-    rank. Most of the time that the shortest of the last waits took is slept through. What is left is spent
-    looking again and again, or with naps where cores are few (``is_crowded``): each look may then take the
-    core from a brain rank.
+    rank. Most of the time that the shortest of the last waits took passes in naps of a hundredth of it, as a
+    brain whose activity falls is done much earlier than it was. What is left is spent looking again and again,
+    or with short naps where cores are few (``is_crowded``): each look may then take the core from a brain rank.
     """
 
     def __init__(self, is_crowded: bool) -> None:
@@ -137,27 +137,23 @@ class LongWait:
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Return soon after ``is_done``, which lets MPI make progress, has become true."""
-        began = time.perf_counter()
-        if is_done():
-            return
-        time.sleep(SLEEP_SHARE * self._usual_s)
-        if is_done():  # slept too long: how long it would have been right to sleep is not known
-            self._usual_s *= 0.5
-            return
-        self._look(is_done, began)
-        longer_s = time.perf_counter() - began - self._usual_s
+        began, waited_s = time.perf_counter(), 0.0
+        while not is_done():
+            self._rest(waited_s)
+            waited_s = time.perf_counter() - began
+        longer_s = waited_s - self._usual_s
         self._usual_s += longer_s if longer_s < 0 else GROWTH * longer_s
 
-    def _look(self, is_done: Callable[[], bool], began: float) -> None:
-        late_s = 2 * self._usual_s + SPIN_S
-        while not is_done():
-            waited_s = time.perf_counter() - began
-            if waited_s > late_s:
-                time.sleep(NAP_SHARE * waited_s)
-            elif self._is_crowded:
-                time.sleep(NAP_S)
-            else:
-                os.sched_yield()
+    def _rest(self, waited_s: float) -> None:
+        asleep_s = SLEEP_SHARE * self._usual_s
+        if waited_s < asleep_s:
+            time.sleep(min(max(NAP_S, NAP_SHARE * self._usual_s), asleep_s - waited_s))
+        elif waited_s > 2 * self._usual_s + SPIN_S:
+            time.sleep(NAP_SHARE * waited_s)
+        elif self._is_crowded:
+            time.sleep(NAP_S)
+        else:
+            os.sched_yield()
 
 
 def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
