@@ -73,7 +73,7 @@ def flush_if_due(file: SeriesFile) -> None:
 
 
 def test_much_at_once_is_written_without_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(series, "FLUSH_BYTES", 1000)
+    monkeypatch.setattr(series, "WAITING_BYTES", 1000)
     monkeypatch.setattr(series, "FLUSH_INTERVAL_S", 1000)
     file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
     for _ in range(3):
@@ -104,7 +104,7 @@ def test_little_is_written_once_in_an_interval(tmp_path, monkeypatch):
 
 def test_what_waits_to_be_written_is_bounded(tmp_path, monkeypatch):
     """Memory stays flat however long the run: its peak over 64 MB that are written in parts of 1 MB."""
-    monkeypatch.setattr(series, "FLUSH_BYTES", 10**6)
+    monkeypatch.setattr(series, "WAITING_BYTES", 10**6)
     file = SeriesFile(tmp_path / "run.h5", {"x": Series()})
     tracemalloc.start()
     for _ in range(800):

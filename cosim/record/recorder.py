@@ -22,10 +22,12 @@ from cosim.profile import STEP_PHASES, resident_bytes
 from cosim.record.disk import BYTES_PER_MB
 from cosim.record.folder import RunFolder
 from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.record.series import FLUSH_BYTES, Series, SeriesFile
+from cosim.record.series import Series, SeriesFile
 from cosim.world import BODY_RANK
 
 SPIKE_BYTES = 16
+# Of spikes that wait on a rank, which are not copied before they are written.
+FLUSH_BYTES = 16 * 2**20
 
 
 class Recorder(Protocol):

@@ -23,12 +23,13 @@ from cosim.errors import RecordingError
 from cosim.record.disk import whole, writing
 
 FLUSH_INTERVAL_S = 1.0
-FLUSH_BYTES = 16 * 2**20
+# Short steps bring thousands of rows a second; when so much waits it is written, which takes 2 ms.
+WAITING_BYTES = 2**18
 CHUNK_BYTES = 64 * 2**10
 # What all columns of a series may take together for their open chunks, and the least that one has.
 COLUMNS_BYTES, LEAST_CHUNK_BYTES = 2**20, 2**10
-# HDF5 would keep 8 MB of chunks for each dataset, all of them already written.
-CACHE_BYTES = 4 * CHUNK_BYTES
+# HDF5 would keep 8 MB of chunks for each dataset, though only the last one is still written to.
+CACHE_BYTES = CHUNK_BYTES
 FIRST_ROWS = 64
 
 
@@ -77,7 +78,7 @@ class SeriesFile:
         """Whether the last time that rows were written is long ago, or much has come together."""
         if time.monotonic() - self._flushed > FLUSH_INTERVAL_S:
             return True
-        return sum(rows.nbytes for rows in self._pending.values()) > FLUSH_BYTES
+        return sum(rows.nbytes for rows in self._pending.values()) > WAITING_BYTES
 
     def flush(self) -> None:
         """Write everything to disk."""
