@@ -50,7 +50,8 @@ def weigh(step):
 
 
 def ranks():
-    return [pid for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))) if parent(pid) == os.getppid()]
+    pids = sorted(map(int, filter(str.isdigit, os.listdir("/proc"))))
+    return [pid for pid in pids if parent(pid) == os.getppid()]
 
 
 def parent(pid):
@@ -81,7 +82,8 @@ def long_run(folder: Path) -> RunData:
     short = ("--set", "clock.coupling_step_ms=4.0", "--set", "brain.virtual_processes=2")
     command = [find_mpiexec(), "-n", RANKS, sys.executable, REPOSITORY / "run.py", folder / "still", *short]
     command += ["--steps", STEPS, "--out", folder / "run"]
-    subprocess.run(list(map(str, command)), cwd=folder, env=clean_environment(), check=True, capture_output=True)
+    command = list(map(str, command))
+    subprocess.run(command, cwd=folder, env=clean_environment(), check=True, capture_output=True)
     return RunData(folder / "run")
 
 
@@ -99,7 +101,7 @@ def test_files_have_the_size_of_what_is_in_them(run):
     assert 0 < run.folder.spike_file.stat().st_size - spikes * SPIKE_BYTES < FILE_BYTES
     with h5py.File(run.folder.run_file) as file:
         content = []
-        file.visititems(lambda _, item: content.append(item.nbytes) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(lambda _, item: content.append(getattr(item, "nbytes", 0)))
     assert 0 < run.folder.run_file.stat().st_size - sum(content) < FILE_BYTES
 
 

