@@ -5,8 +5,8 @@ Over [t, t + step) brain and body advance in parallel on what was agreed at t. A
 send the readout to the body rank; transfer functions run there on readout and body state of exactly that
 interval; the body rank sends the stimulus back, which acts from t + step on. This is the order of the
 Neurorobotics Platform's closed-loop engine, made deterministic. While the body rank runs the transfer
-functions, brain ranks take over the spikes of the step; while brain ranks are already in the next step, the
-body rank records.
+functions, brain ranks begin the next step with what no stimulus changes, which is most of NEST's work up to its
+first exchange of spikes. While they are in the next step, the body rank records.
 """
 
 from __future__ import annotations
@@ -58,10 +58,11 @@ def loop(parts: Parts, steps: int, step_ms: float) -> int:
 
 
 def _loop(parts: Parts, steps: int, step_ms: float) -> int:
-    exchange, recorder, stop, lap = parts.exchange, parts.recorder, parts.stop, parts.profile.lap
+    brain, exchange, recorder, stop = parts.brain, parts.exchange, parts.recorder, parts.stop
     # Looked up once: after NEST's Run nothing of Python is in a cache, and every look-up costs.
-    stimulate, run, read = parts.brain.stimulate, parts.brain.run, parts.brain.read
+    stimulate, run, run_ahead, read = brain.stimulate, brain.run, brain.run_ahead, brain.read
     advance, apply, show = parts.body.advance, parts.transfer.apply, parts.progress.update
+    lap = parts.profile.lap
     with stop.on_failure("transfer functions at 0 ms"):
         apply(0)
     exchange.share()
@@ -93,6 +94,9 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
         lap("share")
         recorder.record()
         lap("record")
+        if step + 1 < steps:
+            run_ahead()
+        lap("ahead")
         exchange.receive()
         lap("receive")
         if exchange.flush_agreed:

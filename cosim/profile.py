@@ -11,11 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-# In the order of the loop; `brain` is NEST's Run and nothing else. The body rank waits for the slowest brain
-# rank in `gather`; brain ranks wait in `receive`, for the slowest of them and for the transfer functions.
+# In the order of the loop; `brain` is NEST's Run and nothing else, `ahead` the part of it that is done before the
+# stimulus is there. The body rank waits for the slowest brain rank in `gather`; brain ranks wait in `receive`, for
+# the slowest of them and for the transfer functions.
 STEP_PHASES = (
-    "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "receive", "flush",
+    "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "ahead", "receive", "flush",
 )  # fmt: skip
+RUN_PHASES = ("brain", "ahead")
+
+
+def run_seconds(profile: np.ndarray) -> np.ndarray:
+    """What NEST itself takes, in the unit of ``profile`` (ranks, steps, phases): (ranks, steps)."""
+    return sum(profile[:, :, STEP_PHASES.index(name)] for name in RUN_PHASES)
 
 
 class Stopwatch:

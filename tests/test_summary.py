@@ -19,7 +19,7 @@ def profile(*ranks: list[dict[str, float]]) -> np.ndarray:
 TWO_STEPS = profile(
     [{"body": 1.0, "gather": 13.0}, {"body": 1.0, "gather": 21.0}],
     [{"brain": 8.0, "gather": 1.0, "share": 1.0}, {"brain": 20.0, "share": 2.0}],
-    [{"brain": 10.0, "record": 0.5, "share": 1.5}, {"brain": 15.0, "share": 5.0}],
+    [{"brain": 6.0, "ahead": 4.0, "record": 0.5, "share": 1.5}, {"brain": 15.0, "share": 5.0}],
 )
 
 

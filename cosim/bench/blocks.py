@@ -28,7 +28,7 @@ from cosim.config import Experiment, load
 from cosim.loop import Parts, loop
 from cosim.options import Options
 from cosim.plan import Plan, Prepared, prepare
-from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes
+from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes, run_seconds
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.run import agree_on_devices, build_body, build_brain, build_network
@@ -204,7 +204,7 @@ def step_times(profile: np.ndarray) -> dict[str, Any]:
     the rank whose ``Run`` was the slowest.
     """
     body, brain = profile[0] * 1e6, profile[1:] * 1e6
-    run = brain[:, :, STEP_PHASES.index("brain")]
+    run = run_seconds(brain)
     coupling = brain.sum(axis=2).max(axis=0) - run.max(axis=0)
     slowest = brain[run.argmax(axis=0), np.arange(run.shape[1])]
     recording = sum(brain[:, :, STEP_PHASES.index(name)] for name in ("record", "flush"))

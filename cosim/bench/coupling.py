@@ -22,6 +22,7 @@ from cosim.bench.output import make_folder, publish
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
 from cosim.errors import ConfigurationError
+from cosim.profile import RUN_PHASES
 from cosim.timegrid import is_multiple
 
 QUANTITIES = (
@@ -166,7 +167,7 @@ def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
     names = [
         name
         for name in next(iter(result["by_step_ms"].values()))["phases_us"]
-        if name not in ("brain", "body")
+        if name not in (*RUN_PHASES, "body")
     ]
     for place, each in enumerate(result["by_step_ms"].values()):
         bottom = 0.0

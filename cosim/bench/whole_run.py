@@ -14,7 +14,7 @@ from mpi4py import MPI
 from cosim.analysis.results import RunData
 from cosim.bench.energy import Meter
 from cosim.options import Options
-from cosim.profile import STEP_PHASES
+from cosim.profile import STEP_PHASES, run_seconds
 from cosim.run import run
 from cosim.world import EXIT_COMPLETE, World
 
@@ -63,14 +63,15 @@ def step_profile(profile: dict[str, np.ndarray]) -> dict[str, list[float]]:
 
     ``profile`` is (ranks, steps) by phase. Brain is ``Run`` and reading the sinks, the paper's brain_refresh.
     """
-    phases = np.stack([profile[name] for name in STEP_PHASES])
-    step_s = phases.sum(axis=0)[1:].max(axis=0)
-    brain_s = (profile["brain"] + profile["read"])[1:].max(axis=0)
+    phases = np.stack([profile[name] for name in STEP_PHASES], axis=2)
+    step_s = phases.sum(axis=2)[1:].max(axis=0)
+    run_s = run_seconds(phases)[1:]
+    brain_s = (run_s + profile["read"][1:]).max(axis=0)
     body_s = profile["body"][0]
     return {
         "step_s": step_s.tolist(),
         "brain_step_s": brain_s.tolist(),
         "body_step_s": body_s.tolist(),
         "transfer_s": (step_s - np.maximum(brain_s, body_s)).tolist(),
-        "run_s": profile["brain"][1:].max(axis=0).tolist(),
+        "run_s": run_s.max(axis=0).tolist(),
     }

@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.brain.address import Address, as_array, union
 from cosim.brain.kernel import Kernel
-from cosim.brain.nestlink.stepping import Journal, SinkVoltages, SourceRates, Spikes
+from cosim.brain.nestlink.stepping import Journal, SinkVoltages, Spikes, Stepper
 from cosim.brain.standing import Standing, local_connections
 from cosim.devices import Devices, Sink, Source
 
@@ -60,7 +60,7 @@ class Brain:
     def __init__(
         self, kernel: Kernel, standing: Standing, devices: Devices, step_ms: float, lap: Callable[[str], None]
     ) -> None:
-        self._nest, self._link, self._step_ms = kernel.nest, kernel.link, step_ms
+        self._nest, self._link = kernel.nest, kernel.link
         nest = kernel.nest
         before = local_connections(nest)
         nodes = standing.nodes | standing.aliases
@@ -73,18 +73,22 @@ class Brain:
         nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
         kernel.link.fit_min_delay(step_ms)
         nest.Prepare()
-        self._sources = SourceRates(kernel.link, source_ids)
+        self._stepper = Stepper(kernel.link, source_ids, step_ms)
         self._sinks = SinkVoltages(kernel.link, sink_ids)
         lap("prepare")
         self.built = _describe(nest, standing, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
         """Set the rates of all sources, (number of sources,) in Hz; they act from now on."""
-        self._sources.set(stimulus)
+        self._stepper.set_rates(stimulus)
 
     def run(self) -> None:
         """Advance by one coupling step."""
-        self._link.run(self._step_ms)
+        self._stepper.run()
+
+    def run_ahead(self) -> None:
+        """Begin the next coupling step with what no stimulus changes; voltages and spikes are taken before."""
+        self._stepper.run_ahead()
 
     def read(self, readout: np.ndarray) -> None:
         """Write the voltages in mV of the sinks on this rank into ``readout``, (number of sinks,)."""

@@ -3,9 +3,11 @@
 
 import sys
 
+import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import kernel
+from cosim.brain.nestlink.stepping import Stepper
 
 delay_ms, step_ms = map(float, sys.argv[1:])
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)
@@ -15,5 +17,5 @@ nest.Connect(neurons, neurons, "all_to_all", {"delay": delay_ms})
 started.link.fit_min_delay(step_ms)
 nest.Prepare()
 print(nest.min_delay)
-started.link.run(step_ms)
+Stepper(started.link, np.array([], dtype=int), step_ms).run()
 nest.Cleanup()

@@ -9,7 +9,7 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import Journal, SinkVoltages, SourceRates
+from cosim.brain.nestlink.stepping import Journal, SinkVoltages, Stepper
 from cosim.profile import STEP_PHASES, resident_bytes
 from cosim.record.recorder import BrainRecorder
 
@@ -22,16 +22,18 @@ nest.Connect(generator, relays, "all_to_all", {"delay": 1.0})
 nest.Connect(relays, sink, "all_to_all", {"delay": 1.0})
 journal = Journal(link, np.array(relays.tolist()))
 nest.Prepare()
-rates, voltages = SourceRates(link, np.array([generator.global_id])), SinkVoltages(link, np.array([sink.global_id]))
+stepper = Stepper(link, np.array([generator.global_id]), 1.0)
+voltages = SinkVoltages(link, np.array([sink.global_id]))
 brain = SimpleNamespace(collect=journal.collect, spikes=journal.spikes, forget_spikes=journal.forget)
 recorder = BrainRecorder(Path(sys.argv[1]), brain)
 rate_hz, voltage_mv, profile = np.zeros(1), np.zeros(1), np.zeros((1, len(STEP_PHASES)))
 for step in range(6000):
     rate_hz[0] = 900.0 + step % 200
-    rates.set(rate_hz)
-    link.run(1.0)
+    stepper.set_rates(rate_hz)
+    stepper.run()
     voltages.read(voltage_mv)
     recorder.record()
+    stepper.run_ahead() if step < 5999 else None
     recorder.record_profile(profile)
     if step % 100 == 99:
         recorder.flush()

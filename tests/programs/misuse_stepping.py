@@ -6,12 +6,12 @@ from mpi4py import MPI
 
 from cosim.brain import kernel
 from cosim.brain.nestlink import NestlinkError
-from cosim.brain.nestlink.stepping import Journal, SinkVoltages
+from cosim.brain.nestlink.stepping import Journal, SinkVoltages, Stepper
 
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)
 nest, link = started.nest, started.link
 neuron, generator = nest.Create("iaf_psc_exp"), nest.Create("poisson_generator")
-ids = np.array([neuron.global_id])
+ids, no_ids = np.array([neuron.global_id]), np.array([], dtype=int)
 
 
 def say(call, *arguments):
@@ -21,14 +21,14 @@ def say(call, *arguments):
         print(str(error).replace("\n", " "))
 
 
-say(link.run, 1.0)
+say(Stepper(link, no_ids, 1.0).run)
 say(Journal, link, np.array([generator.global_id]))
 Journal(link, ids)
 say(Journal, link, ids)
 nest.Prepare()
-for duration_ms in (0.0, -1.0, 0.05):
-    say(link.run, duration_ms)
+for step_ms in (0.0, -1.0, 0.05):
+    say(Stepper, link, no_ids, step_ms)
 say(SinkVoltages, link, ids)
-link.run(1.0)
+Stepper(link, no_ids, 1.0).run()
 nest.Cleanup()
 print(nest.biological_time)

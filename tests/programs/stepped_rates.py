@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import SourceRates
+from cosim.brain.nestlink.stepping import Stepper
 
 started = kernel.start(MPI.COMM_SELF, int(sys.argv[1]), 3, 0.1)
 nest, link = started.nest, started.link
@@ -17,10 +17,10 @@ nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})
 recorder = nest.Create("spike_recorder", params={"record_to": "cosim"})
 nest.Connect(relays, recorder)
 nest.Prepare()
-rates = SourceRates(link, np.array([generator.global_id]))
+stepper = Stepper(link, np.array([generator.global_id]), 5.0)
 for rate_hz in (0.0, 1000.0, 100.0, 0.0):
-    rates.set(np.array([rate_hz]))
-    nest.Run(5.0)  # delays: what is on its way arrives
+    stepper.set_rates(np.array([rate_hz]))
+    stepper.run()  # delays: what is on its way arrives
     link.clear(recorder.global_id)
     nest.Run(100.0)
     print(rate_hz, sum(len(events.senders) for events in link.events(recorder.global_id)))

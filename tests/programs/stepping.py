@@ -2,7 +2,8 @@
 """Advance a network step by step with nest.Run or with nestlink, and save its spikes: ``... HOW STEP_MS VPS OUT``.
 
 All ranks are brain ranks. The network has what could tell a difference: neurons on and off the time grid, relays that
-send several spikes at once, and a mip_generator, which draws from the generators that nest.Run compares over ranks.
+send several spikes at once, a mip_generator, which draws from the generators that nest.Run compares over ranks, and a
+source amid the other nodes whose rate changes with every step. nestlink begins each step ahead of its rate.
 """
 
 import sys
@@ -11,24 +12,25 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import Journal
+from cosim.brain.nestlink.stepping import Journal, Stepper
 from cosim.world import fatal_errors_end_the_job
 
 DURATION_MS = 120.0
 
 
 def build(nest):
-    """The neurons and a recorder of NEST's own on them."""
+    """The neurons, a source, and a recorder of NEST's own."""
     cells = nest.Create("iaf_psc_alpha", 60, params={"I_e": 300.0}) + nest.Create("parrot_neuron", 20)
     precise = nest.Create("iaf_psc_alpha_ps", 20, params={"I_e": 400.0}) + nest.Create("parrot_neuron_ps", 20)
     noise = nest.Create("poisson_generator", params={"rate": 4000.0})
-    nest.Connect(noise, cells + precise, "all_to_all", {"weight": 60.0})
+    source = nest.Create("poisson_generator")
+    nest.Connect(noise + source, cells + precise, "all_to_all", {"weight": 60.0})
     nest.Connect(nest.Create("mip_generator", params={"rate": 200.0, "p_copy": 0.5}), cells, "all_to_all")
     rule = {"rule": "fixed_indegree", "indegree": 10}
     nest.Connect(cells[:60], cells[:60] + precise[:20], rule, {"weight": -80.0, "delay": 1.5})
     recorder = nest.Create("spike_recorder")
     nest.Connect(cells + precise, recorder, "all_to_all", {"delay": 1.5})
-    return cells + precise, recorder
+    return cells + precise, source, recorder
 
 
 def collected(comm, times, ids):
@@ -42,14 +44,17 @@ def main(how, step_ms, virtual_processes, out):
     comm = MPI.COMM_WORLD
     started = kernel.start(comm, virtual_processes, 11, 0.1)
     nest, link = started.nest, started.link
-    neurons, recorder = build(nest)
+    neurons, source, recorder = build(nest)
     journal = Journal(link, np.array(neurons.tolist()))
-    advance = {"nest": nest.Run, "nestlink": link.run}[how]
     nest.Prepare()
+    stepper = Stepper(link, np.array(source.tolist()), step_ms)
     steps = round(DURATION_MS / step_ms)
-    for _ in range(steps):
-        advance(step_ms)
+    for step in range(steps):
+        stepper.set_rates(np.array([1000.0 * (step % 3)]))
+        stepper.run() if how == "nestlink" else nest.Run(step_ms)
         waiting = journal.collect()
+        if how == "nestlink" and step + 1 < steps:
+            stepper.run_ahead()
     link.check_synchrony()
     nest.Cleanup()
     stepped_ms = nest.biological_time

@@ -3,7 +3,7 @@
 
 Devices are looked up once, when they are opened: after ``nest.Prepare()``, and before the next ``Create`` or
 ``ResetKernel``. So are addresses of arrays, which are expected to be the same ones in every step: to ask
-numpy for one takes longer than a call. See ``stepping.cpp`` and ``journal.cpp`` for the why of each.
+numpy for one takes longer than a call. See ``stepper.cpp``, ``sinks.cpp`` and ``journal.cpp`` for the why of each.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from cosim.brain.nestlink.library import Library, Signatures, view
 _NODES = (ctypes.c_void_p, ctypes.c_long)
 
 STEPPING_SIGNATURES: Signatures = {
-    "nestlink_run": (ctypes.c_int, [ctypes.c_double]),
+    "nestlink_open_stepper": (ctypes.c_int, [*_NODES, ctypes.c_double, ctypes.c_void_p]),
+    "nestlink_set_rates": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_run_ahead": (ctypes.c_int, [ctypes.c_void_p]),
+    "nestlink_run": (ctypes.c_int, [ctypes.c_void_p]),
+    "nestlink_close_stepper": (None, [ctypes.c_void_p]),
     "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
     "nestlink_check_synchrony": (ctypes.c_int, []),
-    "nestlink_open_sources": (ctypes.c_int, [*_NODES, ctypes.c_void_p]),
-    "nestlink_set_sources": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
-    "nestlink_close_sources": (None, [ctypes.c_void_p]),
     "nestlink_open_sinks": (ctypes.c_int, [*_NODES, ctypes.c_void_p]),
     "nestlink_read_sinks": (None, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_close_sinks": (None, [ctypes.c_void_p]),
@@ -36,16 +37,7 @@ STEPPING_SIGNATURES: Signatures = {
 
 
 class Stepping(Library):
-    """The part of ``Nestlink`` that advances NEST; the classes below are used with it."""
-
-    def run(self, duration_ms: float) -> None:
-        """Advance by ``duration_ms``, like ``nest.Run`` without comparing random numbers over ranks. Collective.
-
-        Spikes and NEST's own time are those of ``nest.Run``. There is no barrier at the end: a rank returns
-        when its part is done.
-        """
-        if self.lib.nestlink_run(duration_ms):
-            self.fail(f"NEST could not advance by {duration_ms:g} ms")
+    """The part of ``Nestlink`` for what comes before and after stepping; the classes below are used with it."""
 
     def fit_min_delay(self, step_ms: float) -> None:
         """Make NEST's min_delay divide ``step_ms``, by lowering it to no less than its half. Collective.
@@ -63,15 +55,21 @@ class Stepping(Library):
             self.fail("ranks or threads have drawn different random numbers")
 
 
-class SourceRates:
-    """The rates of Poisson generators, ``node_ids`` (n,) int64, which are 0 when they are opened."""
+class Stepper:
+    """Advances NEST in steps of ``step_ms``, with Poisson generators, ``source_ids`` (n,) int64, as sources.
 
-    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+    The rates of the sources are 0 when it is opened. Spikes and NEST's own time are those of ``nest.Run``, whose
+    comparison of random numbers over ranks is left out.
+    """
+
+    def __init__(self, link: Stepping, source_ids: np.ndarray, step_ms: float) -> None:
         self._link, self._array, self._address = link, None, 0
-        self._handle, self._set = _open(self, link, "sources", node_ids), link.lib.nestlink_set_sources
+        self._handle = _open(self, link, "stepper", source_ids, step_ms)
+        lib = link.lib
+        self._set, self._run, self._run_ahead = lib.nestlink_set_rates, lib.nestlink_run, lib.nestlink_run_ahead
 
-    def set(self, rates_hz: np.ndarray) -> None:
-        """Set all rates, (n,) float64; they act from the next ``run`` on. On all ranks alike.
+    def set_rates(self, rates_hz: np.ndarray) -> None:
+        """Set the rates of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
 
         Setting them through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect in NEST 3.10.
         """
@@ -79,6 +77,22 @@ class SourceRates:
             self._array, self._address = rates_hz, rates_hz.ctypes.data
         if self._set(self._handle, self._address):
             self._link.fail(f"could not set rates of {rates_hz} Hz")
+
+    def run(self) -> None:
+        """Advance by one step. Collective, without a barrier: a rank returns when its part is done."""
+        if self._run(self._handle):
+            self._link.fail("NEST could not advance by a step")
+
+    def run_ahead(self) -> None:
+        """Do of the next `run` what no rate can change, before its rates are known; not collective.
+
+        Spikes of the last step are delivered and all nodes before the first source updated, as far as NEST
+        does so before ranks exchange spikes again. The state of NEST is then between two times; voltages
+        are read and spikes collected before. Nothing happens in a network with gap junctions, rate
+        connections or structural plasticity.
+        """
+        if self._run_ahead(self._handle):
+            self._link.fail("NEST could not begin the next step")
 
 
 class SinkVoltages:
@@ -138,10 +152,12 @@ class Journal:
         self._link.lib.nestlink_journal_forget()
 
 
-def _open(owner: object, link: Stepping, kind: str, node_ids: np.ndarray) -> ctypes.c_void_p:
+def _open(owner: object, link: Stepping, kind: str, node_ids: np.ndarray, *more: float) -> ctypes.c_void_p:
     """Look up nodes in the kernel; what is kept of them is freed with ``owner``."""
     handle = ctypes.c_void_p()
-    if getattr(link.lib, f"nestlink_open_{kind}")(node_ids.ctypes.data, len(node_ids), ctypes.byref(handle)):
+    if getattr(link.lib, f"nestlink_open_{kind}")(
+        node_ids.ctypes.data, len(node_ids), *more, ctypes.byref(handle)
+    ):
         link.fail(f"could not open {kind}")
     weakref.finalize(owner, getattr(link.lib, f"nestlink_close_{kind}"), handle)
     return handle

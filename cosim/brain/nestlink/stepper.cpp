@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Coupling steps of NEST, without the cost that PyNEST's Run and its setters have:
+//
+//   1. Run without its 20 allreduces and its barrier. The allreduces compare random numbers over ranks; the
+//      barrier ends a Run although the last thing that it did was an exchange of spikes. All else is NEST's Run
+//      to the letter: the numbers that the comparison would have drawn are drawn, so that spikes are identical
+//      also where a model uses these generators (mip_generator does), and the comparison itself can be asked
+//      for once when the stepping ends.
+//   2. The next step begins while the stimulus is still on its way: a Run first delivers the spikes of the last
+//      exchange, then it updates all nodes in the order of their ids up to the next exchange. What comes before
+//      the first source in this order does not depend on the stimulus. Transfer functions and messages that
+//      take no longer cost nothing.
+//   3. A min_delay that divides the coupling step.
+
+#include "config.h"
+#undef HAVE_BOOST  // see nestlink.cpp
+
+#include "dictionary.h"
+
+#include "guard.h"
+#include "reach.h"
+#include "sources.h"
+
+#include "delay_checker.h"
+#include "kernel_manager.h"
+#include "node.h"
+#include "sparse_node_array.h"
+#include "stopwatch_impl.h"
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+#include <vector>
+
+namespace cosim
+{
+
+using Simulation = nest::SimulationManager;
+using RunStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Normal, nest::StopwatchParallelism::MasterOnly >;
+using GatherStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::MasterOnly >;
+using ThreadStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::Threaded >;
+
+// The private members of SimulationManager that its run() and its update_() touch.
+#define COSIM_REACH( Name, Type, member )           \
+  struct Name                                       \
+  {                                                 \
+    using Pointer = Type Simulation::*;             \
+    friend Pointer reach( Name );                   \
+  };                                                \
+  template struct Grant< Name, &Simulation::member >;
+
+COSIM_REACH( Clock, nest::Time, clock_ )
+COSIM_REACH( ToDo, long, to_do_ )
+COSIM_REACH( ToDoTotal, long, to_do_total_ )
+COSIM_REACH( FromStep, long, from_step_ )
+COSIM_REACH( ToStep, long, to_step_ )
+COSIM_REACH( Simulating, bool, simulating_ )
+COSIM_REACH( Simulated, bool, simulated_ )
+COSIM_REACH( Inconsistent, bool, inconsistent_state_ )
+COSIM_REACH( RunTime, RunStopwatch, sw_simulate_ )
+COSIM_REACH( DeliverTime, ThreadStopwatch, sw_deliver_spike_data_ )
+COSIM_REACH( UpdateTime, ThreadStopwatch, sw_update_ )
+COSIM_REACH( GatherTime, GatherStopwatch, sw_gather_spike_data_ )
+
+#undef COSIM_REACH
+
+struct Update
+{
+  using Pointer = void ( Simulation::* )();
+  friend Pointer reach( Update );
+};
+template struct Grant< Update, &Simulation::update_ >;
+
+struct AdvanceTime
+{
+  using Pointer = void ( Simulation::* )();
+  friend Pointer reach( AdvanceTime );
+};
+template struct Grant< AdvanceTime, &Simulation::advance_time_ >;
+
+struct UpdateDelays
+{
+  using Pointer = void ( nest::ConnectionManager::* )();
+  friend Pointer reach( UpdateDelays );
+};
+template struct Grant< UpdateDelays, &nest::ConnectionManager::update_delay_extrema_ >;
+
+namespace
+{
+
+//! Draw what one RandomManager::check_rng_synchrony would draw on this rank, and compare nothing.
+void
+draw_as_the_check_does()
+{
+  constexpr int rounds = 5;
+  const size_t threads = nest::kernel().vp_manager.get_num_threads();
+  for ( int round = 0; round < rounds; ++round )
+  {
+    nest::get_rank_synced_rng()->drand();
+    for ( size_t thread = 0; thread < threads; ++thread )
+    {
+      nest::get_vp_synced_rng( thread )->drand();
+    }
+  }
+}
+
+//! Call `work( thread )` on all threads; an exception of one of them leaves the kernel unusable, as in NEST.
+template < typename Work >
+void
+on_all_threads( Work work )
+{
+  std::vector< std::exception_ptr > exceptions( nest::kernel().vp_manager.get_num_threads() );
+#pragma omp parallel
+  {
+    const size_t thread = nest::kernel().vp_manager.get_thread_id();
+    try
+    {
+      work( thread );
+    }
+    catch ( ... )
+    {
+      exceptions[ thread ] = std::current_exception();
+    }
+  }
+  for ( const std::exception_ptr& exception : exceptions )
+  {
+    if ( exception )
+    {
+      nest::kernel().simulation_manager.*reach( Inconsistent() ) = true;
+      std::rethrow_exception( exception );
+    }
+  }
+}
+
+//! The time of a step in ms, checked.
+nest::Time
+grid_time( double duration_ms )
+{
+  const nest::Time duration = nest::Time::ms( duration_ms );
+  if ( not duration.is_finite() or not duration.is_grid_time() or duration.get_steps() < 1 )
+  {
+    throw nest::BadParameter( "a step must be a positive multiple of the simulation resolution." );
+  }
+  return duration;
+}
+
+//! Advances a prepared network in steps of one length.
+class Stepper
+{
+public:
+  Stepper( const nest::Time& step, const long* source_ids, long count )
+    : step_( step )
+    , sources_( source_ids, count )
+    , first_source_( count ? *std::min_element( source_ids, source_ids + count ) : std::numeric_limits< long >::max() )
+  {
+  }
+
+  void
+  set( const double* rates_hz )
+  {
+    sources_.set( rates_hz );
+  }
+
+  //! Begin the next step, as far as no rate of a source can change it.
+  void
+  run_ahead()
+  {
+    if ( is_begun_ or not can_run_ahead() )
+    {
+      return;
+    }
+    begin();
+    on_all_threads( [ this ]( size_t thread ) {
+      deliver( thread );
+      update( thread, 0, first_source_ );
+    } );
+    pause();
+    is_begun_ = true;
+  }
+
+  //! Advance by one step, or finish the one that was begun.
+  void
+  run()
+  {
+    if ( is_begun_ )
+    {
+      is_begun_ = false;
+      go_on();
+      finish_slice();
+    }
+    else
+    {
+      begin();
+    }
+    // At its end update_ also lets the calcium of all nodes decay, which only structural plasticity looks at; a step
+    // of one slice that was begun ahead leaves that to a later one.
+    if ( simulation_.*reach( ToDo() ) > 0 )
+    {
+      ( simulation_.*reach( Update() ) )();
+    }
+    pause();
+    nest::kernel().io_manager.post_run_hook();
+    draw_as_the_check_does();
+  }
+
+private:
+  //! What SimulationManager::run does before update_, without its comparison of random numbers.
+  void
+  begin()
+  {
+    if ( not simulation_.has_been_prepared() or simulation_.*reach( Inconsistent() ) )
+    {
+      throw nest::KernelException( "stepped without Prepare, or after an error." );
+    }
+    draw_as_the_check_does();
+    simulation_.*reach( ToDo() ) += step_.get_steps();
+    simulation_.*reach( ToDoTotal() ) = simulation_.*reach( ToDo() );
+    nest::kernel().io_manager.pre_run_hook();
+    nest::kernel().event_delivery_manager.reset_counters();
+    go_on();
+    simulation_.*reach( ToStep() ) =
+      std::min( simulation_.*reach( FromStep() ) + simulation_.*reach( ToDo() ),
+        nest::kernel().connection_manager.get_min_delay() );
+    simulation_.*reach( Simulated() ) = true;
+  }
+
+  void
+  go_on()
+  {
+    ( simulation_.*reach( RunTime() ) ).start();
+    simulation_.*reach( Simulating() ) = true;
+  }
+
+  void
+  pause()
+  {
+    simulation_.*reach( Simulating() ) = false;
+    ( simulation_.*reach( RunTime() ) ).stop();
+  }
+
+  //! Not where update_ has more to do in a slice than delivering spikes and updating nodes.
+  bool
+  can_run_ahead() const
+  {
+    return simulation_.has_been_prepared() and not nest::kernel().connection_manager.secondary_connections_exist()
+      and not nest::kernel().sp_manager.is_structural_plasticity_enabled();
+  }
+
+  //! As update_ does at the start of a slice. Before the first slice nothing was sent.
+  void
+  deliver( size_t thread )
+  {
+    if ( simulation_.get_slice() > 0 and simulation_.*reach( FromStep() ) == 0
+      and nest::kernel().connection_manager.has_primary_connections() )
+    {
+      ( simulation_.*reach( DeliverTime() ) ).start();
+      nest::kernel().event_delivery_manager.deliver_events( thread );
+      ( simulation_.*reach( DeliverTime() ) ).stop();
+    }
+  }
+
+  //! As update_ does, the nodes with ids from `first` to `end`; they are sorted by id.
+  void
+  update( size_t thread, size_t first, size_t end )
+  {
+    ( simulation_.*reach( UpdateTime() ) ).start();
+    const nest::SparseNodeArray& nodes = nest::kernel().node_manager.get_local_nodes( thread );
+    const auto from = std::lower_bound( nodes.begin(), nodes.end(), first, has_lower_id );
+    const auto to = std::lower_bound( from, nodes.end(), end, has_lower_id );
+    for ( auto node = from; node != to; ++node )
+    {
+      if ( not node->get_node()->is_frozen() )
+      {
+        node->get_node()->update(
+          simulation_.*reach( Clock() ), simulation_.*reach( FromStep() ), simulation_.*reach( ToStep() ) );
+      }
+    }
+    ( simulation_.*reach( UpdateTime() ) ).stop();
+  }
+
+  static bool
+  has_lower_id( const nest::SparseNodeArray::NodeEntry& node, size_t id )
+  {
+    return node.get_node_id() < id;
+  }
+
+  //! The rest of the slice that `run_ahead` began: the sources and all nodes after them, and the exchange of spikes.
+  void
+  finish_slice()
+  {
+    on_all_threads(
+      [ this ]( size_t thread ) { update( thread, first_source_, std::numeric_limits< size_t >::max() ); } );
+    if ( simulation_.*reach( ToStep() ) == nest::kernel().connection_manager.get_min_delay()
+      and nest::kernel().connection_manager.has_primary_connections() )
+    {
+      ( simulation_.*reach( GatherTime() ) ).start();
+      nest::kernel().event_delivery_manager.gather_spike_data();
+      ( simulation_.*reach( GatherTime() ) ).stop();
+    }
+    ( simulation_.*reach( AdvanceTime() ) )();
+  }
+
+  Simulation& simulation_ = nest::kernel().simulation_manager;
+  nest::Time step_;
+  Sources sources_;
+  size_t first_source_;
+  bool is_begun_ = false;
+};
+
+//! Lower NEST's min_delay to the longest part of a step that is a whole fraction of it.
+//!
+//! Steps that cut NEST's slices of one min_delay give other random numbers than steps that do not. A delay that is
+//! checked counts as that of a connection. Left alone are a kernel whose delays are settled, and steps that would
+//! need slices of less than half of the length: each slice costs an exchange of spikes.
+void
+fit_min_delay( const nest::Time& step )
+{
+  auto& manager = nest::kernel().connection_manager;
+  if ( nest::kernel().simulation_manager.has_been_simulated() or manager.get_user_set_delay_extrema() )
+  {
+    return;
+  }
+  ( manager.*reach( UpdateDelays() ) )();
+  const long smallest = manager.get_min_delay();
+  for ( long part = smallest; 2 * part >= smallest; --part )
+  {
+    if ( step.get_steps() % part == 0 )
+    {
+      manager.get_delay_checker().assert_valid_delay_ms( nest::Time::delay_steps_to_ms( part ) );
+      return;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cosim
+
+using namespace cosim;
+
+extern "C"
+{
+
+//! Steps of a time in ms, with Poisson generators as sources, whose rates are 0. Inside Prepare ... Cleanup.
+int
+nestlink_open_stepper( const long* source_ids, long count, double step_ms, void** stepper )
+{
+  return guarded( [ & ] { *stepper = new Stepper( grid_time( step_ms ), source_ids, count ); } );
+}
+
+//! Set the rates of all sources of which they have changed; they act from the next step on.
+int
+nestlink_set_rates( void* stepper, const double* rates_hz )
+{
+  return guarded( [ & ] { static_cast< Stepper* >( stepper )->set( rates_hz ); } );
+}
+
+//! Begin the next step as far as no rate changes it.
+int
+nestlink_run_ahead( void* stepper )
+{
+  return guarded( [ & ] { static_cast< Stepper* >( stepper )->run_ahead(); } );
+}
+
+//! Advance by one step. Collective.
+int
+nestlink_run( void* stepper )
+{
+  return guarded( [ & ] { static_cast< Stepper* >( stepper )->run(); } );
+}
+
+void
+nestlink_close_stepper( void* stepper )
+{
+  delete static_cast< Stepper* >( stepper );
+}
+
+//! Make min_delay divide a step, where that costs little. After the last Connect, before Prepare. Collective.
+int
+nestlink_fit_min_delay( double step_ms )
+{
+  return guarded( [ & ] { fit_min_delay( grid_time( step_ms ) ); } );
+}
+
+//! Compare random numbers over all ranks and threads, as NEST's Run does before and after. Collective.
+int
+nestlink_check_synchrony()
+{
+  return guarded( [] { nest::kernel().random_manager.check_rng_synchrony(); } );
+}
+
+}  // extern "C"
