@@ -75,12 +75,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
-    kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)
-    devices = plan.devices or agree_on_devices(world, prepared, standing)
-    if world.is_body:
-        parts = build_body(world, prepared, devices, stop, watch)
-    else:
-        parts = build_brain(world, plan, kernel, standing, devices, stop, watch)
+    parts = build(world, plan, prepared, stop, watch)
     failure.reserve(plan.folder.failure_file(world.rank))
     rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
     built = world.to_body(None if world.is_body else parts.brain.built)
@@ -166,6 +161,15 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
     if exchange.failed:
         return EXIT_FAILED
     return EXIT_COMPLETE if complete else EXIT_STOPPED
+
+
+def build(world: World, plan: Plan, prepared: Prepared | None, stop: StopSign, watch: Stopwatch) -> Parts:
+    """The network with its devices on brain ranks, the body on its rank; ``prepared`` is needed there. Collective."""
+    kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)
+    devices = plan.devices or agree_on_devices(world, prepared, standing)
+    if world.is_body:
+        return build_body(world, prepared, devices, stop, watch)
+    return build_brain(world, plan, kernel, standing, devices, stop, watch)
 
 
 def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing]:

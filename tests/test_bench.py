@@ -65,13 +65,14 @@ def test_coupling_compares_the_same_spikes(tmp_path):
     result = measured(tmp_path, "coupling", "mouse_m1", *SMALL, "--steps-ms", "20,1.5", *times)
     assert list(result["ratio_to_uninterrupted"]) == ["20", "1.5"]
     long, short = result["by_step_ms"].values()
-    # Steps of the smallest delay leave NEST as it is, so both sides simulate the same; 20 ms are no multiple.
-    assert result["uninterrupted_min_delay_ms"] == short["min_delay_ms"] == 1.5
-    assert short["same_spikes"] and short["spikes"]["min"] > 0
+    # Steps of the smallest delay leave NEST as it is; 20 ms are no multiple.
+    assert result["untouched_min_delay_ms"] == short["min_delay_ms"] == 1.5
     assert 20 % long["min_delay_ms"] == 0
     for each in (long, short):
+        assert each["same_spikes"] and each["spikes"]["min"] > 0
         times_us = [each[name] for name in ("coupling_us", "run_us", "record_us", "body_us")]
-        assert positive(each["ratio_to_uninterrupted"], *times_us)
+        ratios = [each[f"ratio_to_{other}"] for other in ("uninterrupted", "untouched_min_delay")]
+        assert positive(*ratios, *times_us)
         assert 0 < each["coupling_fraction"]["median"] < 1
     assert long["run_us"]["min"] > short["run_us"]["min"]
     assert result["coupling_us_per_step"] == long["coupling_us"]["median"]
@@ -290,15 +291,18 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
 def test_ratios_are_within_repetitions():
     """Each block of the loop belongs to the uninterrupted one with its seed."""
     quantities = dict.fromkeys(coupling.QUANTITIES, 1.0) | {"min_delay_ms": 1.0, "phases_us": {}}
+    run, loop = {"in_loop": False}, {"in_loop": True, "step_ms": 20.0, **quantities}
     blocks = [
-        {"repetition": 0, "step_ms": 0.0, "seconds": 1.0, "spikes": 10},
-        {"repetition": 1, "step_ms": 0.0, "seconds": 2.0, "spikes": 20},
-        {"repetition": 1, "step_ms": 20.0, "seconds": 2.2, "spikes": 20, **quantities},
-        {"repetition": 0, "step_ms": 20.0, "seconds": 1.2, "spikes": 12, **quantities},
+        {"repetition": 0, "step_ms": 0.0, "seconds": 0.6, "spikes": 9, **run},
+        {"repetition": 0, "step_ms": 20.0, "seconds": 1.0, "spikes": 10, **run},
+        {"repetition": 1, "step_ms": 20.0, "seconds": 2.0, "spikes": 20, **run},
+        {"repetition": 1, "step_ms": 0.0, "seconds": 1.1, "spikes": 21, **run},
+        {"repetition": 1, "seconds": 2.2, "spikes": 20, **loop},
+        {"repetition": 0, "seconds": 1.2, "spikes": 12, **loop},
     ]
     each = coupling.of_step(20.0, blocks)
     assert each["ratio_to_uninterrupted"] == pytest.approx({"median": 1.15, "min": 1.1, "max": 1.2})
-    assert each["spikes_ratio"] == pytest.approx({"median": 1.1, "min": 1.0, "max": 1.2})
+    assert each["ratio_to_untouched_min_delay"] == pytest.approx({"median": 2.0, "min": 2.0, "max": 2.0})
     assert not each["same_spikes"]
 
 

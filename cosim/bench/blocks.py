@@ -2,12 +2,12 @@
 """Worker of ``cosim bench coupling``: blocks of simulated time, in our loop or in one uninterrupted ``Run``.
 
 All blocks of a job start from the same state: the network is built anew for each, from the seed of the
-repetition, and simulates a warm-up in one ``Run``. Uninterrupted, it keeps its own smallest delay, at which
-NEST exchanges spikes; in the loop a brain may lower it to a part of the coupling step, and pays for that.
-Where it does not, a block has the same spikes as the uninterrupted one, so that exactly the same work is
-compared. Where it does, NEST's random numbers come in another order; the spikes of both sides are counted, so
-that one can see how far their activity differs. Every repetition has a seed of its own, its blocks follow in
-rotated order, and one block before the first is not counted.
+repetition, and simulates a warm-up in one ``Run``. A block in the loop is compared with an uninterrupted one
+beside it of the network that was built for the same coupling step: it has the same spikes, as the counts of both
+show, so that exactly the same work is compared. For a coupling step a brain may lower the smallest delay, at
+which NEST exchanges spikes; what that costs is seen in one more block, of the network that knows of no step.
+Every repetition has a seed of its own, its blocks follow in rotated order, in every other one backwards, and one
+block before the first is not counted.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cosim.brain.brain import BuiltBrain
-from cosim.brain.kernel import Kernel
 from cosim.config import Experiment, load
 from cosim.loop import Parts, loop
 from cosim.options import Options
@@ -31,25 +30,32 @@ from cosim.plan import Plan, Prepared, prepare
 from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes, run_seconds
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
-from cosim.run import agree_on_devices, build_body, build_brain, build_network
+from cosim.run import build
 from cosim.stop import StopSign
 from cosim.summary import built_regions, coupling_fraction
 from cosim.timegrid import is_multiple
 from cosim.world import World
 
-UNINTERRUPTED = 0.0
-"""Stands for the coupling step of a block without any."""
+NO_STEP = 0.0
+"""Stands for the coupling step where the network knows of none."""
 
 log = logging.getLogger("cosim")
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A block in our loop, or in one ``Run``, with a network for steps of ``step_ms``."""
+
+    step_ms: float
+    in_loop: bool
+
+
+@dataclass(frozen=True)
 class Stage:
-    """What stands on this rank for one block; the kernel is None on the body rank."""
+    """What stands on this rank for one block."""
 
     world: World
     plan: Plan
-    kernel: Kernel | None
     parts: Parts
     built: list[BuiltBrain] | None
     """Of all brain ranks, on the body rank."""
@@ -64,13 +70,13 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     prepared = world.on_body(lambda: prepare_steps(request, world))
     plans = world.share({step: each.plan for step, each in prepared.items()} if world.is_body else None)
     blocks, number = [], 0
-    for repetition, step_ms in order(request["steps_ms"], request["repetitions"]):
-        plan = place(world, plans[step_ms], repetition, number)
-        own = replace(prepared[step_ms], plan=plan) if world.is_body else None
-        stage = build(world, plan, own)
-        block = run_block(stage, step_ms, request)
+    for repetition, kind in order(request["steps_ms"], request["repetitions"]):
+        plan = place(world, plans[kind.step_ms], repetition, number)
+        own = replace(prepared[kind.step_ms], plan=plan) if world.is_body else None
+        stage = set_up(world, plan, own)
+        block = run_block(stage, kind, request)
         if world.is_body:
-            blocks.append({"repetition": repetition, "step_ms": step_ms, **block})
+            blocks.append({"repetition": repetition, **asdict(kind), **block})
             shutil.rmtree(plan.folder.path)
         number += 1
     memory = world.to_body(peak_memory_mb())
@@ -82,18 +88,21 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     return {"blocks": blocks[1:], "network": network, "peak_memory_mb": memory}
 
 
-def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, float]]:
-    """Repetition and coupling step of every block; the first one is for warming up memory and processor."""
-    kinds = [UNINTERRUPTED, *steps_ms]
-    yield 0, UNINTERRUPTED
+def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, Kind]]:
+    """Repetition and kind of every block; the first one is for warming up memory and processor."""
+    plain = Kind(NO_STEP, in_loop=False)
+    pairs = [[Kind(step_ms, in_loop) for in_loop in (False, True)] for step_ms in steps_ms]
+    yield 0, plain
     for repetition in range(repetitions):
-        shift = repetition % len(kinds)
-        yield from ((repetition, step_ms) for step_ms in kinds[shift:] + kinds[:shift])
+        shift = repetition % (len(pairs) + 1)
+        groups = [[plain], *pairs]
+        kinds = [kind for group in groups[shift:] + groups[:shift] for kind in group]
+        yield from ((repetition, kind) for kind in (reversed(kinds) if repetition % 2 else kinds))
 
 
 def prepare_steps(request: Mapping[str, Any], world: World) -> dict[float, Prepared]:
-    """The experiment with each coupling step, checked before NEST starts; uninterrupted is a single one."""
-    whole = {UNINTERRUPTED: _prepare(request, request["simulate_ms"], world)}
+    """The experiment with each coupling step, checked before NEST starts; without any it is the whole time."""
+    whole = {NO_STEP: _prepare(request, request["simulate_ms"], world)}
     return whole | {step: _prepare(request, step, world) for step in request["steps_ms"]}
 
 
@@ -126,36 +135,30 @@ def place(world: World, plan: Plan, repetition: int, number: int) -> Plan:
     return replace(plan, folder=folder, seed=plan.seed + repetition)
 
 
-def build(world: World, plan: Plan, prepared: Prepared | None) -> Stage:
+def set_up(world: World, plan: Plan, prepared: Prepared | None) -> Stage:
     """Network, devices, body and recorders as in a run, in place of those of the block before. Collective."""
-    watch, stop = Stopwatch(), StopSign()
-    kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)
-    devices = plan.devices or agree_on_devices(world, prepared, standing)
-    if world.is_body:
-        parts = build_body(world, prepared, devices, stop, watch)
-    else:
-        parts = build_brain(world, plan, kernel, standing, devices, stop, watch)
+    parts = build(world, plan, prepared, StopSign(), Stopwatch())
     built = world.to_body(None if world.is_body else parts.brain.built)
-    return Stage(world, plan, kernel, parts, built[1:] if world.is_body else None)
+    return Stage(world, plan, parts, built[1:] if world.is_body else None)
 
 
-def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[str, Any] | None:
+def run_block(stage: Stage, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any] | None:
     """Warm up, measure one block and close everything; returns what was seen on the body rank. Collective."""
     world, parts = stage.world, stage.parts
     if not world.is_body:
-        stage.kernel.nest.Run(request["warm_up_ms"])
+        uninterrupted(request["warm_up_ms"])
         parts.brain.collect()
         parts.brain.forget_spikes()
     before = resident_bytes()
     world.synchronise()
     world.comm.Barrier()  # the patient waiting above lets go one rank after the other
     began = time.perf_counter()
-    if step_ms != UNINTERRUPTED:
-        advance_in_loop(stage, step_ms)
+    if kind.in_loop:
+        advance_in_loop(stage, kind.step_ms)
     elif not world.is_body:  # the body rank sleeps
-        stage.kernel.nest.Run(request["simulate_ms"])
+        uninterrupted(request["simulate_ms"])
     seconds = time.perf_counter() - began
-    waiting = 0 if world.is_body or step_ms != UNINTERRUPTED else parts.brain.collect()
+    waiting = 0 if world.is_body or kind.in_loop else parts.brain.collect()
     seen = world.to_body((seconds, waiting, resident_bytes() - before))
     for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
@@ -166,7 +169,14 @@ def run_block(stage: Stage, step_ms: float, request: Mapping[str, Any]) -> dict[
     seconds, numbers, growth = zip(*seen, strict=True)
     block = {"seconds": max(seconds), "spikes": sum(numbers), "growth_mb": max(growth[1:]) / 1e6}
     block["min_delay_ms"] = stage.built[0].min_delay_ms
-    return block if step_ms == UNINTERRUPTED else block | read_block(stage)
+    return block | read_block(stage) if kind.in_loop else block
+
+
+def uninterrupted(duration_ms: float) -> None:
+    """One ``Run``. Collective over the brain ranks."""
+    import nest
+
+    nest.Run(duration_ms)
 
 
 def advance_in_loop(stage: Stage, step_ms: float) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cosim.bench.launch import ServerError, WorkerFailed
 from cosim.errors import ConfigurationError
+from cosim.overrides import add_overrides
 
 RESULTS = Path("results/bench")
 EXIT_FAILED = 1  # as of run.py
@@ -237,14 +238,7 @@ def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None,
     if default:
         what, optional = f"{what}; default: {default}", {"nargs": "?", "default": default}
     parser.add_argument("experiment", help=what, **optional)
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="change a value of experiment.toml; may be given several times",
-    )
+    add_overrides(parser)
     if ranks:
         parser.add_argument(
             "--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s"

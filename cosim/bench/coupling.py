@@ -3,8 +3,9 @@
 
 On the side of the loop everything of a run is counted: all sinks and sources, transfer functions, body,
 spikes of all recorded populations written to disk until the last one is there. The other side is the same
-network with the same devices on the same brain ranks in one call of ``Run``. See ``cosim.bench.blocks`` for
-how the two are made comparable.
+network with the same devices on the same brain ranks in one call of ``Run``, with the same spikes. A second ratio
+compares with one ``Run`` of the network whose smallest delay no coupling step has changed. See
+``cosim.bench.blocks`` for how the sides are made comparable.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine, sinks
+from cosim.bench.blocks import NO_STEP
 from cosim.bench.output import make_folder, publish
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
@@ -37,10 +39,11 @@ QUANTITIES = (
 COLUMNS = (
     "coupling step",
     "to uninterrupted Run",
+    "to its own min_delay",
     "coupling (us)",
     "recording (us)",
     "body (us)",
-    "spikes, ratio",
+    "spikes",
 )
 
 
@@ -100,32 +103,38 @@ def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any
         "body_us_per_step": first["body_us"]["median"],
         "record_us_per_step": first["record_us"]["median"],
         "coupling_fraction": first["coupling_fraction"]["median"],
-        "uninterrupted_min_delay_ms": uninterrupted(measured["blocks"])[0]["min_delay_ms"],
-        "uninterrupted_s": spread([each["seconds"] for each in uninterrupted(measured["blocks"]).values()]),
+        "untouched_min_delay_ms": uninterrupted(NO_STEP, measured["blocks"])[0]["min_delay_ms"],
+        "uninterrupted_s": spread(
+            [each["seconds"] for each in uninterrupted(NO_STEP, measured["blocks"]).values()]
+        ),
         "by_step_ms": by_step,
         "network": measured["network"],
-        "memory_growth_mb": max(each["growth_mb"] for each in measured["blocks"] if each["step_ms"]),
+        "memory_growth_mb": max(each["growth_mb"] for each in measured["blocks"] if each["in_loop"]),
         "peak_memory_mb": measured["peak_memory_mb"],
     }
 
 
-def uninterrupted(blocks: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """The block without coupling of each repetition."""
-    return {each["repetition"]: each for each in blocks if not each["step_ms"]}
+def uninterrupted(step_ms: float, blocks: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """The block of each repetition without coupling, of the network for coupling steps of ``step_ms``."""
+    return {
+        each["repetition"]: each for each in blocks if each["step_ms"] == step_ms and not each["in_loop"]
+    }
 
 
 def of_step(step_ms: float, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """Medians over repetitions for one coupling step; a block is compared with that of its repetition."""
-    plain = uninterrupted(blocks)
-    ours = [each for each in blocks if each["step_ms"] == step_ms]
-    ratios = [each["seconds"] / plain[each["repetition"]]["seconds"] for each in ours]
+    plain, untouched = (uninterrupted(step, blocks) for step in (step_ms, NO_STEP))
+    ours = [each for each in blocks if each["step_ms"] == step_ms and each["in_loop"]]
+    ratios = {
+        name: spread([each["seconds"] / others[each["repetition"]]["seconds"] for each in ours])
+        for name, others in (("ratio_to_uninterrupted", plain), ("ratio_to_untouched_min_delay", untouched))
+    }
     spikes = [(each["spikes"], plain[each["repetition"]]["spikes"]) for each in ours]
     middle = sorted(ours, key=lambda each: each["coupling_us"])[len(ours) // 2]
     return {
         "min_delay_ms": ours[0]["min_delay_ms"],
-        "ratio_to_uninterrupted": spread(ratios),
+        **ratios,
         "spikes": spread([own for own, _ in spikes]),
-        "spikes_ratio": spread([own / other if other else 1.0 for own, other in spikes]),
         "same_spikes": all(own == other for own, other in spikes),
         **{name: spread([each[name] for each in ours]) for name in QUANTITIES},
         "phases_us": middle["phases_us"],
@@ -136,8 +145,8 @@ def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """One for each coupling step."""
     for step, each in result["by_step_ms"].items():
         numbers = (text(each[name], ".0f") for name in ("coupling_us", "record_us", "body_us"))
-        same = "the same" if each["same_spikes"] else text(each["spikes_ratio"])
-        yield f"{step} ms", text(each["ratio_to_uninterrupted"], ".3f"), *numbers, same
+        ratios = (text(each[f"ratio_to_{name}"], ".3f") for name in ("uninterrupted", "untouched_min_delay"))
+        yield f"{step} ms", *ratios, *numbers, "the same" if each["same_spikes"] else "NOT the same"
 
 
 def draw(result: dict[str, Any]) -> Figure:

@@ -17,9 +17,9 @@ from typing import Any
 from cosim.bench.blocks import (
     Stage,
     advance_in_loop,
-    build,
     close_logs,
     place,
+    set_up,
     step_times,
 )
 from cosim.options import Options
@@ -54,7 +54,7 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     blocks = []
     for number, (repetition, kind) in enumerate(order(kinds, request["repetitions"])):
         plan = place(world, plans[kind], repetition, number)
-        stage = build(world, plan, replace(prepared[kind], plan=plan) if world.is_body else None)
+        stage = set_up(world, plan, replace(prepared[kind], plan=plan) if world.is_body else None)
         seen = run_block(stage)
         if world.is_body:
             blocks.append({"repetition": repetition, "rate_hz": kind[0], "recorded": kind[1], **seen})

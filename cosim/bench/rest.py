@@ -21,7 +21,6 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine, server
-from cosim.bench.blocks import UNINTERRUPTED
 from cosim.bench.output import make_folder, publish
 from cosim.bench.server import Server
 from cosim.bench.split import Split, split
@@ -75,7 +74,7 @@ def our_cost_us(options: argparse.Namespace, ranks: Split, step_ms: float, out: 
     }
     times = {"steps_ms": [step_ms], "simulate_ms": options.steps * step_ms, "warm_up_ms": WARM_UP_MS}
     blocks = launch.work("coupling", request | times, 1 + ranks.ranks, ranks.threads)["blocks"]
-    return next(each["coupling_us"] for each in blocks if each["step_ms"] != UNINTERRUPTED)
+    return next(each["coupling_us"] for each in blocks if each["in_loop"])
 
 
 def rest_costs_us(options: argparse.Namespace, ranks: Split, step_ms: float) -> dict[str, float]:
