@@ -46,16 +46,14 @@ class Exchange:
     receive: Callable[[], None]
     """``receive()`` waits for what the body rank has sent, and until the own messages have left."""
 
-    def __init__(
-        self, world: World, num_sinks: int, num_sources: int, stop: StopSign, is_crowded: bool = False
-    ) -> None:
+    def __init__(self, world: World, num_sinks: int, num_sources: int, stop: StopSign) -> None:
         self._stop = stop
         self._told, self._decision = np.zeros(RESERVED + num_sinks), np.zeros(RESERVED + num_sources)
         self.readout, self.stimulus = self._told[RESERVED:], self._decision[RESERVED:]
         self.acted, self._acting = np.zeros(num_sources), np.zeros(num_sources)
         if world.is_body:
             self._open_to_brains(world.comm)
-            self._wait = LongWait(is_crowded).wait
+            self._wait = LongWait().wait
             self.gather, self.share, self.receive = self._gather_readouts, self._share_stimulus, self._see_off
         else:
             self._to_body = world.comm.Send_init(self._told, BODY_RANK, READOUT_TAG)

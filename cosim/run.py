@@ -229,8 +229,8 @@ def build_body(
     write_text(plan.folder.config_file, config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
-    is_crowded = warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
-    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop, is_crowded)
+    warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
+    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     known = attributes(experiment, world.brain_ranks) | plan.course.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
@@ -250,8 +250,8 @@ def build_body(
     )
 
 
-def warn_if_crowded(world: World, threads: int) -> bool:
-    """Whether brain ranks of ``threads`` each and the body rank must share cores of this machine. Body rank."""
+def warn_if_crowded(world: World, threads: int) -> None:
+    """Say so if brain ranks of ``threads`` each and the body rank must share cores of this machine. Body rank."""
     missing = world.missing_cores(threads)
     if missing:
         log.warning(
@@ -259,4 +259,3 @@ def warn_if_crowded(world: World, threads: int) -> bool:
             "fewer brain.virtual_processes or ranks may be faster",
             *(world.machines[0].brain_ranks, threads, missing, "" if missing == 1 else "s"),
         )
-    return missing > 0

@@ -28,11 +28,11 @@ BODY_RANK = 0
 
 # How long a rank that waits for a short time looks again and again before it begins to nap.
 SPIN_S = 1e-3
-# A nap is a share of the time that a wait takes, the larger one where cores are few, but no shorter than this.
-NAP_SHARE, CROWDED_NAP_SHARE, NAP_S = 0.002, 0.01, 20e-6
-# Share of a usual wait that is napped through, and how fast a wait that took longer becomes the usual
+# A nap is a share of the time that a wait takes, but no shorter than this.
+NAP_SHARE, NAP_S = 0.01, 50e-6
+# The share of a usual wait that is slept through at once, and how fast a wait that took longer becomes the usual
 # one.
-SLEEP_SHARE, GROWTH = 0.8, 0.05
+SLEEP_SHARE, GROWTH = 0.5, 0.05
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 # The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else
@@ -120,42 +120,32 @@ def wait_briefly(is_done: Callable[[], bool]) -> None:
     while not is_done():
         waited_s = time.perf_counter() - began
         if waited_s > SPIN_S:
-            time.sleep(CROWDED_NAP_SHARE * waited_s)
+            time.sleep(NAP_SHARE * waited_s)
 
 
 class LongWait:
-    """How the body rank waits for the brain: awake when the readout comes, without taking a core until then.
+    """How the body rank waits for the brain: soon awake when the readout comes, and asleep until then.
 
-    MPI's own waiting would take a core for as long as the brain runs, on a laptop half of that of a brain
-    rank. Most of the time that the shortest of the last waits took passes in naps of a small part of it, as a
-    brain whose activity changes is done much earlier or later than it was. What is left is spent looking again
-    and again, or with short naps where cores are few (``is_crowded``): each look may then take the core from a
-    brain rank.
+    MPI's own waiting would take a core for as long as the brain runs, and each look of this one may take it from
+    a brain rank where cores are few. Half of the time that the shortest of the last waits took is slept at once,
+    the rest in naps of a hundredth of it. What a nap is too long does not hold up brain ranks: meanwhile they
+    have begun the next step.
     """
 
-    def __init__(self, is_crowded: bool) -> None:
-        self._is_crowded, self._usual_s = is_crowded, 0.0
-        self._nap_share = CROWDED_NAP_SHARE if is_crowded else NAP_SHARE
+    def __init__(self) -> None:
+        self._usual_s = 0.0
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Return soon after ``is_done``, which lets MPI make progress, has become true."""
         began, waited_s = time.perf_counter(), 0.0
         while not is_done():
-            self._rest(waited_s)
+            time.sleep(self._nap_s(waited_s))
             waited_s = time.perf_counter() - began
         longer_s = waited_s - self._usual_s
         self._usual_s += longer_s if longer_s < 0 else GROWTH * longer_s
 
-    def _rest(self, waited_s: float) -> None:
-        left_s = SLEEP_SHARE * self._usual_s - waited_s
-        if left_s > 0:
-            time.sleep(min(max(NAP_S, self._nap_share * self._usual_s), left_s))
-        elif waited_s > 2 * self._usual_s + SPIN_S:
-            time.sleep(max(NAP_S, self._nap_share * waited_s))
-        elif self._is_crowded:
-            time.sleep(NAP_S)
-        else:
-            os.sched_yield()
+    def _nap_s(self, waited_s: float) -> float:
+        return max(NAP_S, NAP_SHARE * max(self._usual_s, waited_s), SLEEP_SHARE * self._usual_s - waited_s)
 
 
 def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
