@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from mpi4py import MPI
 
+from cosim.mpi import MPI
 from cosim.stop import StopSign
 from cosim.world import BODY_RANK, LongWait, World, wait_briefly
 

@@ -8,20 +8,18 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mpi4py import MPI
-
 from cosim.body import kinds
 from cosim.brain.brain import Brain, BuiltBrain
-from cosim.brain.network import Network
 from cosim.brain.kernel import Kernel, holds
 from cosim.brain.kernel import start as start_nest
+from cosim.brain.network import Network
 from cosim.brain.standing import Standing, stand
-from cosim.timegrid import is_multiple
 from cosim.devices import Devices
 from cosim.errors import ConfigurationError, NothingToDo, RecordingError
 from cosim.exchange import Exchange
 from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
+from cosim.mpi import MPI
 from cosim.options import Options, parse
 from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
 from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
@@ -34,9 +32,10 @@ from cosim.record.folder import RunFolder, start_logging
 from cosim.record.owner import claim
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
-from cosim.summary import built_regions
-from cosim.transfer import TransferFunctions
 from cosim.stop import StopSign
+from cosim.summary import built_regions
+from cosim.timegrid import is_multiple
+from cosim.transfer import TransferFunctions
 from cosim.world import (
     EXIT_COMPLETE,
     EXIT_CONFIGURATION,

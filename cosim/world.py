@@ -18,10 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpi4py import MPI
-
 from cosim.errors import ConfigurationError, Departure, RecordingError
 from cosim.machine import Machine, available_bytes
+from cosim.mpi import MPI
 from cosim.stop import LAST_WORDS_S
 
 BODY_RANK = 0

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
+from conftest import REPOSITORY, clean_environment
 
 from cosim import world
 from cosim.errors import ConfigurationError
@@ -40,6 +44,13 @@ def test_cores_that_the_ranks_of_a_machine_lack(monkeypatch, cores, ranks, threa
     """A rank that has but one core was bound to it, as all others to theirs."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     assert World(None, None, (Machine(ranks, True, 0),)).missing_cores(threads) == missing
+
+
+def test_mpi_puts_no_locks_around_the_calls_of_the_only_thread_that_makes_them():
+    program = "import cosim.run; from mpi4py import MPI; print(MPI.Query_thread() == MPI.THREAD_FUNNELED)"
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert said.stdout.splitlines()[-1] == "True", said.stderr
 
 
 class Clock:

@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mpi4py import MPI
-
 import cosim
 from cosim.brain.nestlink import NestlinkError, find_nest
+from cosim.mpi import MPI
 from cosim.record.provenance import git_revision
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import nest
 import numpy as np
-from mpi4py import MPI
 
 from cosim.brain import nestlink
 from cosim.brain.brain import Brain
@@ -20,6 +19,7 @@ from cosim.brain.kernel import Kernel
 from cosim.brain.nestlink import Nestlink
 from cosim.brain.standing import stand
 from cosim.config import load
+from cosim.mpi import MPI
 from cosim.plan import brain_of, resolve_devices
 
 

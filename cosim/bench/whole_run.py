@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mpi4py import MPI
 
 from cosim.analysis.results import RunData
 from cosim.bench.energy import Meter
+from cosim.mpi import MPI
 from cosim.options import Options
 from cosim.profile import STEP_PHASES, run_seconds
 from cosim.run import run

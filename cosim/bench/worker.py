@@ -12,9 +12,8 @@ import json
 import sys
 from pathlib import Path
 
-from mpi4py import MPI
-
 from cosim.errors import ConfigurationError
+from cosim.mpi import MPI
 from cosim.world import (
     EXIT_COMPLETE,
     EXIT_CONFIGURATION,

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-from mpi4py import MPI
 
 from cosim.brain import nestlink
 from cosim.brain.counting import MOST_THREADS
 from cosim.brain.nestlink import Nestlink, NestlinkError
 from cosim.errors import ConfigurationError
+from cosim.mpi import MPI
 
 # NEST without MPI ends the process when it sees that an MPI launcher started it.
 LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "MPI_LOCALNRANKS", "OMPI_")

@@ -13,11 +13,10 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from mpi4py import MPI
-
 import cosim
 from cosim.brain.nestlink import find_nest
 from cosim.config import Experiment
+from cosim.mpi import MPI
 
 # Those that make numbers; MuJoCo is an extra.
 PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "mujoco", "pydantic", "numba")
