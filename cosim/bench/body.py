@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine
-from cosim.bench.output import make_folder, publish
+from cosim.bench.output import draw_bars, make_folder, publish
 from cosim.bench.spread import spread, text
 from cosim.body.engine import is_installed
 from cosim.errors import ConfigurationError
@@ -82,11 +82,6 @@ def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 def draw(result: dict[str, Any]) -> Figure:
     """Time of a step by kind."""
     figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
-    for place, name in enumerate(KINDS):
-        each = result["us_per_step"][name]
-        axis.barh(place, each["median"], color=f"C{place}")
-        axis.plot([each["min"], each["max"]], [place, place], color="black")
-    axis.set_yticks(range(len(KINDS)), list(KINDS.values()))
-    axis.invert_yaxis()
+    draw_bars(axis, KINDS, result["us_per_step"])
     axis.set_xlabel(f"wall time of a physics step of 1 ms (us), {result['engine']}")
     return figure

@@ -7,7 +7,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -71,6 +72,16 @@ def publish(
     else:
         _print(name, machine, columns, rows, folder)
     return 0
+
+
+def draw_bars(axis: Axes, names: Mapping[str, str], spreads: Mapping[str, Mapping[str, float]]) -> None:
+    """A bar for the median of each of ``names``, which have labels, and a line from lowest to highest."""
+    for place, name in enumerate(names):
+        each = spreads[name]
+        axis.barh(place, each["median"], color=f"C{place}")
+        axis.plot([each["min"], each["max"]], [place, place], color="black")
+    axis.set_yticks(range(len(names)), list(names.values()))
+    axis.invert_yaxis()
 
 
 def _print(name: str, machine: dict[str, Any], columns: Row, rows: Iterable[Row], folder: Path) -> None:

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine, server
-from cosim.bench.output import make_folder, publish
+from cosim.bench.output import draw_bars, make_folder, publish
 from cosim.bench.server import Server
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
@@ -160,12 +160,7 @@ def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
 def draw(result: dict[str, Any]) -> Figure:
     """Time of a step outside ``Run``, on a logarithmic axis."""
     figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
-    for place, kind in enumerate(KINDS):
-        each = result["coupling_us_per_step"][kind]
-        axis.barh(place, each["median"], color=f"C{place}")
-        axis.plot([each["min"], each["max"]], [place, place], color="black")
-    axis.set_yticks(range(len(KINDS)), list(KINDS.values()))
-    axis.invert_yaxis()
+    draw_bars(axis, KINDS, result["coupling_us_per_step"])
     axis.set_xscale("log")
     axis.set_xlabel("time of a coupling step outside Run (us)")
     axis.set_title(f"{result['experiment']}, {result['brain_ranks']} brain ranks", fontsize=10)
