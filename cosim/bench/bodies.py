@@ -15,7 +15,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from cosim.body.engine import Engine, start
+from cosim.body.description import Description
+from cosim.body.engine import EngineName, start
 from cosim.config import load
 
 EXPERIMENT = "mouse_m1"
@@ -24,9 +25,9 @@ TENDONS = ("rigid", "elastic")
 BARE = "bare_engine"
 
 
-def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
+def step_times(engine: EngineName, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
     """Wall time of a physics step in us, for each kind one number a repetition; the kinds take turns."""
-    bare = bare_step(engine, start(engine, load(EXPERIMENT, []).body))
+    bare = BARE_STEPS[engine](load(EXPERIMENT, []).body)
     blocks: dict[str, Callable[[], None]] = {
         tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS
     }
@@ -44,7 +45,7 @@ def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, l
     return times_us
 
 
-def body_block(tendon: str, engine: str, simulate_ms: float) -> Callable[[], None]:
+def body_block(tendon: str, engine: EngineName, simulate_ms: float) -> Callable[[], None]:
     """A body at work for so long, from rest."""
     experiment = load(EXPERIMENT, [])
     body = experiment.body.make_body(PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
@@ -58,17 +59,30 @@ def body_block(tendon: str, engine: str, simulate_ms: float) -> Callable[[], Non
     return block
 
 
-def bare_step(name: str, engine: Engine) -> Callable[[], None]:
-    """The engine's own call for one step; ``engine`` is the first of its kind in this process."""
-    step_s = PHYSICS_MS / 1000
-    engine.step([0.0] * len(engine.state()[0]), step_s)  # sets the length of a step
-    if name == "pybullet":
-        import pybullet
+def pybullet_step(description: Description) -> Callable[[], None]:
+    """PyBullet's own call for one step of the mechanism, which is in the first world of this process."""
+    import pybullet
 
-        return pybullet.stepSimulation  # of PyBullet's first world, as it is told no other
+    engine = start("pybullet", description)
+    engine.step([0.0] * len(description.revolute_joints), PHYSICS_MS / 1000)  # sets the length of a step
+    return pybullet.stepSimulation  # of the first world, as it is told no other
+
+
+def mujoco_step(description: Description) -> Callable[[], None]:
+    """MuJoCo's own call for one step of the mechanism."""
     import mujoco
 
-    return partial(mujoco.mj_step, engine._model, engine._data)
+    from cosim.body.mujoco_engine import compile_model
+
+    model = compile_model(description)
+    model.opt.timestep = PHYSICS_MS / 1000
+    return partial(mujoco.mj_step, model, mujoco.MjData(model))
+
+
+BARE_STEPS: dict[EngineName, Callable[[Description], Callable[[], None]]] = {
+    "pybullet": pybullet_step,
+    "mujoco": mujoco_step,
+}
 
 
 def main(file: str) -> None:

@@ -38,7 +38,7 @@ class MuJoCoEngine:
     """
 
     def __init__(self, description: Description) -> None:
-        self._model = _world(description).compile()
+        self._model = compile_model(description)
         self._data = mujoco.MjData(self._model)
         joints = description.revolute_joints
         self._address = np.array([self._model.joint(joint.name).dofadr[0] for joint in joints], dtype=int)
@@ -103,6 +103,11 @@ class MuJoCoEngine:
         normal = self._data.efc_force[contact.efc_address[acting]]
         for side in (0, 1):
             np.add.at(self._force, self._owner[contact.geom[acting, side]], normal)
+
+
+def compile_model(description: Description) -> mujoco.MjModel:
+    """The mechanism of ``description`` with our choices of integrator and constraints, in MuJoCo's own form."""
+    return _world(description).compile()
 
 
 def _world(description: Description) -> mujoco.MjSpec:
