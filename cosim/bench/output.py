@@ -55,23 +55,35 @@ def publish(
 
     ``rows`` of the table are given as text, their first cell says what is measured.
     """
-    name, folder = options.name or options.benchmark, make_folder(options.out)
+    document, file = write(options, machine, result)
+    figure = draw(document)
+    figure.savefig(file.with_suffix(".png"), dpi=110)
+    plt.close(figure)
+    if options.json:
+        print(file.read_text(), end="")
+    else:
+        _print(file, machine, columns, rows)
+    return 0
+
+
+def write(
+    options: argparse.Namespace, machine: dict[str, Any], result: dict[str, Any]
+) -> tuple[dict[str, Any], Path]:
+    """Write ``result`` alone as JSON below ``--out``; return what is in the file, and its path.
+
+    The file is a whole one at any time: who is killed while writing leaves the one before.
+    """
     head = {
         "benchmark": options.benchmark,
         "command": shlex.join(["cosim", *sys.argv[1:]]),
         "repetitions": options.repetitions,
     }
     document = head | result | {"machine": machine}
-    text = json.dumps(document, indent=2)
-    (folder / f"{name}.json").write_text(text + "\n")
-    figure = draw(document)
-    figure.savefig(folder / f"{name}.png", dpi=110)
-    plt.close(figure)
-    if options.json:
-        print(text)
-    else:
-        _print(name, machine, columns, rows, folder)
-    return 0
+    file = make_folder(options.out) / f"{options.name or options.benchmark}.json"
+    unfinished = file.with_suffix(".json.part")
+    unfinished.write_text(json.dumps(document, indent=2) + "\n")
+    unfinished.replace(file)
+    return document, file
 
 
 def draw_bars(axis: Axes, names: Mapping[str, str], spreads: Mapping[str, Mapping[str, float]]) -> None:
@@ -84,7 +96,7 @@ def draw_bars(axis: Axes, names: Mapping[str, str], spreads: Mapping[str, Mappin
     axis.invert_yaxis()
 
 
-def _print(name: str, machine: dict[str, Any], columns: Row, rows: Iterable[Row], folder: Path) -> None:
+def _print(file: Path, machine: dict[str, Any], columns: Row, rows: Iterable[Row]) -> None:
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
@@ -95,7 +107,7 @@ def _print(name: str, machine: dict[str, Any], columns: Row, rows: Iterable[Row]
     console.print(table)
     console.print(
         f"{machine['cpu']}, {machine['cores']} cores, load {machine['load_average'][0]:g} at the start; "
-        f"medians (lowest to highest)\n{folder / name}.json, {name}.png",
+        f"medians (lowest to highest)\n{file}, {file.stem}.png",
         style="dim",
         soft_wrap=True,
     )

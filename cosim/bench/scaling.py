@@ -5,6 +5,10 @@
 ranks are MPI jobs of their own and take turns. As in the paper the first step is in no mean; unlike there the
 set-up of connections is a phase of its own, "prepare", and energy is of the run alone, without waiting before
 and after it.
+
+The JSON is written anew after every run, from the runs that are done: a job that is killed leaves all of them
+but the one it was in. Its ``repetitions`` are then the fewest of any number of ranks that is in it. The figure
+and the table come at the end.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from typing import Any
 
 from cosim.bench import launch, machine
 from cosim.bench.energy import NOT_AVAILABLE, of_last_slurm_step
-from cosim.bench.output import make_folder, publish
+from cosim.bench.output import make_folder, publish, write
 from cosim.bench.panels import draw
 from cosim.bench.paper import published
 from cosim.bench.split import Split, split_over
@@ -60,7 +64,8 @@ def main(options: argparse.Namespace) -> int:
         shift = repetition % len(splits)
         for each in splits[shift:] + splits[:shift]:
             runs[each.ranks].append(run_once(options.experiment, each, out))
-    result = summarize(options, splits, runs)
+            result = summarize(options, splits, runs)
+            write(options, here, result)
     return publish(options, here, result, COLUMNS, rows(result), draw)
 
 
@@ -78,14 +83,16 @@ def run_once(experiment: str, ranks: Split, out: Path) -> dict[str, Any]:
 def summarize(
     options: argparse.Namespace, splits: list[Split], runs: dict[int, list[dict[str, Any]]]
 ) -> dict[str, Any]:
-    """The content of the JSON file."""
+    """The content of the JSON file, of the numbers of ranks on which there was a run already."""
+    done = [each for each in splits if runs[each.ranks]]
     return {
+        "repetitions": min(len(runs[each.ranks]) for each in done),
         "experiment": options.experiment,
         "overrides": options.overrides,
         "steps": options.steps,
         "coupling_step_ms": options.step_ms,
         "threads_per_brain_rank": options.threads,
-        "by_ranks": {str(each.ranks): of_ranks(each, runs[each.ranks], options.step_ms) for each in splits},
+        "by_ranks": {str(each.ranks): of_ranks(each, runs[each.ranks], options.step_ms) for each in done},
         "published": published(options.experiment),
     }
 
