@@ -89,9 +89,8 @@ def find(nest: NestInstall | None = None) -> Path:
     library = build_folder(nest) / LIBRARY_NAME
     if library.exists():
         return library
-    others = sorted(cache_folder().glob("nestlink/*/build.json"))
-    built_for = "; ".join(json.loads(path.read_text())["nest"] for path in others)
-    state = f"was built only against another NEST ({built_for})" if others else "is not built"
+    others = {json.loads(path.read_text())["nest"] for path in cache_folder().glob("nestlink/*/build.json")}
+    state = f"was built only against another NEST ({'; '.join(sorted(others))})" if others else "is not built"
     raise NestlinkError(f"nestlink {state}, not for {nest}: run `python -m cosim.brain.nestlink.build`")
 
 
