@@ -18,7 +18,8 @@ NOT_FINITE = st.sampled_from(["nan", "inf", "-inf"])
 NUMBERS = [
     "seed", "clock.steps", "clock.coupling_step_ms", "clock.physics_step_ms", "clock.resolution_ms",
     "brain.patch_mm", "brain.virtual_processes", "sources.0.weight", "sources.2.delay_ms",
-    "sources.1.receptor", "sinks.0.weight_pa", "sinks.0.tau_m_ms", "sinks.0.delay_ms", "protocol.stimulus_rate_hz",
+    "sources.1.receptor", "sinks.0.weight_pa", "sinks.0.tau_m_ms", "sinks.0.delay_ms",
+    "protocol.stimulus_rate_hz",
 ]  # fmt: skip
 TEXTS = [
     "title", "brain.model", "brain.variant", "body.model", "body.driven", "sources.0.name",
@@ -195,7 +196,9 @@ options = one_of(
     ),
     words.map(lambda word: Bad((f"--no-{word}", "usage"), (f"--no-{word}",))),
     st.builds(
-        lambda name, word: Bad((word,), (f"--{name}=/no/{word}",)), st.sampled_from(["resume", "replay"]), words
+        lambda name, word: Bad((word,), (f"--{name}=/no/{word}",)),
+        st.sampled_from(["resume", "replay"]),
+        words,
     ),
     st.builds(lambda word: Bad(("--set", "--resume"), (f"--set={word}=1", f"--resume={word}")), words),
     st.sampled_from(["out", "resume", "replay"]).map(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hundreds of bad configurations, made by hypothesis: each is refused before NEST starts, in words for users."""
+"""Hundreds of bad configurations, made by hypothesis, are refused before NEST starts, in words for users."""
 
 from __future__ import annotations
 
