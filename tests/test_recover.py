@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
+from cosim import recover as recovery
 from cosim.analysis.results import RunData
 from cosim.record import disk, failure, owner
 from cosim.record.folder import RunFolder, make_folder
@@ -49,6 +50,13 @@ def reference(tmp_path_factory) -> RunData:
     command = [find_mpiexec(), "-n", RANKS, sys.executable, REPOSITORY / "run.py", *SMALL, "--out", folder / "run"]
     subprocess.run(list(map(str, command)), env=clean_environment(), cwd=folder, check=True, capture_output=True)
     return RunData(folder / "run")
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> pytest.MonkeyPatch:
+    """Who refuses a run that goes on does not wait first for its end; ``undo()`` lets it wait again."""
+    monkeypatch.setattr(recovery, "CLEAN_UP_S", 0.0)
+    return monkeypatch
 
 
 @pytest.mark.parametrize(("part", "rank", "step", "delay_s"), list(kills()))
@@ -118,7 +126,7 @@ def assert_same_up_to(reference: RunData, run: RunData, steps: int) -> None:
     assert {path.name for path in run.folder.path.iterdir()} == (files if steps else files - {"figure.png", "body.png"})
 
 
-def test_a_launcher_that_is_killed_takes_its_ranks_along(tmp_path, recover):
+def test_a_launcher_that_is_killed_takes_its_ranks_along(tmp_path, recover, impatient):
     """mpiexec starts ranks by a helper on each machine: without it nobody would end them."""
     command = [find_mpiexec(), "-n", "2", sys.executable, REPOSITORY / "run.py", "braitenberg", "--steps", 10**7]
     with subprocess.Popen(
@@ -129,6 +137,7 @@ def test_a_launcher_that_is_killed_takes_its_ranks_along(tmp_path, recover):
                 break
         told = json.loads((tmp_path / "run/shards/owner.json").read_text())
         assert recover(tmp_path / "run") == 2, "it goes on"
+        impatient.undo()
         helper = int(Path(f"/proc/{told['pid']}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(helper, signal.SIGKILL)
         killed = time.monotonic()
@@ -153,7 +162,7 @@ time.sleep(600)
 """
 
 
-def test_who_writes_a_run_is_known_for_as_long_as_it_lives(tmp_path, recover, capsys):
+def test_who_writes_a_run_is_known_for_as_long_as_it_lives(tmp_path, recover, impatient, capsys):
     folder = make_folder("e", str(tmp_path / "run"), tmp_path)
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder.path)], stdout=subprocess.PIPE, text=True, env=clean_environment()
@@ -170,7 +179,9 @@ def test_who_writes_a_run_is_known_for_as_long_as_it_lives(tmp_path, recover, ca
 
 
 @pytest.mark.parametrize(("age_s", "alive"), [(5, True), (300, False)])
-def test_on_another_machine_whose_locks_are_not_seen_it_is_known_by_its_age(tmp_path, recover, age_s, alive):
+def test_on_another_machine_whose_locks_are_not_seen_it_is_known_by_its_age(
+    tmp_path, recover, impatient, age_s, alive
+):
     folder = make_folder("e", str(tmp_path / "run"), tmp_path)
     folder.owner_file.write_text(json.dumps({"host": "far-away", "pid": 1, "locked": True}))
     then = time.time() - age_s
@@ -198,10 +209,10 @@ def test_a_finished_run_is_left_alone(reference, recover, capsys):
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of 20 MB."""
+    """A file system of 8 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", place]
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place]
     mounted = subprocess.run(command, capture_output=True, text=True)
     if mounted.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
