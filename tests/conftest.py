@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -11,8 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from cosim.body.description import Description
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAMS = REPOSITORY / "tests" / "programs"
@@ -113,6 +118,29 @@ def alone(tmp_path: Path) -> Launch:
         )
 
     return start
+
+
+@pytest.fixture(params=["pybullet", "mujoco"])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """Each physics engine in turn."""
+    if request.param == "mujoco":  # an optional extra
+        pytest.importorskip("mujoco")
+    return request.param
+
+
+@pytest.fixture
+def start_engine() -> Iterator[Callable]:
+    """Start engines as `cosim.body.engine.start` does and close them after the test."""
+    from cosim.body import engine
+
+    with contextlib.ExitStack() as at_the_end:
+
+        def start(name: engine.EngineName, description: Description) -> engine.Engine:
+            started = engine.start(name, description)
+            at_the_end.callback(started.close)
+            return started
+
+        yield start
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_body_engine import STEP_S, name, rms, start  # noqa: F401 name and start are fixtures
+from test_body_engine import STEP_S, rms
 
 from cosim.body.description import Description
 
@@ -44,8 +44,8 @@ def fall(engine, n_solid_links: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array(angle), np.array(force[1:])
 
 
-def test_a_solid_ball_lies_on_a_solid_box_with_its_weight(start, name):
-    angle, force = fall(start(name, pendulum(solid=True)), 2)
+def test_a_solid_ball_lies_on_a_solid_box_with_its_weight(start_engine, engine_name):
+    angle, force = fall(start_engine(engine_name, pendulum(solid=True)), 2)
     touching = -np.arcsin(BALL_RADIUS_M / LENGTH_M)
     early = angle < touching - 0.01
     assert early[:50].all() and (force[early] == 0.0).all()
@@ -55,13 +55,13 @@ def test_a_solid_ball_lies_on_a_solid_box_with_its_weight(start, name):
     assert angle[-1] == pytest.approx(touching, abs=2e-4)
 
 
-def test_a_ball_that_is_not_solid_falls_through(start, name):
-    angle, force = fall(start(name, pendulum(solid=False)), 1)
+def test_a_ball_that_is_not_solid_falls_through(start_engine, engine_name):
+    angle, force = fall(start_engine(engine_name, pendulum(solid=False)), 1)
     assert angle.max() > 1.0
     assert (force == 0.0).all()
 
 
-def test_parents_do_not_touch_their_children_nor_parts_of_one_piece_each_other(start, name):
+def test_parents_do_not_touch_their_children_nor_parts_of_one_piece_each_other(start_engine, engine_name):
     free = pendulum(solid=True)
     arm, box = free.links
     hinge, stand = free.joints
@@ -69,8 +69,8 @@ def test_parents_do_not_touch_their_children_nor_parts_of_one_piece_each_other(s
     foot = box.model_copy(update={"name": "foot"})  # in the place of the box
     on_its_foot = free.model_copy(update={"links": (arm, box, foot), "joints": (
         stand, stand.model_copy(update={"name": "sole", "parent": "box", "child": "foot"}), hinge)})
-    assert fall(start(name, on_the_box), 2)[1].max() == 0.0
-    ball_N, *others_N = fall(start(name, on_its_foot), 3)[1].T
+    assert fall(start_engine(engine_name, on_the_box), 2)[1].max() == 0.0
+    ball_N, *others_N = fall(start_engine(engine_name, on_its_foot), 3)[1].T
     assert ball_N[:50].max() == max(force[:50].max() for force in others_N) == 0.0
     assert ball_N[-1] == pytest.approx(PENDULUM_MASS_KG * 9.81, rel=1e-3)
     assert sum(others_N)[-1] == pytest.approx(ball_N[-1])
@@ -107,11 +107,11 @@ def tree(touching: str) -> Description:
 
 
 @pytest.mark.parametrize("touching", ["tip", "middle"])
-def test_both_engines_place_and_move_any_tree_alike(start, touching):
+def test_both_engines_place_and_move_any_tree_alike(start_engine, touching):
     pytest.importorskip("mujoco")
     ways = []
     for name in ("pybullet", "mujoco"):
-        engine, way = start(name, tree(touching)), []
+        engine, way = start_engine(name, tree(touching)), []
         engine.reset(np.array([-0.5, 0.6]), np.zeros(2))
         while not engine.contact_force_N().any() and len(way) < 5000:
             engine.step(np.zeros(2), 1e-4)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from cosim.body import engine as engines
 from cosim.body.body import MAX_JOINT_SPEED_RAD_S, Body
 from cosim.body.description import Description
 from cosim.body.kinds import load
@@ -24,30 +23,9 @@ STEP_S = 0.001
 JOINTS = np.zeros(len(FORELIMB.revolute_joints))
 
 
-@pytest.fixture(params=["pybullet", "mujoco"])
-def name(request):
-    if request.param == "mujoco":  # an optional extra
-        pytest.importorskip("mujoco")
-    return request.param
-
-
 @pytest.fixture(scope="module")
 def reference():
     return np.load(REPOSITORY / "tests/data/opensim_reference.npz")
-
-
-@pytest.fixture
-def start():
-    """Start an engine and close it after the test."""
-    started = []
-
-    def engine(name: str, description: Description):
-        started.append(engines.start(name, description))
-        return started[-1]
-
-    yield engine
-    for each in started:
-        each.close()
 
 
 def with_joints(description: Description, **changes) -> Description:
@@ -93,16 +71,16 @@ def rms(difference: np.ndarray) -> float:
     ("nolimit_base", {"pybullet": 1.5e-3, "mujoco": 1e-3}),
     ("limit_protocol", {"pybullet": 1.5e-3, "mujoco": 1.5e-3}),
 ])
-def test_the_forelimb_moves_as_in_opensim(reference, name, case, allowed_rad):
-    angle, loop_error = follow(reference, case, name)
-    assert rms(angle - reference[f"fd_{case}_q"]) < allowed_rad[name]
+def test_the_forelimb_moves_as_in_opensim(reference, engine_name, case, allowed_rad):
+    angle, loop_error = follow(reference, case, engine_name)
+    assert rms(angle - reference[f"fd_{case}_q"]) < allowed_rad[engine_name]
     assert loop_error < 1e-6
 
 
-def test_steps_a_tenth_as_long_are_an_eighth_as_wrong(reference, name):
+def test_steps_a_tenth_as_long_are_an_eighth_as_wrong(reference, engine_name):
     case = "nolimit_base_rigid_tendon"
     exact = reference[f"fd_{case}_q"]
-    coarse, fine = (rms(follow(reference, case, name, step_ms)[0] - exact) for step_ms in (1.0, 0.1))
+    coarse, fine = (rms(follow(reference, case, engine_name, step_ms)[0] - exact) for step_ms in (1.0, 0.1))
     assert fine < coarse / 8.0
 
 
@@ -128,8 +106,8 @@ def jump(name: str, physics_step_ms: float, seed: int) -> tuple[np.ndarray, list
 
 
 @pytest.mark.parametrize("step_ms, allowed_m", [(1.0, 1e-6), (0.1, 1e-8)])
-def test_loops_stay_closed_under_commands_that_jump(name, step_ms, allowed_m):
-    assert max(jump(name, step_ms, seed=1)[1]) < allowed_m
+def test_loops_stay_closed_under_commands_that_jump(engine_name, step_ms, allowed_m):
+    assert max(jump(engine_name, step_ms, seed=1)[1]) < allowed_m
 
 
 def test_short_steps_of_mujoco_converge_at_limits_too():
@@ -168,9 +146,9 @@ def energy(description: Description, kinematics: Kinematics, angle_rad, speed_ra
 ENERGY_DRIFT = {"pybullet": 1e-5, "mujoco": 1e-6}
 
 
-def test_a_limb_that_falls_freely_keeps_its_energy(start, name):
+def test_a_limb_that_falls_freely_keeps_its_energy(start_engine, engine_name):
     limb = with_joints(PASSIVE, damping_N_m_s_rad=0.0)
-    engine, kinematics = start(name, limb), Kinematics(limb)
+    engine, kinematics = start_engine(engine_name, limb), Kinematics(limb)
     engine.reset(JOINTS, JOINTS)
     kinetic, potential = [], []
     for _ in range(1001):
@@ -180,7 +158,7 @@ def test_a_limb_that_falls_freely_keeps_its_energy(start, name):
         engine.step(JOINTS, STEP_S)
     drift = np.abs(np.add(kinetic, potential) - potential[0])
     assert max(kinetic) > 1e-7  # J: it did fall
-    assert drift.max() < ENERGY_DRIFT[name] * max(kinetic)
+    assert drift.max() < ENERGY_DRIFT[engine_name] * max(kinetic)
 
 
 def push(engine, steps: int, seed: int = 0, amplitude_N_m: float = 2e-3, n_joints: int = 6) -> np.ndarray:
@@ -193,10 +171,10 @@ def push(engine, steps: int, seed: int = 0, amplitude_N_m: float = 2e-3, n_joint
     return np.array(rows)
 
 
-def test_runs_repeat_bit_for_bit(start, name):
-    engine = start(name, FORELIMB)
+def test_runs_repeat_bit_for_bit(start_engine, engine_name):
+    engine = start_engine(engine_name, FORELIMB)
     runs = []
-    for each in (engine, engine, start(name, FORELIMB)):
+    for each in (engine, engine, start_engine(engine_name, FORELIMB)):
         each.reset(JOINTS, JOINTS)
         runs.append(push(each, 300).tobytes())
     assert runs[0] == runs[1] == runs[2]
@@ -239,10 +217,10 @@ np.save(folder + "/went_on.npy", push(restored, 200, 1, amplitude, len(descripti
 
 
 @pytest.mark.parametrize("which", BODIES)
-def test_a_restored_engine_goes_on_bit_for_bit(start, name, which, tmp_path):
+def test_a_restored_engine_goes_on_bit_for_bit(start_engine, engine_name, which, tmp_path):
     description, amplitude = BODIES[which]
     n = len(description.revolute_joints)
-    engine = start(name, description)
+    engine = start_engine(engine_name, description)
     engine.reset(np.zeros(n), np.zeros(n))
     before = push(engine, 300, 0, amplitude, n)
     saved = engine.save()
@@ -250,20 +228,20 @@ def test_a_restored_engine_goes_on_bit_for_bit(start, name, which, tmp_path):
     went_on = push(engine, 200, 1, amplitude, n)
     if which == "table":
         assert (before[-50:, -1] > 0.0).any(), "a contact is to be saved"
-    for again in (engine, start(name, description)):
+    for again in (engine, start_engine(engine_name, description)):
         again.restore(saved)
         assert again.contact_force_N().tolist() == before[-1, 2 * n:].tolist()
         assert push(again, 200, 1, amplitude, n).tobytes() == went_on.tobytes()
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
-    subprocess.run([sys.executable, "-c", GO_ON, name, which, str(tmp_path)], check=True,
+    subprocess.run([sys.executable, "-c", GO_ON, engine_name, which, str(tmp_path)], check=True,
                    env={**os.environ, "PYTHONPATH": paths})
     assert np.load(tmp_path / "went_on.npy").tobytes() == went_on.tobytes()
 
 
-def test_a_reset_forgets_contacts(start, name):
+def test_a_reset_forgets_contacts(start_engine, engine_name):
     description, amplitude = BODIES["table"]
     lying, runs = None, []
-    for engine in (start(name, description), start(name, description)):
+    for engine in (start_engine(engine_name, description), start_engine(engine_name, description)):
         if lying is None:
             engine.reset(np.zeros(3), np.zeros(3))
             push(engine, 300, 0, amplitude, 3)
@@ -274,20 +252,21 @@ def test_a_reset_forgets_contacts(start, name):
     assert runs[0] == runs[1]
 
 
-def test_without_solid_shapes_there_are_no_contact_forces(start, name):
-    assert start(name, FORELIMB).contact_force_N().shape == (0,)
+def test_without_solid_shapes_there_are_no_contact_forces(start_engine, engine_name):
+    assert start_engine(engine_name, FORELIMB).contact_force_N().shape == (0,)
 
 
-def test_far_too_long_a_step_is_stopped_by_name_and_quietly(start, name, tmp_path, monkeypatch, capfd):
+def test_far_too_long_a_step_is_stopped_by_name_and_quietly(
+        start_engine, engine_name, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    body = Body(WITHOUT_LIMITS, physics_step_ms=500.0, coupling_step_ms=500.0, engine=name)
+    body = Body(WITHOUT_LIMITS, physics_step_ms=500.0, coupling_step_ms=500.0, engine=engine_name)
     joints = "|".join(body.joints.names)
     body.muscles.excitation = 1.0
     with pytest.raises(FloatingPointError, match=rf"diverged at \d+ ms: joint ({joints}) turns at .* rad/s"):
         for _ in range(100):
             body.advance()
     body.close()
-    engine = start(name, WITHOUT_LIMITS)
+    engine = start_engine(engine_name, WITHOUT_LIMITS)
     for _ in range(30):  # far beyond where a body is stopped
         engine.step(JOINTS + 100.0, 0.5)
     assert not np.abs(engine.state()[1]).max() < MAX_JOINT_SPEED_RAD_S
