@@ -38,12 +38,12 @@ def test_a_small_network_fires_slowly_beside_husky(launch, tmp_path):
 
 
 def test_inputs_are_exact_and_only_excitation_onto_excitation_changes(alone, tmp_path):
-    result = alone("tests/programs/plastic_weights.py", 0.2, 200.0, tmp_path / "found.npz")
+    result = alone("tests/programs/plastic_weights.py", 0.1, 200.0, tmp_path / "found.npz")
     assert result.returncode == 0, result.stderr
     found = np.load(tmp_path / "found.npz")
-    start_pa = PSP_MV * PA_PER_MV / np.sqrt(0.04)  # a 25th of the inputs of scale 1
+    start_pa = PSP_MV * PA_PER_MV / np.sqrt(0.02)  # a 50th of the inputs of scale 1
     inhibition_pa = -5 * start_pa
-    for ends, indegree, weight_pa in (("EE", 360, None), ("EI", 360, start_pa), ("IE", 90, inhibition_pa), ("II", 90, inhibition_pa)):
+    for ends, indegree, weight_pa in (("EE", 180, None), ("EI", 180, start_pa), ("IE", 45, inhibition_pa), ("II", 45, inhibition_pa)):
         assert set(found[f"{ends}_indegrees"]) == {indegree}
         assert found[f"{ends}_autapses"] == 0
         if weight_pa:
