@@ -29,9 +29,7 @@ def test_synapses_and_spikes_are_the_same_for_every_split(launch, tmp_path):
         assert part.pop("delays_ms").reshape(ranks, 2).tolist() == [[0.8, 1.5]] * ranks  # on every rank
         for name, values in part.items():
             np.testing.assert_array_equal(values, whole[name], err_msg=name)
-
-
-def test_synapses_are_the_same_for_any_number_of_virtual_processes(launch, tmp_path):
-    two, three = network(launch, tmp_path, 1, 2), network(launch, tmp_path, 3, 3)
+    # Spikes are other ones on another number of virtual processes, synapses are not.
+    three = network(launch, tmp_path, 3, 3)
     for name in ("source", "target", "weight", "delay"):
-        np.testing.assert_array_equal(two[name], three[name], err_msg=name)
+        np.testing.assert_array_equal(three[name], whole[name], err_msg=name)
