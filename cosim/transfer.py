@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
+from cosim import usercode
 from cosim.errors import nearest
-from cosim.usercode import function, load_optional_module
 
 _MARK = "_cosim_transfer_function"
 
@@ -48,9 +48,9 @@ def load(file: Path) -> ModuleType:
     Raises:
         ConfigurationError: it cannot be run, or what is called in it at the end takes other arguments.
     """
-    module = load_optional_module(file)
+    module = usercode.load_optional_module(file)
     for name, arguments in CALLED_AT_THE_END.items():
-        function(module, name, arguments)
+        usercode.function(module, name, arguments)
     return module
 
 

@@ -29,7 +29,7 @@ BRAITENBERG = ["braitenberg", "--steps", "10000000"]
 # Nodes with cores of their own as far as there are cores; with too few all share them and nothing is bound.
 one_node = pytest.mark.parametrize("slurm", [(1, max(2, CORES))], indirect=True, ids=["one node"])
 two_nodes = pytest.mark.parametrize("slurm", [(2, 2)], indirect=True, ids=["two nodes"])
-three_nodes = pytest.mark.parametrize("slurm", [(3, 1)], indirect=True, ids=["three nodes"])
+four_nodes = pytest.mark.parametrize("slurm", [(4, 1)], indirect=True, ids=["four nodes"])
 
 # The same three ranks in two ways.
 both_jobs = pytest.mark.parametrize(
@@ -105,6 +105,12 @@ class Slurm:
         code, _, signal = state["ExitCode"].partition(":")
         return Job(int(code) or int(signal), self.log(job))
 
+    def wait_until(self, job: int, word: str) -> None:
+        """Wait until a job has printed ``word``; fail if it ends before."""
+        while word not in self.log(job):
+            assert self.state(job)["JobState"] in UNFINISHED, self.log(job)
+            time.sleep(0.2)
+
     def state(self, job: int) -> dict[str, str]:
         """What Slurm knows of a job; of a heterogeneous one, of its first part."""
         said = self.call("scontrol", "--oneliner", "show", "job", str(job))
@@ -157,6 +163,21 @@ def slurm(request, tmp_path_factory) -> Iterator[Slurm]:
     call(str(CLUSTER), "stop", environment=environment)
 
 
+@pytest.fixture(scope="module")
+def short_of_time(slurm, tmp_path_factory) -> tuple[int, Path, int]:
+    """A job on two nodes whose time is up soon: its number, its results, and its tasks as Slurm counts them.
+
+    Slurm looks at time limits every 30 s and sends the signal, wanted 60 s before it, up to 30 s early. Meanwhile
+    tests go on, on the other nodes.
+    """
+    results = tmp_path_factory.mktemp("short") / "results"
+    job = slurm.submit("run", *BRAITENBERG, "--out", results, shape="--ntasks=2 --cpus-per-task=1")
+    slurm.wait_until(job, "brain ranks with")
+    slurm.call("scontrol", "update", f"JobId={job}", "EndTime=now+90")
+    counted = slurm.call("sstat", "--jobs", f"{job}.0", "--noheader", "--parsable2", "--format=NTasks")
+    return job, results, int(counted)
+
+
 @pytest.fixture
 def stub(tmp_path) -> str:
     """A program in the place of Python: it says what it was asked to run."""
@@ -204,7 +225,7 @@ def test_run_is_one_world_with_threads_on_cores_of_their_own(slurm, tmp_path):
     assert job.said.count("cpu-bind=MASK") == 2
 
 
-@three_nodes
+@four_nodes
 @pytest.mark.timeout(120)
 def test_hetjob_gives_the_body_a_node_of_its_own_in_one_world(slurm, tmp_path):
     brain = brain_ranks(2)
@@ -236,35 +257,12 @@ def test_scaling_runs_all_numbers_of_ranks_on_the_same_nodes(slurm, tmp_path):
         check_binding(slurm, ranks, 1)
 
 
-@three_nodes
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_a_time_limit_that_is_too_short_stops_the_run_with_complete_results(slurm, tmp_path):
-    shape = "--ntasks=2 --cpus-per-task=1"
-    job = slurm.submit("run", *BRAITENBERG, "--out", tmp_path / "results", shape=shape)
-    while "brain ranks with" not in slurm.log(job):
-        assert slurm.state(job)["JobState"] in UNFINISHED, slurm.log(job)
-        time.sleep(0.2)
-    # Slurm looks at time limits every 30 s and sends the signal, wanted 60 s before it, up to 30 s early.
-    slurm.call("scontrol", "update", f"JobId={job}", "EndTime=now+90")
-    counted = slurm.call("sstat", "--jobs", f"{job}.0", "--noheader", "--parsable2", "--format=NTasks")
-    ended = slurm.wait(job)
-    assert ended.code == 3, ended.said
-    assert "signal SIGUSR1" in ended.said
-    assert "ask for more: sbatch --time=" in ended.said
-    summary = json.loads((tmp_path / "results/summary.json").read_text())
-    assert not summary["complete"]
-    assert 0 < summary["steps"] < 10_000_000
-    assert int(counted) == len(summary["peak_memory_mb"]) == 2
-
-
-@three_nodes
+@four_nodes
+@pytest.mark.usefixtures("short_of_time")
 @pytest.mark.timeout(120)
 def test_a_rank_that_is_killed_ends_the_job_within_10_s_and_costs_no_whole_step(slurm, recover, tmp_path):
     job = slurm.submit("run", *BRAITENBERG, "--out", tmp_path / "results", shape="--ntasks=2 --cpus-per-task=1")
-    while "step " not in slurm.log(job):
-        assert slurm.state(job)["JobState"] in UNFINISHED, slurm.log(job)
-        time.sleep(0.2)
+    slurm.wait_until(job, "step ")
     body = json.loads((tmp_path / "results/shards/owner.json").read_text())["pid"]
     os.kill(body, signal.SIGKILL)
     killed = time.monotonic()
@@ -275,7 +273,7 @@ def test_a_rank_that_is_killed_ends_the_job_within_10_s_and_costs_no_whole_step(
     assert json.loads((tmp_path / "results/summary.json").read_text())["steps"] > 0
 
 
-@three_nodes
+@four_nodes
 @pytest.mark.timeout(60)
 def test_a_time_limit_that_ends_before_the_start_is_told(slurm, tmp_path):
     program = tmp_path / "slow_to_start"
@@ -286,7 +284,22 @@ def test_a_time_limit_that_ends_before_the_start_is_told(slurm, tmp_path):
     assert "stopped before it had begun" in job.said
 
 
-@three_nodes
+@four_nodes
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_time_limit_that_is_too_short_stops_the_run_with_complete_results(slurm, short_of_time):
+    job, results, tasks = short_of_time
+    ended = slurm.wait(job)
+    assert ended.code == 3, ended.said
+    assert "signal SIGUSR1" in ended.said
+    assert "ask for more: sbatch --time=" in ended.said
+    summary = json.loads((results / "summary.json").read_text())
+    assert not summary["complete"]
+    assert 0 < summary["steps"] < 10_000_000
+    assert tasks == len(summary["peak_memory_mb"]) == 2
+
+
+@four_nodes
 @pytest.mark.timeout(60)
 @both_jobs
 def test_a_wrong_pmi_is_told_instead_of_running_many_worlds(slurm, script, shape):
@@ -297,7 +310,7 @@ def test_a_wrong_pmi_is_told_instead_of_running_many_worlds(slurm, script, shape
     assert "srun --mpi=pmi2" in job.said
 
 
-@three_nodes
+@four_nodes
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "script, arguments, shape, message",
@@ -317,7 +330,7 @@ def test_a_script_says_what_it_needs(slurm, stub, script, arguments, shape, mess
     assert "asked:" not in job.said
 
 
-@three_nodes
+@four_nodes
 @pytest.mark.timeout(60)
 def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm):
     arguments = ["braitenberg", "--ranks", str(brain_ranks(2) + 2), "--repetitions", "1"]
@@ -326,7 +339,7 @@ def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm):
     assert "up to 2 brain ranks fit" in job.said
 
 
-@three_nodes
+@four_nodes
 @pytest.mark.timeout(60)
 @both_jobs
 @pytest.mark.parametrize(

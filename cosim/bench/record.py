@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine
-from cosim.bench.output import make_folder, publish
+from cosim.bench.output import draw_bars, make_folder, publish
 from cosim.bench.spread import spread, text
 from cosim.brain import kernel
 from cosim.errors import ConfigurationError
@@ -118,11 +118,6 @@ def draw(result: dict[str, Any]) -> Figure:
         "run_ns_per_spike": "inside Run",
         "merge_ns_per_spike": "merge",
     }
-    for place, name in enumerate(names):
-        each = result[name]
-        axis.barh(place, each["median"], color=f"C{place}")
-        axis.plot([each["min"], each["max"]], [place, place], color="black")
-    axis.set_yticks(range(len(names)), list(names.values()))
-    axis.invert_yaxis()
+    draw_bars(axis, names, result)
     axis.set_xlabel("time per recorded spike (ns)")
     return figure
