@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 from cosim.analysis.results import RunData
 
 BREAK = "tests/programs/break_a_rank.py"
-SMALL = ("--set", "brain.patch_mm=0.1", "--steps", 12)
+SMALL = ("--set", "brain.patch_mm=0.1", "--set", "brain.virtual_processes=2", "--steps", 12)
 EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 1, 2, 3
 
 pytestmark = pytest.mark.timeout(200)
@@ -36,26 +36,42 @@ def assert_refused(result, *fragments: str) -> None:
         assert result.stderr.count(fragment) == 1, result.stderr
 
 
+BAD_SETTINGS = [
+    ("brain.patch_mm=0", ["brain.patch_mm = 0", "0.1"]),
+    ("brain.patch_mm=2", ["brain.patch_mm = 2", "less than or equal to 1"]),
+    ("clock.steps=-3", ["clock.steps = -3", "greater than 0"]),
+    ("clock.coupling_step_ms=-20", ["clock.coupling_step_ms = -20", "greater than 0"]),
+    ("clock.coupling_step_ms=20.5", ["clock.coupling_step_ms = 20.5", "clock.physics_step_ms = 1.0"]),
+    ("clock.resolution_ms=0.3", ["clock.coupling_step_ms = 20.0", "clock.resolution_ms = 0.3"]),
+    ("brain.pach_mm=0.2", ["unknown key", "did you mean patch_mm?"]),
+    ("brain.model=rodnt", ["brain.model = 'rodnt'", "did you mean rodent?"]),
+    ("brain.variant=dirty", ["brain.variant = 'dirty'", "'as_run', 'clean' or 'loop'"]),
+    ("body.model=forlimb", ["body.model = 'forlimb'"]),
+    ("sources.0.population=M1_L1_ENGS", ["'M1_L1_ENGS': no such population", "did you mean M1_L1_ENGC?"]),
+    ("protocol.stimulus_rate_hz=-1", ["protocol.stimulus_rate_hz = -1", "greater than or equal to 0"]),
+]
+# All in one world, as it takes a second to start: after what each prints comes its exit code.
+REFUSE_ALL = """
+import sys
+from cosim.mpi import MPI
+from cosim.run import main
+for setting in sys.argv[1:]:
+    code = main(["mouse_m1", "--set", setting])
+    if MPI.COMM_WORLD.rank == 0:
+        print(f"<{code}>", file=sys.stderr)
+"""
+
+
 @pytest.mark.wheel
-@pytest.mark.parametrize(
-    ("setting", "fragments"),
-    [
-        ("brain.patch_mm=0", ["brain.patch_mm = 0", "0.1"]),
-        ("brain.patch_mm=2", ["brain.patch_mm = 2", "less than or equal to 1"]),
-        ("clock.steps=-3", ["clock.steps = -3", "greater than 0"]),
-        ("clock.coupling_step_ms=-20", ["clock.coupling_step_ms = -20", "greater than 0"]),
-        ("clock.coupling_step_ms=20.5", ["clock.coupling_step_ms = 20.5", "clock.physics_step_ms = 1.0"]),
-        ("clock.resolution_ms=0.3", ["clock.coupling_step_ms = 20.0", "clock.resolution_ms = 0.3"]),
-        ("brain.pach_mm=0.2", ["unknown key", "did you mean patch_mm?"]),
-        ("brain.model=rodnt", ["brain.model = 'rodnt'", "did you mean rodent?"]),
-        ("brain.variant=dirty", ["brain.variant = 'dirty'", "'as_run', 'clean' or 'loop'"]),
-        ("body.model=forlimb", ["body.model = 'forlimb'"]),
-        ("sources.0.population=M1_L1_ENGS", ["'M1_L1_ENGS': no such population", "did you mean M1_L1_ENGC?"]),
-        ("protocol.stimulus_rate_hz=-1", ["protocol.stimulus_rate_hz = -1", "greater than or equal to 0"]),
-    ],
-)
-def test_a_bad_setting_is_refused_with_value_and_what_is_allowed(launch, setting, fragments):
-    assert_refused(launch(2, "run.py", "mouse_m1", "--set", setting), *fragments)
+def test_a_bad_setting_is_refused_with_value_and_what_is_allowed(launch, tmp_path):
+    (tmp_path / "refuse_all.py").write_text(REFUSE_ALL)
+    result = launch(2, tmp_path / "refuse_all.py", *(setting for setting, _ in BAD_SETTINGS))
+    assert result.returncode == 0, result.stderr
+    *said, rest = result.stderr.split(f"<{EXIT_CONFIGURATION}>\n")
+    assert rest == "" and "Traceback" not in result.stderr, result.stderr
+    for (_, fragments), message in zip(BAD_SETTINGS, said, strict=True):
+        for fragment in fragments:
+            assert message.count(fragment) == 1, message
 
 
 @pytest.mark.wheel
