@@ -16,7 +16,7 @@ from cosim.profile import STEP_PHASES, run_seconds
 COUPLING_FRACTION = (
     "1 - (sum over steps of the longest Run of a brain rank) / (sum over steps of the longest step of a brain rank): "
     "the share of the loop's wall time that brain ranks spend neither in NEST's Run nor waiting for another's Run; "
-    "what it does ahead of the next step counts as Run"
+    "what it does ahead of the next step counts as Run, and so does waiting in Run for a rank that began it later"
 )
 
 

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,9 +30,8 @@ BODY_RANK = 0
 SPIN_S = 1e-3
 # A nap is a share of the time that a wait takes, but no shorter than this.
 NAP_SHARE, NAP_S = 0.01, 50e-6
-# The share of a usual wait that is slept through at once, and how fast a wait that took longer becomes the usual
-# one.
-SLEEP_SHARE, GROWTH = 0.5, 0.05
+# Of the shortest of so many last waits this share is slept at once, but no longer than this: signals want an answer.
+LAST_WAITS, SLEEP_SHARE, LONGEST_NAP_S = 8, 0.5, 0.1
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 # The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else
@@ -132,19 +132,16 @@ class LongWait:
     """
 
     def __init__(self) -> None:
-        self._usual_s = 0.0
+        self._lasts_s = deque([0.0], maxlen=LAST_WAITS)
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         """Return soon after ``is_done``, which lets MPI make progress, has become true."""
-        began, waited_s = time.perf_counter(), 0.0
+        began, waited_s, usual_s = time.perf_counter(), 0.0, min(self._lasts_s)
         while not is_done():
-            time.sleep(self._nap_s(waited_s))
+            nap_s = max(NAP_S, NAP_SHARE * max(usual_s, waited_s), SLEEP_SHARE * usual_s - waited_s)
+            time.sleep(min(nap_s, LONGEST_NAP_S))
             waited_s = time.perf_counter() - began
-        longer_s = waited_s - self._usual_s
-        self._usual_s += longer_s if longer_s < 0 else GROWTH * longer_s
-
-    def _nap_s(self, waited_s: float) -> float:
-        return max(NAP_S, NAP_SHARE * max(self._usual_s, waited_s), SLEEP_SHARE * self._usual_s - waited_s)
+        self._lasts_s.append(waited_s)
 
 
 def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:

@@ -57,7 +57,7 @@ def main(how, step_ms, virtual_processes, out):
             stepper.run_ahead()
     link.check_synchrony()
     nest.Cleanup()
-    stepped_ms = nest.biological_time
+    stepped_ms, calcium = nest.biological_time, np.array(neurons[:60].Ca, dtype=float)  # nan on other ranks
     nest.Simulate(10.0)
     journal.collect()
     spikes = journal.spikes()
@@ -70,6 +70,7 @@ def main(how, step_ms, virtual_processes, out):
             out,
             **{"times": times, "ids": ids, "journal_times": journal_times, "journal_ids": journal_ids},
             **{"stepped_ms": stepped_ms, "drawn": nest.random.uniform().GetValue()},
+            calcium=calcium,
             simulate_s=nest.kernel_status["time_simulate"],
         )
     else:

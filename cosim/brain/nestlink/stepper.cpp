@@ -29,6 +29,7 @@
 #include "stopwatch_impl.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <limits>
 #include <vector>
@@ -58,6 +59,7 @@ COSIM_REACH( ToStep, long, to_step_ )
 COSIM_REACH( Simulating, bool, simulating_ )
 COSIM_REACH( Simulated, bool, simulated_ )
 COSIM_REACH( Inconsistent, bool, inconsistent_state_ )
+COSIM_REACH( UpdateTimeLimit, double, update_time_limit_ )
 COSIM_REACH( RunTime, RunStopwatch, sw_simulate_ )
 COSIM_REACH( DeliverTime, ThreadStopwatch, sw_deliver_spike_data_ )
 COSIM_REACH( UpdateTime, ThreadStopwatch, sw_update_ )
@@ -128,6 +130,7 @@ on_all_threads( Work work )
     if ( exception )
     {
       nest::kernel().simulation_manager.*reach( Inconsistent() ) = true;
+      nest::kernel().simulation_manager.*reach( Simulating() ) = false;
       std::rethrow_exception( exception );
     }
   }
@@ -193,8 +196,6 @@ public:
     {
       begin();
     }
-    // At its end update_ also lets the calcium of all nodes decay, which only structural plasticity looks at; a step
-    // of one slice that was begun ahead leaves that to a later one.
     if ( simulation_.*reach( ToDo() ) > 0 )
     {
       ( simulation_.*reach( Update() ) )();
@@ -239,12 +240,17 @@ private:
     ( simulation_.*reach( RunTime() ) ).stop();
   }
 
-  //! Not where update_ has more to do in a slice than delivering spikes and updating nodes.
+  //! Not where update_ has more to do in a slice than delivering spikes, updating nodes and exchanging spikes.
   bool
   can_run_ahead() const
   {
+#if defined( HAVE_MUSIC ) || defined( HAVE_SIONLIB )
+    return false;
+#else
     return simulation_.has_been_prepared() and not nest::kernel().connection_manager.secondary_connections_exist()
-      and not nest::kernel().sp_manager.is_structural_plasticity_enabled();
+      and not nest::kernel().sp_manager.is_structural_plasticity_enabled()
+      and not std::isfinite( simulation_.*reach( UpdateTimeLimit() ) );
+#endif
   }
 
   //! As update_ does at the start of a slice. Before the first slice nothing was sent.
@@ -299,6 +305,21 @@ private:
       ( simulation_.*reach( GatherTime() ) ).stop();
     }
     ( simulation_.*reach( AdvanceTime() ) )();
+    if ( simulation_.*reach( ToDo() ) == 0 )
+    {
+      on_all_threads( [ this ]( size_t thread ) { bring_elements_up_to_date( thread ); } );
+    }
+  }
+
+  //! As update_ does at its end: calcium and synaptic elements of all nodes.
+  void
+  bring_elements_up_to_date( size_t thread )
+  {
+    const nest::Time now = simulation_.*reach( Clock() ) + nest::Time::step( simulation_.*reach( ToStep() ) );
+    for ( const auto& node : nest::kernel().node_manager.get_local_nodes( thread ) )
+    {
+      node.get_node()->update_synaptic_elements( now.get_ms() );
+    }
   }
 
   Simulation& simulation_ = nest::kernel().simulation_manager;

@@ -87,9 +87,10 @@ class Stepper:
         """Do of the next `run` what no rate can change, before its rates are known; not collective.
 
         Spikes of the last step are delivered and all nodes before the first source updated, as far as NEST
-        does so before ranks exchange spikes again. The state of NEST is then between two times; voltages
-        are read and spikes collected before. Nothing happens in a network with gap junctions, rate
-        connections or structural plasticity.
+        does so before ranks exchange spikes again. The state of NEST is then between two times: voltages
+        are read and spikes collected before, NEST's own recorders hold what came until then, and only
+        another `run` of this stepper leads out of it (or ``ResetKernel``). Nothing happens in a network with
+        gap junctions, rate connections or structural plasticity, or with an ``update_time_limit``.
         """
         if self._run_ahead(self._handle):
             self._link.fail("NEST could not begin the next step")
