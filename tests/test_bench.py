@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,12 +52,6 @@ def measured(folder: Path, name: str, *arguments: object) -> dict:
 
 def positive(*spreads: dict[str, float]) -> bool:
     return all(0 < each["min"] <= each["median"] <= each["max"] for each in spreads)
-
-
-def refused(message: str, *arguments: object) -> None:
-    done = bench(*arguments)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.wheel
@@ -153,13 +148,6 @@ def test_rest_gives_speed_ups_in_both_ways(tmp_path):
     assert result["speedup_per_device_calls"] > result["speedup_batched"]
 
 
-def test_a_table_names_what_was_measured(tmp_path):
-    done = bench("build", "mouse_m1", *SMALL, "--repetitions", 1, "--out", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "nestlink" in done.stdout and "connect" in done.stdout and "cores" in done.stdout
-    assert str(tmp_path / "build.json") in done.stdout
-
-
 @pytest.mark.slow
 def test_model_is_fitted_to_runs_and_predicts_the_full_size(tmp_path):
     kinds = ("--sizes", "0.1,0.12,0.15", "--ranks", 1, "--threads", "1,2", "--set", 'brain.regions=["M1"]')
@@ -216,24 +204,40 @@ def test_an_allocation_that_makes_no_sense_is_refused(text):
         prediction.parse(text)
 
 
-def test_readme_gets_the_numbers_of_the_files_between_its_marks(tmp_path):
-    done = bench(
-        "record", "--neurons", 50, "--steps", 2, "--repetitions", 1, "--out", tmp_path, "--name", "one"
-    )
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> tuple[Path, str]:
+    """A folder with the results of a benchmark, ``one.json``, and what it printed."""
+    folder = tmp_path_factory.mktemp("shown")
+    short = ("--neurons", 50, "--steps", 2, "--repetitions", 1)
+    done = bench("record", *short, "--out", folder, "--name", "one")
     assert done.returncode == 0, done.stderr
-    readme_file = tmp_path / "README.md"
+    return folder, done.stdout
+
+
+def test_a_table_names_what_was_measured(told):
+    folder, shown = told
+    assert "shards, bytes per spike" in shown and "merge" in shown and "cores" in shown
+    assert str(folder / "one.json") in shown
+
+
+def test_readme_gets_the_numbers_of_the_files_between_its_marks(told):
+    folder, _ = told
+    readme_file = folder / "README.md"
     readme_file.write_text(f"before\n{readme.BEGIN}\nold\n{readme.END}\nafter\n")
-    for _ in range(2):  # the second time it replaces what the first one wrote
-        done = bench("readme", "--from", tmp_path, "--into", readme_file)
-        assert (done.returncode, done.stderr) == (0, "")
+    write = ["readme", "--from", folder, "--into", readme_file]
+    no_place = ["readme", "--from", folder, "--into", folder / "one.json"]
+    nothing = ["readme", "--from", folder / "nowhere"]
+    *written, no_place, nothing = call_all(write, write, no_place, nothing)
+    # The second time it replaces what the first one wrote.
+    assert [(code, err) for code, _, err in written] == [(0, ""), (0, "")]
+    assert_refused("no place for the results", *no_place)
+    assert_refused("no results", *nothing)
     text = readme_file.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "old" not in text
     assert text.count(readme.BEGIN) == text.count(readme.TITLES["record"]) == 1
-    result = json.loads((tmp_path / "one.json").read_text())
+    result = json.loads((folder / "one.json").read_text())
     assert result["machine"]["cpu"] in text and "(one.png)" in text
     assert all(f"| {' | '.join(row)} |" in text for row in record.rows(result))
-    refused("no place for the results", "readme", "--from", tmp_path, "--into", tmp_path / "one.json")
-    refused("no results", "readme", "--from", tmp_path / "nowhere")
 
 
 REFUSED = [
@@ -270,22 +274,30 @@ print(json.dumps([call(arguments) for arguments in json.loads(sys.argv[1])]))
 """
 
 
-def test_bad_arguments_are_refused_with_what_is_allowed(tmp_path):
-    asked = [[*map(str, arguments), "--out", str(tmp_path / "out")] for _, arguments in REFUSED]
-    command = [sys.executable, "-c", CALL_ALL, json.dumps(asked)]
+def call_all(*calls: Sequence[object]) -> list[tuple[int, str, str]]:
+    """Exit code, output and messages of ``cosim bench`` with each of these arguments."""
+    words = json.dumps([list(map(str, arguments)) for arguments in calls])
+    command = [sys.executable, "-c", CALL_ALL, words]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    for (message, arguments), (code, out, err) in zip(REFUSED, json.loads(done.stdout), strict=True):
-        assert (code, out) == (2, ""), (arguments, err)
-        assert message in err and "Traceback" not in err
-    assert not list(tmp_path.glob("out/*.json"))
+    return json.loads(done.stdout)
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+def assert_refused(message: str, code: int, out: str, err: str) -> None:
+    assert (code, out) == (2, ""), err
+    assert message in err and "Traceback" not in err
+
+
+def test_bad_arguments_are_refused_with_what_is_allowed(tmp_path):
     (tmp_path / "file").write_text("")
-    refused("must be a folder that can be written", "body", "--out", tmp_path / "file" / "out")
+    refused = [(message, [*arguments, "--out", tmp_path / "out"]) for message, arguments in REFUSED]
+    refused += [("must be a folder that can be written", ["body", "--out", tmp_path / "file" / "out"])]
+    found = call_all(*(arguments for _, arguments in refused))
+    for (message, _), each in zip(refused, found, strict=True):
+        assert_refused(message, *each)
+    assert not list(tmp_path.glob("out/*.json"))
 
 
 def test_ratios_are_within_repetitions():
