@@ -8,7 +8,7 @@
 //      and empties after every step, also between Run calls inside Prepare ... Cleanup.
 //   3. Making synapses fast and the same on every split, see connect.cpp.
 //   4. Stepping the simulation, setting rates, reading voltages and recording spikes at next to no cost, see
-//      stepper.cpp, sinks.cpp and journal.cpp.
+//      stepper.cpp, min_delay.cpp, sinks.cpp and journal.cpp.
 //
 // All functions have C linkage and are called through ctypes on brain ranks. Those that can fail return 0 on
 // success and leave a message in nestlink_error().

@@ -11,18 +11,17 @@
 //      exchange, then it updates all nodes in the order of their ids up to the next exchange. What comes before
 //      the first source in this order does not depend on the stimulus. Transfer functions and messages that
 //      take no longer cost nothing.
-//   3. A min_delay that divides the coupling step.
 
 #include "config.h"
 #undef HAVE_BOOST  // see nestlink.cpp
 
 #include "dictionary.h"
 
+#include "grid_time.h"
 #include "guard.h"
 #include "reach.h"
 #include "sources.h"
 
-#include "delay_checker.h"
 #include "kernel_manager.h"
 #include "node.h"
 #include "sparse_node_array.h"
@@ -81,13 +80,6 @@ struct AdvanceTime
 };
 template struct Grant< AdvanceTime, &Simulation::advance_time_ >;
 
-struct UpdateDelays
-{
-  using Pointer = void ( nest::ConnectionManager::* )();
-  friend Pointer reach( UpdateDelays );
-};
-template struct Grant< UpdateDelays, &nest::ConnectionManager::update_delay_extrema_ >;
-
 namespace
 {
 
@@ -134,18 +126,6 @@ on_all_threads( Work work )
       std::rethrow_exception( exception );
     }
   }
-}
-
-//! The time of a step in ms, checked.
-nest::Time
-grid_time( double duration_ms )
-{
-  const nest::Time duration = nest::Time::ms( duration_ms );
-  if ( not duration.is_finite() or not duration.is_grid_time() or duration.get_steps() < 1 )
-  {
-    throw nest::BadParameter( "a step must be a positive multiple of the simulation resolution." );
-  }
-  return duration;
 }
 
 //! Advances a prepared network in steps of one length.
@@ -329,31 +309,6 @@ private:
   bool is_begun_ = false;
 };
 
-//! Lower NEST's min_delay to the longest part of a step that is a whole fraction of it.
-//!
-//! Steps that cut NEST's slices of one min_delay give other random numbers than steps that do not. A delay that is
-//! checked counts as that of a connection. Left alone are a kernel whose delays are settled, and steps that would
-//! need slices of less than half of the length: each slice costs an exchange of spikes.
-void
-fit_min_delay( const nest::Time& step )
-{
-  auto& manager = nest::kernel().connection_manager;
-  if ( nest::kernel().simulation_manager.has_been_simulated() or manager.get_user_set_delay_extrema() )
-  {
-    return;
-  }
-  ( manager.*reach( UpdateDelays() ) )();
-  const long smallest = manager.get_min_delay();
-  for ( long part = smallest; 2 * part >= smallest; --part )
-  {
-    if ( step.get_steps() % part == 0 )
-    {
-      manager.get_delay_checker().assert_valid_delay_ms( nest::Time::delay_steps_to_ms( part ) );
-      return;
-    }
-  }
-}
-
 }  // namespace
 }  // namespace cosim
 
@@ -390,24 +345,17 @@ nestlink_run( void* stepper )
   return guarded( [ & ] { static_cast< Stepper* >( stepper )->run(); } );
 }
 
-void
-nestlink_close_stepper( void* stepper )
-{
-  delete static_cast< Stepper* >( stepper );
-}
-
-//! Make min_delay divide a step, where that costs little. After the last Connect, before Prepare. Collective.
-int
-nestlink_fit_min_delay( double step_ms )
-{
-  return guarded( [ & ] { fit_min_delay( grid_time( step_ms ) ); } );
-}
-
 //! Compare random numbers over all ranks and threads, as NEST's Run does before and after. Collective.
 int
 nestlink_check_synchrony()
 {
   return guarded( [] { nest::kernel().random_manager.check_rng_synchrony(); } );
+}
+
+void
+nestlink_close_stepper( void* stepper )
+{
+  delete static_cast< Stepper* >( stepper );
 }
 
 }  // extern "C"
