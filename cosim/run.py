@@ -255,6 +255,6 @@ def warn_if_crowded(world: World, threads: int) -> None:
     if missing:
         log.warning(
             "%d brain ranks with %d threads each and the body rank have %d core%s less than they need here: "
-            "fewer brain.virtual_processes or ranks may be faster",
+            "fewer brain.virtual_processes or ranks may be faster, or OMP_WAIT_POLICY=passive in the environment",
             *(world.machines[0].brain_ranks, threads, missing, "" if missing == 1 else "s"),
         )
