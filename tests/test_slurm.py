@@ -332,8 +332,8 @@ def test_a_script_says_what_it_needs(slurm, stub, script, arguments, shape, mess
 
 @four_nodes
 @pytest.mark.timeout(60)
-def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm):
-    arguments = ["braitenberg", "--ranks", str(brain_ranks(2) + 2), "--repetitions", "1"]
+def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm, tmp_path):
+    arguments = ["braitenberg", "--ranks", str(brain_ranks(2) + 2), "--repetitions", "1", "--out", tmp_path]
     job = slurm.run("scaling", *arguments, shape="--ntasks-per-node=1 --cpus-per-task=1")
     assert job.code != 0
     assert "up to 2 brain ranks fit" in job.said
