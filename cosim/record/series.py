@@ -113,8 +113,11 @@ class SeriesFile:
             raise
 
     def _abandon(self) -> None:
-        """What HDF5 would still write when it closes, such as the lengths of rows that found no space, goes nowhere."""
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        """What HDF5 would still write when it closes, such as the lengths of rows that found no space, goes nowhere.
+
+        To memory that is forgotten, as the null device refuses to be made longer, which HDF5 would complain of.
+        """
+        nowhere = os.memfd_create("abandoned")
         os.dup2(nowhere, self._file.id.get_vfd_handle(), inheritable=False)
         os.close(nowhere)
         self._abandoned = True
