@@ -115,9 +115,10 @@ class SeriesFile:
     def _abandon(self) -> None:
         """What HDF5 would still write when it closes, such as the lengths of rows that found no space, goes nowhere.
 
-        To memory that is forgotten, as the null device refuses to be made longer, which HDF5 would complain of.
+        It never closes it by itself, as it would complain that the null device cannot be made longer.
         """
-        nowhere = os.memfd_create("abandoned")
+        h5py.h5i.inc_ref(self._file.id)
+        nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, self._file.id.get_vfd_handle(), inheritable=False)
         os.close(nowhere)
         self._abandoned = True
