@@ -11,13 +11,25 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from cosim.errors import ConfigurationError
 from cosim.table import Table
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
+
+
+class _Uncached(SourceFileLoader):
+    """Compiles a file whenever it is loaded.
+
+    Python takes a file that was written twice within a second, with as many characters, for the same one.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the file as it is now."""
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load_module(file: Path) -> ModuleType:
@@ -30,7 +42,8 @@ def load_module(file: Path) -> ModuleType:
         raise ConfigurationError(f"{file}: no such file")
     if str(MODELS.parent) not in sys.path:
         sys.path.append(str(MODELS.parent))  # a model may import others: from models.rodent import tables
-    spec = importlib.util.spec_from_file_location(f"cosim_models.{file.parent.name}.{file.stem}", file)
+    name = f"cosim_models.{file.parent.name}.{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file, loader=_Uncached(name, str(file)))
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text
     try:
