@@ -84,7 +84,6 @@ def test_coupling_over_ranks_with_many_sinks_says_what_ran(tmp_path):
     assert result["by_step_ms"]["6"]["same_spikes"]
 
 
-@pytest.mark.wheel
 def test_body_has_a_bare_engine_beside_it(tmp_path):
     result = measured(tmp_path, "body", "--repetitions", 1)
     rigid, bare = result["rigid_us_per_step"], result["bare_engine_us_per_step"]

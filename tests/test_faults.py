@@ -247,7 +247,6 @@ def append(experiment: Path, text: str) -> None:
         file.write(text)
 
 
-@pytest.mark.wheel
 def test_a_failure_after_the_last_step_is_no_complete_run(launch, quick, tmp_path):
     append(quick, "\n@transfer_function\ndef stumble(step):\n    if step == 12:\n        raise KeyError('lost')\n")
     result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run")
@@ -257,7 +256,6 @@ def test_a_failure_after_the_last_step_is_no_complete_run(launch, quick, tmp_pat
     assert summary["stopped_by"] == "transfer functions after step 12, at 240 ms: 'lost'"
 
 
-@pytest.mark.wheel
 def test_a_summary_of_the_experiment_that_fails_costs_nothing_else(launch, quick, tmp_path):
     append(quick, "\ndef summarize(run):\n    return run.no_such_series\n")
     result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run")
@@ -267,7 +265,6 @@ def test_a_summary_of_the_experiment_that_fails_costs_nothing_else(launch, quick
     assert (tmp_path / "run/figure.png").is_file() and not (tmp_path / "run/shards").exists()
 
 
-@pytest.mark.wheel
 def test_a_summary_of_the_experiment_cannot_change_what_cosim_says(launch, quick, tmp_path):
     own = "{'steps': 99, 'speed_m_s': np.float32(0.5), 'all': np.arange(2), 'nothing': float('nan')}"
     append(quick, f"\nimport numpy as np\ndef summarize(run):\n    return {own}\ndef tell(summary):\n    return []\n")
