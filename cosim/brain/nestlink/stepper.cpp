@@ -37,6 +37,7 @@ namespace cosim
 {
 
 using Simulation = nest::SimulationManager;
+using Method = void();
 using RunStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Normal, nest::StopwatchParallelism::MasterOnly >;
 using GatherStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::MasterOnly >;
 using ThreadStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::Threaded >;
@@ -63,22 +64,10 @@ COSIM_REACH( RunTime, RunStopwatch, sw_simulate_ )
 COSIM_REACH( DeliverTime, ThreadStopwatch, sw_deliver_spike_data_ )
 COSIM_REACH( UpdateTime, ThreadStopwatch, sw_update_ )
 COSIM_REACH( GatherTime, GatherStopwatch, sw_gather_spike_data_ )
+COSIM_REACH( Update, Method, update_ )
+COSIM_REACH( AdvanceTime, Method, advance_time_ )
 
 #undef COSIM_REACH
-
-struct Update
-{
-  using Pointer = void ( Simulation::* )();
-  friend Pointer reach( Update );
-};
-template struct Grant< Update, &Simulation::update_ >;
-
-struct AdvanceTime
-{
-  using Pointer = void ( Simulation::* )();
-  friend Pointer reach( AdvanceTime );
-};
-template struct Grant< AdvanceTime, &Simulation::advance_time_ >;
 
 namespace
 {
