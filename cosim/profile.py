@@ -20,7 +20,7 @@ STEP_PHASES = (
 RUN_PHASES = ("brain", "ahead")
 
 
-def run_seconds(profile: np.ndarray) -> np.ndarray:
+def run_times(profile: np.ndarray) -> np.ndarray:
     """What NEST itself takes, in the unit of ``profile`` (ranks, steps, phases): (ranks, steps)."""
     return sum(profile[:, :, STEP_PHASES.index(name)] for name in RUN_PHASES)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cosim.brain.brain import BuiltBrain, BuiltPopulation
-from cosim.profile import STEP_PHASES, run_seconds
+from cosim.profile import STEP_PHASES, run_times
 
 COUPLING_FRACTION = (
     "1 - (sum over steps of the longest Run of a brain rank) / (sum over steps of the longest step of a brain rank): "
@@ -24,7 +24,7 @@ def coupling_fraction(profile: np.ndarray) -> float | None:
     """See ``COUPLING_FRACTION``; ``profile`` is (ranks, steps, phases) in s, rank 0 is the body. None without steps."""
     brain = profile[1:]
     step_s = brain.sum(axis=2).max(axis=0).sum()
-    run_s = run_seconds(brain).max(axis=0).sum()
+    run_s = run_times(brain).max(axis=0).sum()
     return float(1 - run_s / step_s) if step_s else None
 
 

@@ -27,7 +27,7 @@ from cosim.config import Experiment, load
 from cosim.loop import Parts, loop
 from cosim.options import Options
 from cosim.plan import Plan, Prepared, prepare
-from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes, run_seconds
+from cosim.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes, run_times
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.run import build
@@ -92,10 +92,17 @@ def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, Kind]]
     """Repetition and kind of every block; the first one is for warming up memory and processor."""
     plain = Kind(NO_STEP, in_loop=False)
     pairs = [[Kind(step_ms, in_loop) for in_loop in (False, True)] for step_ms in steps_ms]
-    yield 0, plain
+    return turns([[plain], *pairs], repetitions)
+
+
+def turns(groups: list[list[Any]], repetitions: int) -> Iterator[tuple[int, Any]]:
+    """Repetition and kind of every block: groups follow in rotated order, in every other repetition backwards.
+
+    One more of the first kind comes before all.
+    """
+    yield 0, groups[0][0]
     for repetition in range(repetitions):
-        shift = repetition % (len(pairs) + 1)
-        groups = [[plain], *pairs]
+        shift = repetition % len(groups)
         kinds = [kind for group in groups[shift:] + groups[:shift] for kind in group]
         yield from ((repetition, kind) for kind in (reversed(kinds) if repetition % 2 else kinds))
 
@@ -214,7 +221,7 @@ def step_times(profile: np.ndarray) -> dict[str, Any]:
     the rank whose ``Run`` was the slowest.
     """
     body, brain = profile[0] * 1e6, profile[1:] * 1e6
-    run = run_seconds(brain)
+    run = run_times(brain)
     coupling = brain.sum(axis=2).max(axis=0) - run.max(axis=0)
     slowest = brain[run.argmax(axis=0), np.arange(run.shape[1])]
     recording = sum(brain[:, :, STEP_PHASES.index(name)] for name in ("record", "flush"))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from cosim.bench.launch import ServerError, WorkerFailed
-from cosim.errors import ConfigurationError
+from cosim.errors import ConfigurationError, RecordingError
 from cosim.overrides import add_overrides
 
 RESULTS = Path("results/bench")
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         return benchmark.main(options)
     except WorkerFailed as failure:
         return failure.code  # the worker has said what was wrong
-    except ServerError as error:
+    except (ServerError, RecordingError) as error:
         print(f"cosim: {error}", file=sys.stderr)
         return EXIT_FAILED
 

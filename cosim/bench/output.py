@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim.errors import ConfigurationError
+from cosim.record.disk import write_text
 
 Row = Sequence[str]
 # What the tables need; in a pipe rich would cut them at 80 columns.
@@ -80,9 +81,7 @@ def write(
     }
     document = head | result | {"machine": machine}
     file = make_folder(options.out) / f"{options.name or options.benchmark}.json"
-    unfinished = file.with_suffix(".json.part")
-    unfinished.write_text(json.dumps(document, indent=2) + "\n")
-    unfinished.replace(file)
+    write_text(file, json.dumps(document, indent=2) + "\n")
     return document, file
 
 

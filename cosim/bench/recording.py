@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cosim.bench.blocks import (
     place,
     set_up,
     step_times,
+    turns,
 )
 from cosim.options import Options
 from cosim.plan import Prepared, prepare
@@ -52,7 +52,7 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     prepared = world.on_body(lambda: {kind: _prepare(world, request, *kind) for kind in kinds})
     plans = world.share({kind: each.plan for kind, each in prepared.items()} if world.is_body else None)
     blocks = []
-    for number, (repetition, kind) in enumerate(order(kinds, request["repetitions"])):
+    for number, (repetition, kind) in enumerate(turns([[kind] for kind in kinds], request["repetitions"])):
         plan = place(world, plans[kind], repetition, number)
         stage = set_up(world, plan, replace(prepared[kind], plan=plan) if world.is_body else None)
         seen = run_block(stage)
@@ -60,14 +60,6 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
             blocks.append({"repetition": repetition, "rate_hz": kind[0], "recorded": kind[1], **seen})
             shutil.rmtree(plan.folder.path)
     return blocks[1:] if world.is_body else None
-
-
-def order(kinds: list[Any], repetitions: int) -> Iterator[tuple[int, Any]]:
-    """Repetition and kind of every block; the first one is for warming up memory and processor."""
-    yield 0, kinds[0]
-    for repetition in range(repetitions):
-        shift = repetition % len(kinds)
-        yield from ((repetition, kind) for kind in kinds[shift:] + kinds[:shift])
 
 
 def _prepare(world: World, request: dict[str, Any], rate_hz: float, recorded: bool) -> Prepared:

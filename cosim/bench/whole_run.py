@@ -14,7 +14,7 @@ from cosim.analysis.results import RunData
 from cosim.bench.energy import Meter
 from cosim.mpi import MPI
 from cosim.options import Options
-from cosim.profile import STEP_PHASES, run_seconds
+from cosim.profile import STEP_PHASES, run_times
 from cosim.run import run
 from cosim.world import EXIT_COMPLETE, World
 
@@ -65,7 +65,7 @@ def step_profile(profile: dict[str, np.ndarray]) -> dict[str, list[float]]:
     """
     phases = np.stack([profile[name] for name in STEP_PHASES], axis=2)
     step_s = phases.sum(axis=2)[1:].max(axis=0)
-    run_s = run_seconds(phases)[1:]
+    run_s = run_times(phases)[1:]
     brain_s = (run_s + profile["read"][1:]).max(axis=0)
     body_s = profile["body"][0]
     return {

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from cosim.bench.blocks import turns
 from cosim.brain.brain import Brain
 from cosim.devices import Devices
 from cosim.options import Options
@@ -31,19 +31,12 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     buildings = []
-    for repetition, wiring in order(request["repetitions"]):
+    for repetition, wiring in turns([list(WIRINGS)], request["repetitions"]):
         own = None if world.is_body else build(world, replace(plan, wiring=wiring), plan.devices)
         of_ranks = world.to_body(own)
         if world.is_body:
             buildings.append({"repetition": repetition, "wiring": wiring, **together(of_ranks[1:])})
     return buildings[1:] if world.is_body else None
-
-
-def order(repetitions: int) -> Iterator[tuple[int, str]]:
-    """Repetition and wiring of every building; the first one is for warming up memory."""
-    yield 0, WIRINGS[0]
-    for repetition in range(repetitions):
-        yield from ((repetition, wiring) for wiring in (WIRINGS if repetition % 2 else reversed(WIRINGS)))
 
 
 def build(world: World, plan: Plan, devices: Devices) -> dict[str, Any]:
