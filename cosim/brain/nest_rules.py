@@ -23,7 +23,7 @@ def connect(
     """Draw the synapses of one projection with NEST's random numbers; return how many this rank got.
 
     Raises:
-        NotImplementedError: a rule that NEST does not have.
+        ValueError: a rule that NEST does not have, see `has_rule`.
     """
     projection = network.projections[number]
     rule = _rule(projection.rule, *network.ends(projection), nest)
@@ -57,7 +57,7 @@ def _rule(rule: Any, source: Population, target: Population, nest: ModuleType) -
         return {"rule": "pairwise_bernoulli", "p": rule.p_center, "allow_autapses": False}
     if isinstance(rule, FixedIndegree):
         return _fixed_indegree(rule)
-    raise NotImplementedError(f"{source.name} -> {target.name}: NEST has no rule for {rule}")
+    raise ValueError(f"{source.name} -> {target.name}: NEST has no rule for {rule}")
 
 
 def _bernoulli(rule: Bernoulli, nest: ModuleType) -> dict[str, Any]:
