@@ -18,18 +18,18 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup: $(VENV)/.setup ## create .venv with cosim, NEST's wheel and an MPI library; build nestlink
-	@$(PY) -m cosim.brain.nestlink.build
+	@$(PY) -m cosim.engines.nest.nestlink.build
 
 demo: setup ## set up, then run the mouse: motor cortex drives the forelimb
 	$(VENV)/bin/mpiexec -n 2 $(PY) run.py mouse_m1
 
 nest-mpi: $(VENV)/.setup ## replace NEST in .venv by a build with MPI (40 CPU-minutes, once per machine)
-	@$(PY) -m cosim.setup nest-mpi
-	@$(PY) -m cosim.brain.nestlink.build
+	@$(PY) -m cosim.tools.setup nest-mpi
+	@$(PY) -m cosim.engines.nest.nestlink.build
 
 # With this folder first on PYTHONPATH, `import nest` takes the wheel also after `make nest-mpi`.
 wheel: $(WHEEL)/.done ## keep NEST's wheel, without MPI, in .nest-wheel beside the NEST of .venv
-	@PYTHONPATH=$(CURDIR)/$(WHEEL) $(PY) -m cosim.brain.nestlink.build
+	@PYTHONPATH=$(CURDIR)/$(WHEEL) $(PY) -m cosim.engines.nest.nestlink.build
 
 test: nest-mpi wheel $(VENV)/.test ## set up what is missing, then run the whole test suite
 	tests/run_all.sh
@@ -43,7 +43,7 @@ $(VENV)/.setup: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "cosim needs Python 3.11 (PyBullet has no wheels for later ones), found" \
 	    "$$(python3 --version 2>&1). Install it, or name one: make setup PYTHON=/path/to/python3.11" >&2; \
 	    exit 1; }
-	$(PYTHON) -m cosim.setup packages
+	$(PYTHON) -m cosim.tools.setup packages
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -e ".[mpich]"
 	@touch $@
@@ -53,5 +53,5 @@ $(VENV)/.test: $(VENV)/.setup
 	@touch $@
 
 $(WHEEL)/.done: $(VENV)/.setup
-	$(PY) -m cosim.setup wheel $(WHEEL)
+	$(PY) -m cosim.tools.setup wheel $(WHEEL)
 	@touch $@

@@ -1,4 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """cosim: a spiking brain and a body in closed loop, in one MPI program."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cosim.results.run_data import load
+    from cosim.table import Table
+    from cosim.transfer import transfer_function
+
 __version__ = "0.1.0"
+__all__ = ["Table", "load", "transfer_function"]
+
+# What users import from here, and where it is. It is imported when it is asked for: the steps of the Makefile
+# import cosim before numpy is installed.
+_PUBLIC = {
+    "Table": "cosim.table",
+    "load": "cosim.results.run_data",
+    "transfer_function": "cosim.transfer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'cosim' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from cosim.errors import ConfigurationError
-from cosim.overrides import add_experiment, add_overrides
+from cosim.experiment.overrides import add_experiment, add_overrides
 
 EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
 
@@ -100,7 +100,10 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("export", help="write a finished run in another format")
     parser.add_argument("run", metavar="RUN", help="results folder of a run")
     parser.add_argument(
-        "--format", required=True, metavar="nwb|neo|csv", help="NWB, a file of Neo (.mat or .nix), or a folder of CSV files"
+        "--format",
+        required=True,
+        metavar="nwb|neo|csv",
+        help="NWB, a file of Neo (.mat or .nix), or a folder of CSV files",
     )
     parser.add_argument(
         "--out", metavar="PATH", help="must not be there yet; default: run.nwb, run.mat or csv in the folder of the run"
@@ -126,7 +129,8 @@ def _add_validate(commands: argparse._SubParsersAction) -> None:
 
 def _add_replay(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
-        "replay", help="run the brain of a run alone on the stimuli that it got, and compare; starts mpiexec or srun itself"
+        "replay",
+        help="run the brain of a run alone on the stimuli that it got, and compare; starts mpiexec or srun itself",
     )
     parser.add_argument("run", metavar="RUN", help="results folder of a run")
     add_overrides(parser)
@@ -151,9 +155,7 @@ def _add_render(commands: argparse._SubParsersAction) -> None:
         help="simulated time over film time; default: 0.25 for bodies with muscles, 1 for vehicles",
     )
     parser.add_argument("--size", default="640x480", metavar="WxH", help="in pixels; default: 640x480")
-    parser.add_argument(
-        "--out", metavar="FILE", help=".mp4 or .gif, which is written over; default: RUN/film.mp4"
-    )
+    parser.add_argument("--out", metavar="FILE", help=".mp4 or .gif, which is written over; default: RUN/film.mp4")
     parser.set_defaults(command=_render)
 
 
@@ -161,7 +163,7 @@ def _describe(options: argparse.Namespace) -> int:
     import mpi4py
 
     mpi4py.rc.initialize = False  # nothing is communicated, and on a login node MPI may not start
-    from cosim import describe
+    from cosim.tools import describe
 
     return describe.main(
         options.experiment,
@@ -175,14 +177,14 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from cosim import render
+    from cosim.show import film
 
-    wish = render.Wish(options.start_ms, options.end_ms, options.fps, options.speed, options.size)
-    return render.main(options.run, options.out, wish)
+    wish = film.Wish(options.start_ms, options.end_ms, options.fps, options.speed, options.size)
+    return film.main(options.run, options.out, wish)
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from cosim.recorded import launch
+    from cosim.modes import launch
 
     return launch.replay(options.run, options.overrides, options.out)
 
@@ -192,7 +194,7 @@ def _watch(options: argparse.Namespace) -> int:
     import mpi4py
 
     mpi4py.rc.initialize = False  # as of describe
-    from cosim import watch
+    from cosim.show import watch
 
     return watch.main(options.run, options.interval, options.once, options.json)
 
@@ -201,35 +203,31 @@ def _recover(options: argparse.Namespace) -> int:
     import mpi4py
 
     mpi4py.rc.initialize = False  # as of describe
-    from cosim import recover
+    from cosim.modes import recover
 
     return recover.main(options.run, options.out, options.force)
 
 
 def _report(options: argparse.Namespace) -> int:
-    from cosim import report
+    from cosim.show import report
 
     return report.main(options.runs, options.start_ms, options.end_ms, options.json, options.html)
 
 
 def _export(options: argparse.Namespace) -> int:
-    from cosim import export
+    from cosim.results import export
 
     return export.main(options.run, options.format, options.out)
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from cosim import validate
+    from cosim.tools import validate
 
-    return validate.main(
-        options.body, options.reference, options.engine, options.physics_step_ms, options.json
-    )
+    return validate.main(options.body, options.reference, options.engine, options.physics_step_ms, options.json)
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from cosim import (
-        doctor,
-    )  # each command imports what it needs: starting NEST's or matplotlib's import is slow
+    from cosim.tools import doctor  # each command imports what it needs: starting NEST's or matplotlib's import is slow
 
     return doctor.main(json=options.json)
 

@@ -18,21 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from cosim.analysis.results import RunData
 from cosim.body import kinds
-from cosim.brain.brain import BuiltBrain
-from cosim.brain.network import Network
-from cosim.config import Clock
+from cosim.engines.nest.brain import BuiltBrain
 from cosim.errors import RecordingError
-from cosim.profile import Stopwatch
+from cosim.experiment.config import Clock
+from cosim.network.network import Network
 from cosim.record import circuit, populations
 from cosim.record.built import RankReport
 from cosim.record.disk import several, write_text
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_spikes
 from cosim.record.populations import Population
+from cosim.record.profile import Stopwatch
 from cosim.record.runfile import finish_run_file
-from cosim.summary import built_brain, connecting, mean_rates_hz, timing, to_json
+from cosim.record.summary import built_brain, connecting, mean_rates_hz, timing, to_json
+from cosim.results.run_data import RunData
 
 log = logging.getLogger("cosim")
 
@@ -179,7 +179,7 @@ def known_populations(run: EndedRun) -> list[Population]:
 
 def draw(run: EndedRun) -> None:
     """``figure.png`` and, of a body, ``body.png``."""
-    from cosim.analysis.figure import draw_run  # matplotlib takes a second to import: only where it is needed
+    from cosim.show.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
     if run.steps:
         data = RunData(run.folder.path)

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cosim.body.kinds import Body
-from cosim.brain.brain import Brain
-from cosim.exchange import Exchange
-from cosim.profile import StepProfile
-from cosim.progress import Progress
+from cosim.engines.nest.brain import Brain
+from cosim.parallel.exchange import Exchange
+from cosim.parallel.stop import FAILURES, StopSign
+from cosim.record.profile import StepProfile
 from cosim.record.recorder import Recorder
-from cosim.stop import FAILURES, StopSign
+from cosim.show.progress import Progress
 from cosim.transfer import TransferFunctions
 
 

@@ -12,15 +12,15 @@ from types import MappingProxyType
 import numpy as np
 
 from cosim import transfer
-from cosim.brain import kernel, limits, memory, script
-from cosim.brain.kinds import TableBrain
-from cosim.brain.network import Network
-from cosim.config import Clock, Experiment
-from cosim.course import Course, choose
-from cosim.devices import Devices, make_ports, resolve, suppose
+from cosim.devices.devices import Devices, make_ports, resolve, suppose
+from cosim.engines.nest import connection_limits, kernel, memory, script
 from cosim.errors import ConfigurationError
-from cosim.machine import Machine
-from cosim.options import Options
+from cosim.experiment.brains import TableBrain
+from cosim.experiment.config import Clock, Experiment
+from cosim.experiment.options import Options
+from cosim.modes.normal import Course, choose
+from cosim.network.network import Network
+from cosim.parallel.machine import Machine
 from cosim.record.folder import RunFolder
 
 
@@ -74,7 +74,7 @@ def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> 
     problems += _transfer_problems(experiment, supposed)
     if devices is not None:
         with _collect(problems):
-            limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
+            connection_limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
         with _collect(problems):
             memory.check(experiment, brain, devices, brain_ranks, machines)
     _raise_any(problems)

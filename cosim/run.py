@@ -9,34 +9,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from cosim.body import kinds
-from cosim.brain.brain import Brain, BuiltBrain
-from cosim.brain.kernel import Kernel, holds
-from cosim.brain.kernel import start as start_nest
-from cosim.brain.network import Network
-from cosim.brain.standing import Standing, stand
-from cosim.devices import Devices
+from cosim.devices.devices import Devices
+from cosim.engines.nest.brain import Brain, BuiltBrain
+from cosim.engines.nest.built_network import Standing, stand
+from cosim.engines.nest.kernel import Kernel, holds
+from cosim.engines.nest.kernel import start as start_nest
 from cosim.errors import ConfigurationError, NothingToDo, RecordingError
-from cosim.exchange import Exchange
+from cosim.experiment.options import Options, parse
 from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
-from cosim.mpi import MPI
-from cosim.options import Options, parse
-from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
-from cosim.profile import StepProfile, Stopwatch, peak_memory_mb
-from cosim.progress import Progress
-from cosim.record import failure, populations
-from cosim.record.built import Built, RankReport
-from cosim.record.built import write as write_built
-from cosim.record.disk import write_text
-from cosim.record.folder import RunFolder, start_logging
-from cosim.record.owner import claim
-from cosim.record.provenance import attributes
-from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
-from cosim.stop import StopSign
-from cosim.summary import built_regions
-from cosim.timegrid import is_multiple
-from cosim.transfer import TransferFunctions
-from cosim.world import (
+from cosim.network.network import Network
+from cosim.parallel.exchange import Exchange
+from cosim.parallel.mpi import MPI
+from cosim.parallel.stop import StopSign
+from cosim.parallel.world import (
     EXIT_COMPLETE,
     EXIT_CONFIGURATION,
     EXIT_FAILED,
@@ -45,6 +31,20 @@ from cosim.world import (
     fatal_errors_end_the_job,
     split,
 )
+from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
+from cosim.record import failure, populations
+from cosim.record.built import Built, RankReport
+from cosim.record.built import write as write_built
+from cosim.record.disk import write_text
+from cosim.record.folder import RunFolder, start_logging
+from cosim.record.owner import claim
+from cosim.record.profile import StepProfile, Stopwatch, peak_memory_mb
+from cosim.record.provenance import attributes
+from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
+from cosim.record.summary import built_regions
+from cosim.show.progress import Progress
+from cosim.timegrid import is_multiple
+from cosim.transfer import TransferFunctions
 
 log = logging.getLogger("cosim")
 
@@ -213,9 +213,7 @@ def build_brain(
     )
 
 
-def build_body(
-    world: World, prepared: Prepared, devices: Devices, stop: StopSign, watch: Stopwatch
-) -> Parts:
+def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSign, watch: Stopwatch) -> Parts:
     """Body, transfer functions and everything else that the body rank needs in the loop."""
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
-from cosim import usercode
 from cosim.errors import nearest
+from cosim.experiment import usercode
 
 _MARK = "_cosim_transfer_function"
 

@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 
 MODELS = {"mouse_m1": "forelimb", "braitenberg": "husky"}
 TABLES = {name: tomllib.loads((REPOSITORY / f"models/{name}/experiment.toml").read_text()) for name in MODELS}
-BODIES = {
-    name: tomllib.loads((REPOSITORY / f"models/{name}/body.toml").read_text()) for name in MODELS.values()
-}
+BODIES = {name: tomllib.loads((REPOSITORY / f"models/{name}/body.toml").read_text()) for name in MODELS.values()}
 PORTS = {"mouse_m1": ("muscles", "excitation", 8), "braitenberg": ("wheels", "left_rad_s", 1)}
 
 
 def transfer_file(experiment: str, code: str, *named: str) -> Bad:
     """An experiment without settings of its own, and these transfer functions."""
     tables = {name: table for name, table in TABLES[experiment].items() if name != "protocol"}
-    text = f"from cosim.transfer import transfer_function\n\n{code}\n"
+    text = f"from cosim import transfer_function\n\n{code}\n"
     files = {"experiment.toml": tomli_w.dumps(tables), "transfer.py": text}
     return Bad(("transfer.py", *named), experiment=experiment, files=files)
 
@@ -58,9 +56,7 @@ def damaged_tables(draw) -> Bad:
     text = tomli_w.dumps(TABLES["mouse_m1"])
     lines = text.splitlines()
     line = draw(st.integers(0, len(lines)))
-    wrong = draw(
-        st.one_of(words, words.map("= {}".format), words.map("[{}".format), words.map('{} = "'.format))
-    )
+    wrong = draw(st.one_of(words, words.map("= {}".format), words.map("[{}".format), words.map('{} = "'.format)))
     return Bad(
         ("experiment.toml: not valid TOML",),
         files={"experiment.toml": "\n".join([*lines[:line], wrong, *lines[line:]])},
@@ -69,9 +65,7 @@ def damaged_tables(draw) -> Bad:
 
 damaged_files = one_of(
     damaged_tables(),
-    words.map(
-        lambda word: Bad(("not valid TOML",), files={"experiment.toml": b"title = '\xff" + word.encode()})
-    ),
+    words.map(lambda word: Bad(("not valid TOML",), files={"experiment.toml": b"title = '\xff" + word.encode()})),
     words.map(lambda word: Bad(("brain.py",), experiment="braitenberg", files={"brain.py": f"def {word}(:"})),
 )
 
@@ -91,6 +85,4 @@ def bodies(draw) -> Bad:
         container["no_" + draw(words)] = 1
     else:
         container[key] = draw(st.sampled_from([{"no_such": {}}, float("nan"), [[["x"]]]]))
-    return Bad(
-        ("body.toml",), ("--set", "body.model=own"), experiment, files={"own/body.toml": tomli_w.dumps(table)}
-    )
+    return Bad(("body.toml",), ("--set", "body.model=own"), experiment, files={"own/body.toml": tomli_w.dumps(table)})

@@ -7,8 +7,8 @@ from bad_configuration import Bad, negative, one_of, setting, words
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from cosim.brain.counting import LONGEST_TIME_MS, MOST_THREADS
-from cosim.config import MOST_PHYSICS_STEPS
+from cosim.experiment.config import MOST_PHYSICS_STEPS
+from cosim.network.counting import LONGEST_TIME_MS, MOST_THREADS
 
 EXPERIMENTS = ["mouse_m1", "braitenberg"]
 NOT_FINITE = st.sampled_from(["nan", "inf", "-inf"])
@@ -46,9 +46,7 @@ wrong_types = one_of(
     ),
 )
 POSITIVE = [
-    key
-    for key in NUMBERS
-    if key not in ("sources.0.weight", "sources.1.receptor", "protocol.stimulus_rate_hz")
+    key for key in NUMBERS if key not in ("sources.0.weight", "sources.1.receptor", "protocol.stimulus_rate_hz")
 ]
 out_of_range = one_of(
     st.builds(lambda key, value: setting(key, value, f"{key} = "), st.sampled_from(POSITIVE), negative),
@@ -58,9 +56,7 @@ out_of_range = one_of(
     st.floats(1.001, 1e9).map(lambda each: setting("brain.patch_mm", str(each), f"brain.patch_mm = {each}")),
     st.integers(2**21, 10**12)
     .map(lambda steps: str(steps / 10))
-    .map(
-        lambda delay: setting("sources.1.delay_ms", delay, f"sources.1.delay_ms = {delay}", "at most 209715")
-    ),
+    .map(lambda delay: setting("sources.1.delay_ms", delay, f"sources.1.delay_ms = {delay}", "at most 209715")),
     st.integers(1, 10**30).map(lambda each: setting("sources.0.receptor", str(each), f"receptor = {each}")),
 )
 
@@ -74,9 +70,7 @@ missing_files = one_of(
     words.map(lambda word: setting("brain.model", f"no_{word}", f"'no_{word}'")),
     words.map(lambda word: setting("body.model", f"no/{word}", f"'no/{word}'")),
     words.map(lambda word: setting("brain.script", f"{word}.txt", f"{word}.txt", experiment="braitenberg")),
-    words.map(
-        lambda word: setting("brain.script", "brain.py", "brain.model", files={"brain.py": f"{word} = 1"})
-    ),
+    words.map(lambda word: setting("brain.script", "brain.py", "brain.model", files={"brain.py": f"{word} = 1"})),
     words.map(lambda word: Bad((f"'no_{word}'",), experiment=f"no_{word}")),
     st.integers(300, 5000).map(lambda length: setting("body.model", "x" * length)),
 )
@@ -106,9 +100,7 @@ ranks_and_threads = one_of(
         st.integers(1, 10**4),
     ).filter(lambda bad: int(bad.arguments[1].partition("=")[2]) % bad.brain_ranks),
     st.builds(
-        lambda ranks, threads: setting(
-            "brain.virtual_processes", str(ranks * threads), "threads", brain_ranks=ranks
-        ),
+        lambda ranks, threads: setting("brain.virtual_processes", str(ranks * threads), "threads", brain_ranks=ranks),
         st.integers(1, 64),
         st.integers(MOST_THREADS + 1, 10**30),
     ),
@@ -128,17 +120,11 @@ def clocks(draw) -> Bad:
 
 contradicting_clocks = one_of(
     clocks(),
-    st.integers(1, 999).map(
-        lambda n: setting("clock.resolution_ms", str(n / 1000 + 0.0005), "NEST's unit of time")
-    ),
+    st.integers(1, 999).map(lambda n: setting("clock.resolution_ms", str(n / 1000 + 0.0005), "NEST's unit of time")),
     st.integers(int(LONGEST_TIME_MS), 10**40).map(
-        lambda steps: setting(
-            "clock.steps", str(steps), f"clock.steps = {steps}", "clock.coupling_step_ms = 20.0"
-        )
+        lambda steps: setting("clock.steps", str(steps), f"clock.steps = {steps}", "clock.coupling_step_ms = 20.0")
     ),
-    st.integers(MOST_PHYSICS_STEPS + 1, 10**12).map(
-        lambda ms: setting("clock.coupling_step_ms", f"{ms}.0", "at most")
-    ),
+    st.integers(MOST_PHYSICS_STEPS + 1, 10**12).map(lambda ms: setting("clock.coupling_step_ms", f"{ms}.0", "at most")),
 )
 
 # Ports
@@ -147,9 +133,7 @@ no_identifier = st.one_of(
     st.integers().map(str), words.map("{} x".format), words.map("{}-x".format), st.sampled_from(["class", ""])
 )
 ports = one_of(
-    words.map(
-        lambda word: setting("sources.0.population", f"no_{word}", f"'no_{word}'", "no such population")
-    ),
+    words.map(lambda word: setting("sources.0.population", f"no_{word}", f"'no_{word}'", "no such population")),
     words.map(lambda word: setting("sinks.0.populations", f"no_{word}*", f"'no_{word}*'")),
     words.map(lambda word: setting("record.spikes", f"['no_{word}']", f"'no_{word}'")),
     st.builds(
@@ -171,9 +155,7 @@ ports = one_of(
         st.sampled_from(EXPERIMENTS),
         st.integers(0, 100),
     ),
-    st.integers(-9, 0).map(
-        lambda step: setting("sinks.0.populations", f"M1_*[::{step}]", f"the step is {step}")
-    ),
+    st.integers(-9, 0).map(lambda step: setting("sinks.0.populations", f"M1_*[::{step}]", f"the step is {step}")),
     st.integers(10**5, 10**9).map(
         lambda first: setting("record.spikes", f"M1_L1_ENGC[{first}:]", f"[{first}:]", "no neuron is left")
     ),
@@ -182,9 +164,7 @@ ports = one_of(
 # Body and options
 
 body_settings = one_of(
-    words.map(
-        lambda word: setting("body.driven", f"no_{word}", f"'no_{word}'", "'excitation' or 'activation'")
-    ),
+    words.map(lambda word: setting("body.driven", f"no_{word}", f"'no_{word}'", "'excitation' or 'activation'")),
     words.map(lambda word: setting("body.engine", f"no_{word}", f"'no_{word}'", "'pybullet' or 'mujoco'")),
     words.map(lambda word: setting(f"body.{word}_m", "1", "unknown key", experiment="braitenberg")),
 )

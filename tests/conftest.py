@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from cosim.body.description import Description
+    from cosim.body.musculoskeletal.description import Description
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAMS = REPOSITORY / "tests" / "programs"
@@ -132,8 +132,8 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def start_engine() -> Iterator[Callable]:
-    """Start engines as `cosim.body.engine.start` does and close them after the test."""
-    from cosim.body import engine
+    """Start engines as `cosim.body.engines.engine.start` does and close them after the test."""
+    from cosim.body.engines import engine
 
     with contextlib.ExitStack() as at_the_end:
 

@@ -92,8 +92,7 @@ tip = { link = "foot", point_m = [0.0, 0.0, 0.0] }
 
 def write(folder: Path, toml: Changes = (), urdf: Changes = (), osim: Changes = ()) -> Path:
     """Write the leg's three files, each text after its (old, new) changes, and return the body file."""
-    for name, text, changes in (("body.toml", LEG_TOML, toml), ("leg.urdf", LEG, urdf),
-                                ("leg.osim", LEG_OSIM, osim)):
+    for name, text, changes in (("body.toml", LEG_TOML, toml), ("leg.urdf", LEG, urdf), ("leg.osim", LEG_OSIM, osim)):
         for old, new in changes:
             assert old in text
             text = text.replace(old, new, 1)

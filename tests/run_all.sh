@@ -51,7 +51,7 @@ with_wheel() {  # a pass, in which `import nest` takes the wheel
     local -x PYTHONPATH=$wheel${PYTHONPATH:+:$PYTHONPATH}
     "$python" - <<'CHECK' || return 1
 import sys
-from cosim.brain.nestlink import find_nest
+from cosim.engines.nest.nestlink import find_nest
 if find_nest().has_mpi:
     sys.exit(f"{find_nest()}: this pass needs NEST's wheel, which `make wheel` puts beside it")
 CHECK

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim.analysis.load``: arrays and Neo trains of runs that have ended and of runs that go on."""
+"""``cosim.results.load``: arrays and Neo trains of runs that have ended and of runs that go on."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from conftest import clean_environment
 
-import cosim.analysis
-from cosim.analysis import irregularity
-from cosim.brain.brain import BuiltPopulation
+import cosim.results
+from cosim.engines.nest.brain import BuiltPopulation
 from cosim.errors import ConfigurationError
-from cosim.profile import STEP_PHASES
 from cosim.record import populations
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.populations import Population
+from cosim.record.profile import STEP_PHASES
 from cosim.record.series import Series, SeriesFile
+from cosim.results import irregularity
 
 STEPS, STEP_MS = 40, 20.0
 POPULATIONS = [
@@ -100,7 +100,7 @@ class Writer:
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory) -> cosim.analysis.RunData:
+def ended(tmp_path_factory) -> cosim.results.RunData:
     """A run that has ended, as files."""
     path = tmp_path_factory.mktemp("analysis") / "run"
     writer = Writer(path)
@@ -115,7 +115,7 @@ def ended(tmp_path_factory) -> cosim.analysis.RunData:
     merge_profiles(folder.run_file, folder.shards(3), STEPS, {"memory/peak_mb": np.array([1.0, 2.0, 3.0])})
     for shard in folder.shards(3):
         shard.unlink()
-    return cosim.analysis.load(path)
+    return cosim.results.load(path)
 
 
 BUILT = ("name", "region", "first_id", "size", "recorded", "is_relay")
@@ -163,9 +163,7 @@ def test_a_run_is_a_block_of_neo(ended):
     assert angle.shape == (2 * STEPS, 2) and angle.dimensionality.string == "rad"
     assert list(angle.array_annotations["column"]) == ["hip", "knee"]
     np.testing.assert_allclose(angle.times.rescale("ms").magnitude, ended.body["time_ms"])
-    np.testing.assert_allclose(
-        signals["sink_voltage"].times.rescale("ms").magnitude, STEP_MS * np.arange(1, STEPS + 1)
-    )
+    np.testing.assert_allclose(signals["sink_voltage"].times.rescale("ms").magnitude, STEP_MS * np.arange(1, STEPS + 1))
     assert signals["source_rate"].t_start == 0
 
 
@@ -198,7 +196,7 @@ def test_a_run_that_goes_on_shows_whole_steps_of_all_ranks(tmp_path):
         if step < 7:
             writer.brain_step(2, step)
     writer.flush()
-    run = cosim.analysis.load(tmp_path / "run")
+    run = cosim.results.load(tmp_path / "run")
     times, ids = all_spikes()
     whole = (times <= 7 * STEP_MS) & (ids <= 30)
     np.testing.assert_array_equal(run.spikes["A"].timestamps_ms, times[whole])
@@ -209,14 +207,14 @@ def test_a_run_that_goes_on_shows_whole_steps_of_all_ranks(tmp_path):
     assert run.body["joint_angle_rad"].shape == (20, 2)
     writer.brain_step(2, 7)
     writer.flush()
-    assert cosim.analysis.load(tmp_path / "run").spike_counts["A"] > whole.sum()
+    assert cosim.results.load(tmp_path / "run").spike_counts["A"] > whole.sum()
     writer.close()
 
 
 READ_ONLY_WHAT_IS_NEEDED = """
 import sys
-import cosim.analysis
-run = cosim.analysis.load(sys.argv[1])
+import cosim.results
+run = cosim.results.load(sys.argv[1])
 run.spikes["A"], run.body, run.readout, run.profile
 print([name for name in ("mpi4py.MPI", "nest", "pybullet", "neo", "matplotlib") if name in sys.modules])
 """
@@ -230,7 +228,7 @@ def test_reading_starts_neither_mpi_nor_anything_large(ended):
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match=r"no run\.h5: must be the results folder of a run"):
-        cosim.analysis.load(tmp_path)
+        cosim.results.load(tmp_path)
 
 
 def test_what_is_known_of_populations_is_plain_json(ended):

@@ -10,9 +10,9 @@ import pytest
 from conftest import REPOSITORY
 from scipy.optimize import lsq_linear
 
-from cosim.analysis.results import RunData
 from cosim.body.kinds import load
-from cosim.body.kinematics import Kinematics
+from cosim.body.musculoskeletal.kinematics import Kinematics
+from cosim.results.run_data import RunData
 
 ARM = REPOSITORY / "models/arm/body.toml"
 EXPERIMENT = REPOSITORY / "models/arm_reach"
@@ -97,7 +97,8 @@ def test_muscles_that_balance_gravity_hold_the_arm(arm, measured, shoulder_deg, 
         weakest = body.muscles.force_N.copy()
         moment_arm = measured(shoulder_deg, elbow_deg)[1]
         balance = lsq_linear(
-            moment_arm.T * (strongest - weakest), -gravity_N_m(arm, angle) - weakest @ moment_arm, (0.0, 1.0))
+            moment_arm.T * (strongest - weakest), -gravity_N_m(arm, angle) - weakest @ moment_arm, (0.0, 1.0)
+        )
         assert balance.cost < 1e-12
         body.reset(angle, activation=0.01 + 0.99 * balance.x)
         for _ in range(30):
@@ -119,8 +120,10 @@ def gravity_N_m(arm, angle):
     def energy(angle):
         moving = [arm.link(joint.child) for joint in arm.revolute_joints]
         poses = [kinematics.link_pose(angle, link.name) for link in moving]
-        return sum(-link.mass_kg * np.dot(arm.gravity_m_s2, rotation @ link.com_m + position)
-                   for link, (rotation, position) in zip(moving, poses))
+        return sum(
+            -link.mass_kg * np.dot(arm.gravity_m_s2, rotation @ link.com_m + position)
+            for link, (rotation, position) in zip(moving, poses)
+        )
 
     h = 1e-5
     return np.array([(energy(angle - h * unit) - energy(angle + h * unit)) / (2 * h) for unit in np.eye(2)])

@@ -16,8 +16,8 @@ from conftest import REPOSITORY
 from hypothesis import HealthCheck, given, settings
 
 from cosim.errors import ConfigurationError
-from cosim.machine import Machine
-from cosim.options import parse
+from cosim.experiment.options import parse
+from cosim.parallel.machine import Machine
 from cosim.plan import prepare
 
 EXAMPLES, LEAST_DISTINCT = 30, 20

@@ -6,11 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from cosim.brain.network import drive_links, expected_synapses
+from cosim.network.network import drive_links, expected_synapses
 from models.balanced.network import ETA, PA_PER_MV, PSP_MV, drive_rate_hz, network
 
 
-@pytest.mark.parametrize(("scale", "neurons", "indegree"), [(1.0, 11_250, 11_250), (20.0, 225_000, 11_250), (0.5, 5625, 1125)])
+@pytest.mark.parametrize(
+    ("scale", "neurons", "indegree"), [(1.0, 11_250, 11_250), (20.0, 225_000, 11_250), (0.5, 5625, 1125)]
+)
 def test_synapses_are_neurons_times_inputs(scale, neurons, indegree):
     tables = network(scale=scale)
     assert sum(tables.sizes.values()) == neurons
@@ -43,7 +45,12 @@ def test_inputs_are_exact_and_only_excitation_onto_excitation_changes(alone, tmp
     found = np.load(tmp_path / "found.npz")
     start_pa = PSP_MV * PA_PER_MV / np.sqrt(0.02)  # a 50th of the inputs of scale 1
     inhibition_pa = -5 * start_pa
-    for ends, indegree, weight_pa in (("EE", 180, None), ("EI", 180, start_pa), ("IE", 45, inhibition_pa), ("II", 45, inhibition_pa)):
+    for ends, indegree, weight_pa in (
+        ("EE", 180, None),
+        ("EI", 180, start_pa),
+        ("IE", 45, inhibition_pa),
+        ("II", 45, inhibition_pa),
+    ):
         assert set(found[f"{ends}_indegrees"]) == {indegree}
         assert found[f"{ends}_autapses"] == 0
         if weight_pa:

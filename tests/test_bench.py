@@ -19,9 +19,9 @@ from conftest import REPOSITORY, clean_environment
 from cosim.bench import costs, coupling, energy, prediction, readme, record, scaling
 from cosim.bench.paper import published
 from cosim.bench.spread import spread
-from cosim.brain.nestlink import find_nest
-from cosim.config import load
+from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import load
 
 SMALL = ("--set", "brain.patch_mm=0.1", "--threads", 1)
 RANKS = 2 if find_nest().has_mpi else 1
@@ -30,9 +30,7 @@ RANKS = 2 if find_nest().has_mpi else 1
 def bench(*arguments: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "cosim.cli", "bench", *map(str, arguments)]
     environment = clean_environment(COLUMNS="120")
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def measured(folder: Path, name: str, *arguments: object) -> dict:
@@ -277,9 +275,7 @@ def call_all(*calls: Sequence[object]) -> list[tuple[int, str, str]]:
     """Exit code, output and messages of ``cosim bench`` with each of these arguments."""
     words = json.dumps([list(map(str, arguments)) for arguments in calls])
     command = [sys.executable, "-c", CALL_ALL, words]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

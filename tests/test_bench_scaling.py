@@ -22,9 +22,12 @@ def test_a_job_that_is_killed_leaves_the_runs_that_were_done(tmp_path):
     shape = ["--ranks", f"1,{RANKS}", "--steps", 2, "--repetitions", 1000, "--out", tmp_path]
     command = [sys.executable, "-m", "cosim.cli", "bench", "scaling", "mouse_m1", *SMALL, *shape]
     log, file = tmp_path / "log", tmp_path / "scaling.json"
-    with log.open("w") as errors, subprocess.Popen(
-        list(map(str, command)), cwd=REPOSITORY, env=clean_environment(), stderr=errors, start_new_session=True
-    ) as job:
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            list(map(str, command)), cwd=REPOSITORY, env=clean_environment(), stderr=errors, start_new_session=True
+        ) as job,
+    ):
         try:
             while not file.exists():
                 assert job.poll() is None, log.read_text()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_body_engine import STEP_S, rms
 
-from cosim.body.description import Description
+from cosim.body.musculoskeletal.description import Description
 
 PENDULUM_MASS_KG, BALL_RADIUS_M, LENGTH_M = 0.1, 0.02, 0.2
 
@@ -21,15 +21,39 @@ def pendulum(solid: bool) -> Description:
     ball = {"kind": "sphere", "centre_m": (LENGTH_M, 0, 0), "radius_m": BALL_RADIUS_M, "colour": "grey"}
     box = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (0.3, 0.1, 0.04), "colour": "grey", "solid": True}
     return Description(
-        name="pendulum", gravity_m_s2=(0.0, 0.0, -9.81), tip={"link": "arm", "point_m": (LENGTH_M, 0, 0)},
+        name="pendulum",
+        gravity_m_s2=(0.0, 0.0, -9.81),
+        tip={"link": "arm", "point_m": (LENGTH_M, 0, 0)},
         colours={"grey": (0.5, 0.5, 0.5)},
-        links=[{"name": "arm", "position_m": (0, 0, 0), "mass_kg": PENDULUM_MASS_KG,
-                "com_m": (LENGTH_M, 0, 0), "inertia_kg_m2": inertia, "shapes": [{**ball, "solid": solid}]},
-               {"name": "box", "position_m": (LENGTH_M, 0, -0.02), "mass_kg": 1.0, "inertia_kg_m2": inertia,
-                "shapes": [box]}],
-        joints=[{"name": "hinge", "type": "revolute", "parent": "world", "child": "arm", "axis": (0, 1, 0),
-                 "damping_N_m_s_rad": 1e-3},
-                {"name": "stand", "type": "fixed", "parent": "world", "child": "box"}])
+        links=[
+            {
+                "name": "arm",
+                "position_m": (0, 0, 0),
+                "mass_kg": PENDULUM_MASS_KG,
+                "com_m": (LENGTH_M, 0, 0),
+                "inertia_kg_m2": inertia,
+                "shapes": [{**ball, "solid": solid}],
+            },
+            {
+                "name": "box",
+                "position_m": (LENGTH_M, 0, -0.02),
+                "mass_kg": 1.0,
+                "inertia_kg_m2": inertia,
+                "shapes": [box],
+            },
+        ],
+        joints=[
+            {
+                "name": "hinge",
+                "type": "revolute",
+                "parent": "world",
+                "child": "arm",
+                "axis": (0, 1, 0),
+                "damping_N_m_s_rad": 1e-3,
+            },
+            {"name": "stand", "type": "fixed", "parent": "world", "child": "box"},
+        ],
+    )
 
 
 def fall(engine, n_solid_links: int) -> tuple[np.ndarray, np.ndarray]:
@@ -67,8 +91,12 @@ def test_parents_do_not_touch_their_children_nor_parts_of_one_piece_each_other(s
     hinge, stand = free.joints
     on_the_box = free.model_copy(update={"joints": (stand, hinge.model_copy(update={"parent": "box"}))})
     foot = box.model_copy(update={"name": "foot"})  # in the place of the box
-    on_its_foot = free.model_copy(update={"links": (arm, box, foot), "joints": (
-        stand, stand.model_copy(update={"name": "sole", "parent": "box", "child": "foot"}), hinge)})
+    on_its_foot = free.model_copy(
+        update={
+            "links": (arm, box, foot),
+            "joints": (stand, stand.model_copy(update={"name": "sole", "parent": "box", "child": "foot"}), hinge),
+        }
+    )
     assert fall(start_engine(engine_name, on_the_box), 2)[1].max() == 0.0
     ball_N, *others_N = fall(start_engine(engine_name, on_its_foot), 3)[1].T
     assert ball_N[:50].max() == max(force[:50].max() for force in others_N) == 0.0
@@ -85,25 +113,54 @@ def tree(touching: str) -> Description:
     box = {"kind": "box", "centre_m": (0.02, 0.01, 0), "size_m": (0.03, 0.02, 0.05)}
     floor = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (1, 1, 0.1)}
     inertia = {"xx": 2e-4, "yy": 3e-4, "zz": 4e-4, "xy": 2e-5, "xz": -3e-5, "yz": 1e-5}
-    places = {"tip": ((0.15, 0.1, -0.05), (0.4, 1.2, -2.0), rod),
-              "middle": ((0.1, 0.05, -0.02), (-1.0, 0.3, 0.2), box),
-              "root": ((0.02, 0, 0), (0.1, 0.2, 0.3), None), "stand": ((0, 0, 0.05), (0.5, 0.2, 0.3), None),
-              "floor": ((0.05, 0, -0.15), (0, 0, 0), floor)}
+    places = {
+        "tip": ((0.15, 0.1, -0.05), (0.4, 1.2, -2.0), rod),
+        "middle": ((0.1, 0.05, -0.02), (-1.0, 0.3, 0.2), box),
+        "root": ((0.02, 0, 0), (0.1, 0.2, 0.3), None),
+        "stand": ((0, 0, 0.05), (0.5, 0.2, 0.3), None),
+        "floor": ((0.05, 0, -0.15), (0, 0, 0), floor),
+    }
     hinge = {"type": "revolute", "damping_N_m_s_rad": 2e-3}
     return Description(
-        name="tree", gravity_m_s2=(0.5, -1.0, -9.81), tip={"link": "tip", "point_m": (0, 0, 0)},
+        name="tree",
+        gravity_m_s2=(0.5, -1.0, -9.81),
+        tip={"link": "tip", "point_m": (0, 0, 0)},
         colours={"grey": (0.5, 0.5, 0.5)},
-        links=[{"name": link, "position_m": position, "rpy_rad": rpy, "mass_kg": 0.1,
-                "inertia_kg_m2": inertia, "com_m": (0.03, -0.02, 0.01), "com_rpy_rad": (0.3, -0.5, 0.7),
-                "shapes": [{**shape, "colour": "grey", "solid": True}] if link in (touching, "floor") else []}
-               for link, (position, rpy, shape) in places.items()],
-        joints=[{**hinge, "name": "outer", "parent": "middle", "child": "tip", "axis": (0.6, 0, 0.8),
-                 "origin_m": (-0.02, 0.01, 0)},
-                {"type": "fixed", "name": "glue", "parent": "root", "child": "middle"},
-                {**hinge, "name": "inner", "parent": "stand", "child": "root", "axis": (0, -0.8, 0.6),
-                 "origin_m": (0, 0.01, 0.02)},
-                {"type": "fixed", "name": "foot", "parent": "world", "child": "stand"},
-                {"type": "fixed", "name": "ground", "parent": "world", "child": "floor"}])
+        links=[
+            {
+                "name": link,
+                "position_m": position,
+                "rpy_rad": rpy,
+                "mass_kg": 0.1,
+                "inertia_kg_m2": inertia,
+                "com_m": (0.03, -0.02, 0.01),
+                "com_rpy_rad": (0.3, -0.5, 0.7),
+                "shapes": [{**shape, "colour": "grey", "solid": True}] if link in (touching, "floor") else [],
+            }
+            for link, (position, rpy, shape) in places.items()
+        ],
+        joints=[
+            {
+                **hinge,
+                "name": "outer",
+                "parent": "middle",
+                "child": "tip",
+                "axis": (0.6, 0, 0.8),
+                "origin_m": (-0.02, 0.01, 0),
+            },
+            {"type": "fixed", "name": "glue", "parent": "root", "child": "middle"},
+            {
+                **hinge,
+                "name": "inner",
+                "parent": "stand",
+                "child": "root",
+                "axis": (0, -0.8, 0.6),
+                "origin_m": (0, 0.01, 0.02),
+            },
+            {"type": "fixed", "name": "foot", "parent": "world", "child": "stand"},
+            {"type": "fixed", "name": "ground", "parent": "world", "child": "floor"},
+        ],
+    )
 
 
 @pytest.mark.parametrize("touching", ["tip", "middle"])

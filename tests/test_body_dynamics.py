@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.body.body import Body, count_substeps
 from cosim.body.kinds import load
+from cosim.body.musculoskeletal.body import Body, count_substeps
 
 ROOT = Path(__file__).parents[1]
 FORELIMB = ROOT / "models/forelimb/body.toml"
@@ -63,9 +63,14 @@ def test_runs_repeat_bit_for_bit_in_a_new_body_and_after_a_reset(run):
 
 def test_series_have_one_row_per_physics_step(run):
     assert {name: samples.shape for name, samples in run.items()} == {
-        "joint_angle_rad": (1000, 6), "joint_speed_rad_s": (1000, 6), "tip_position_m": (1000, 3),
-        "muscle_length_m": (1000, 8), "muscle_force_N": (1000, 8), "muscle_activation": (1000, 8),
-        "fiber_length_m": (1000, 8)}
+        "joint_angle_rad": (1000, 6),
+        "joint_speed_rad_s": (1000, 6),
+        "tip_position_m": (1000, 3),
+        "muscle_length_m": (1000, 8),
+        "muscle_force_N": (1000, 8),
+        "muscle_activation": (1000, 8),
+        "fiber_length_m": (1000, 8),
+    }
     assert all((np.diff(samples, axis=0) != 0.0).any() for samples in run.values())
 
 
@@ -73,9 +78,13 @@ def test_sensors_show_the_end_of_the_step():
     body = Body(load(FORELIMB), coupling_step_ms=10.0)
     body.muscles.excitation = BASE
     body.advance()
-    for sensor, name in ((body.joints.angle_rad, "joint_angle_rad"), (body.tip.position_m, "tip_position_m"),
-                         (body.muscles.length_m, "muscle_length_m"), (body.muscles.force_N, "muscle_force_N"),
-                         (body.muscles.activation, "muscle_activation")):
+    for sensor, name in (
+        (body.joints.angle_rad, "joint_angle_rad"),
+        (body.tip.position_m, "tip_position_m"),
+        (body.muscles.length_m, "muscle_length_m"),
+        (body.muscles.force_N, "muscle_force_N"),
+        (body.muscles.activation, "muscle_activation"),
+    ):
         assert body.series[name].shape[0] == 10
         assert (sensor == body.series[name][-1]).all()
     assert body.time_ms == pytest.approx(10.0)
@@ -111,8 +120,10 @@ def test_a_command_that_is_no_number_is_refused_by_name(value):
 
 
 def test_a_diverging_body_is_stopped_with_time_and_joint():
-    heavy_damping = [joint if joint.type == "fixed" else joint.model_copy(update={"damping_N_m_s_rad": 1.0})
-                     for joint in load(FORELIMB).joints]
+    heavy_damping = [
+        joint if joint.type == "fixed" else joint.model_copy(update={"damping_N_m_s_rad": 1.0})
+        for joint in load(FORELIMB).joints
+    ]
     body = Body(load(FORELIMB).model_copy(update={"joints": tuple(heavy_damping)}))
     body.muscles.excitation = BASE
     with pytest.raises(FloatingPointError, match=r"'forelimb' diverged at \d+ ms: joint \w+ turns at .* rad/s"):
@@ -159,10 +170,13 @@ def test_the_protocol_pushes_with_both_engines_and_both_tendons(engine, tendon):
     assert y_mm[999] - y_mm[499] < -5.0
 
 
-@pytest.mark.parametrize("settings, said", [
-    ({"tendon": "soft"}, "tendon = 'soft': allowed are 'rigid' and 'elastic'"),
-    ({"driven": "force"}, "driven = 'force': allowed are 'excitation' and 'activation'"),
-])
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"tendon": "soft"}, "tendon = 'soft': allowed are 'rigid' and 'elastic'"),
+        ({"driven": "force"}, "driven = 'force': allowed are 'excitation' and 'activation'"),
+    ],
+)
 def test_unknown_choices_are_refused(settings, said):
     with pytest.raises(ValueError, match=said):
         Body(load(FORELIMB), **settings)
@@ -183,15 +197,22 @@ def test_ports_refuse_what_they_do_not_have():
 
 
 def test_ports_need_no_pybullet():
-    code = ("import sys; from cosim.body import body, kinds; from pathlib import Path; "
-            f"kinds.load(Path({str(FORELIMB)!r})).make_ports(); sys.exit('pybullet' in sys.modules)")
+    code = (
+        "import sys; from cosim.body import body, kinds; from pathlib import Path; "
+        f"kinds.load(Path({str(FORELIMB)!r})).make_ports(); sys.exit('pybullet' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-@pytest.mark.parametrize("coupling_ms, physics_ms, said", [
-    (20.0, 3.0, "coupling_step_ms = 20 is no multiple of physics_step_ms = 3"),
-    (20.0, 0.0, "physics_step_ms = 0"), (-20.0, 1.0, "coupling_step_ms = -20"), (0.5, 1.0, "no multiple"),
-])
+@pytest.mark.parametrize(
+    "coupling_ms, physics_ms, said",
+    [
+        (20.0, 3.0, "coupling_step_ms = 20 is no multiple of physics_step_ms = 3"),
+        (20.0, 0.0, "physics_step_ms = 0"),
+        (-20.0, 1.0, "coupling_step_ms = -20"),
+        (0.5, 1.0, "no multiple"),
+    ],
+)
 def test_steps_that_do_not_fit_are_refused(coupling_ms, physics_ms, said):
     with pytest.raises(ValueError, match=said):
         count_substeps(coupling_ms, physics_ms)

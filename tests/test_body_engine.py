@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from cosim.body.body import MAX_JOINT_SPEED_RAD_S, Body
-from cosim.body.description import Description
 from cosim.body.kinds import load
-from cosim.body.kinematics import Kinematics
+from cosim.body.musculoskeletal.body import MAX_JOINT_SPEED_RAD_S, Body
+from cosim.body.musculoskeletal.description import Description
+from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.body.rotation import matrix_from_rpy
 
 FORELIMB = load(REPOSITORY / "models/forelimb/body.toml")
@@ -29,8 +29,7 @@ def reference():
 
 
 def with_joints(description: Description, **changes) -> Description:
-    joints = [joint if joint.type == "fixed" else joint.model_copy(update=changes)
-              for joint in description.joints]
+    joints = [joint if joint.type == "fixed" else joint.model_copy(update=changes) for joint in description.joints]
     return description.model_copy(update={"joints": tuple(joints)})
 
 
@@ -48,7 +47,7 @@ def follow(reference, case: str, name: str, physics_step_ms: float = 1.0) -> tup
     """Joint angles (n, n_joints) in rad at the times of the reference, and the largest loop error in m."""
     body = Body(CASES[case], physics_step_ms, SAMPLE_MS, engine=name)
     ends = reference[f"fd_{case}_segments_t_end"]
-    excitation = reference[f"fd_{case}_segments_excitation"][:, :len(CASES[case].muscles)]
+    excitation = reference[f"fd_{case}_segments_excitation"][:, : len(CASES[case].muscles)]
     body.reset(activation=excitation[0])
     angle, loop = [body.joints.angle_rad.copy()], []
     for start_s in reference[f"fd_{case}_t"][:-1]:
@@ -65,12 +64,15 @@ def rms(difference: np.ndarray) -> float:
 
 
 # Twice and more what is seen. The reference has elastic tendons in the third case and springs for limits in the last.
-@pytest.mark.parametrize("case, allowed_rad", [
-    ("nolimit_base_rigid_tendon", {"pybullet": 6e-4, "mujoco": 2e-6}),
-    ("passive_effort_gravity", {"pybullet": 1.5e-4, "mujoco": 5e-7}),
-    ("nolimit_base", {"pybullet": 1.5e-3, "mujoco": 1e-3}),
-    ("limit_protocol", {"pybullet": 1.5e-3, "mujoco": 1.5e-3}),
-])
+@pytest.mark.parametrize(
+    "case, allowed_rad",
+    [
+        ("nolimit_base_rigid_tendon", {"pybullet": 6e-4, "mujoco": 2e-6}),
+        ("passive_effort_gravity", {"pybullet": 1.5e-4, "mujoco": 5e-7}),
+        ("nolimit_base", {"pybullet": 1.5e-3, "mujoco": 1e-3}),
+        ("limit_protocol", {"pybullet": 1.5e-3, "mujoco": 1.5e-3}),
+    ],
+)
 def test_the_forelimb_moves_as_in_opensim(reference, engine_name, case, allowed_rad):
     angle, loop_error = follow(reference, case, engine_name)
     assert rms(angle - reference[f"fd_{case}_q"]) < allowed_rad[engine_name]
@@ -187,17 +189,37 @@ def table() -> Description:
     rod = {"kind": "rod", "ends_m": [(-0.05, 0, 0), (0.15, 0, 0)], "radius_m": 0.01, **grey}
     part = {"mass_kg": 0.1, "com_m": (0.07, 0, 0), "inertia_kg_m2": inertia}
     elbow = {**part, "position_m": (0.15, 0, 0)}
-    hinges = [("lift", "world", "upper", (0, 1, 0)), ("swing", "upper", "lower", (0, 0, 1)),
-              ("tilt", "lower", "rod", (0, 1, 0))]
+    hinges = [
+        ("lift", "world", "upper", (0, 1, 0)),
+        ("swing", "upper", "lower", (0, 0, 1)),
+        ("tilt", "lower", "rod", (0, 1, 0)),
+    ]
     return Description(
-        name="table", gravity_m_s2=(0.0, 0.0, -9.81), tip={"link": "rod", "point_m": (0, 0, 0)},
+        name="table",
+        gravity_m_s2=(0.0, 0.0, -9.81),
+        tip={"link": "rod", "point_m": (0, 0, 0)},
         colours={"grey": (0.5, 0.5, 0.5)},
-        links=[{**part, "name": "table", "position_m": (0.2, 0, -0.04), "shapes": [top]},
-               {**part, "name": "upper", "position_m": (0, 0, 0)},
-               {**elbow, "name": "lower"}, {**elbow, "name": "rod", "shapes": [rod]}],
-        joints=[{"name": "stand", "type": "fixed", "parent": "world", "child": "table"}, *(
-            {"name": hinge, "type": "revolute", "parent": parent, "child": child, "axis": axis,
-             "damping_N_m_s_rad": 5e-4} for hinge, parent, child, axis in hinges)])
+        links=[
+            {**part, "name": "table", "position_m": (0.2, 0, -0.04), "shapes": [top]},
+            {**part, "name": "upper", "position_m": (0, 0, 0)},
+            {**elbow, "name": "lower"},
+            {**elbow, "name": "rod", "shapes": [rod]},
+        ],
+        joints=[
+            {"name": "stand", "type": "fixed", "parent": "world", "child": "table"},
+            *(
+                {
+                    "name": hinge,
+                    "type": "revolute",
+                    "parent": parent,
+                    "child": child,
+                    "axis": axis,
+                    "damping_N_m_s_rad": 5e-4,
+                }
+                for hinge, parent, child, axis in hinges
+            ),
+        ],
+    )
 
 
 # Torques that shake the limb against its limits, and the rod on the table without lifting it for long.
@@ -230,11 +252,14 @@ def test_a_restored_engine_goes_on_bit_for_bit(start_engine, engine_name, which,
         assert (before[-50:, -1] > 0.0).any(), "a contact is to be saved"
     for again in (engine, start_engine(engine_name, description)):
         again.restore(saved)
-        assert again.contact_force_N().tolist() == before[-1, 2 * n:].tolist()
+        assert again.contact_force_N().tolist() == before[-1, 2 * n :].tolist()
         assert push(again, 200, 1, amplitude, n).tobytes() == went_on.tobytes()
     paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
-    subprocess.run([sys.executable, "-c", GO_ON, engine_name, which, str(tmp_path)], check=True,
-                   env={**os.environ, "PYTHONPATH": paths})
+    subprocess.run(
+        [sys.executable, "-c", GO_ON, engine_name, which, str(tmp_path)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
     assert np.load(tmp_path / "went_on.npy").tobytes() == went_on.tobytes()
 
 
@@ -256,8 +281,7 @@ def test_without_solid_shapes_there_are_no_contact_forces(start_engine, engine_n
     assert start_engine(engine_name, FORELIMB).contact_force_N().shape == (0,)
 
 
-def test_far_too_long_a_step_is_stopped_by_name_and_quietly(
-        start_engine, engine_name, tmp_path, monkeypatch, capfd):
+def test_far_too_long_a_step_is_stopped_by_name_and_quietly(start_engine, engine_name, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     body = Body(WITHOUT_LIMITS, physics_step_ms=500.0, coupling_step_ms=500.0, engine=engine_name)
     joints = "|".join(body.joints.names)

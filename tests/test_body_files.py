@@ -65,19 +65,24 @@ def test_a_body_of_included_files_can_be_saved_as_one_file(tmp_path):
     assert load(tmp_path / "saved.toml") == body
 
 
-@pytest.mark.parametrize("old, new, said", [
-    ('urdf = "leg.urdf"', 'urdf = "arm.urdf"', ["urdf = 'arm.urdf'", "there is no file"]),
-    ('osim = "leg.osim"', "osim = 3", ["osim = 3", "name of a file"]),
-    ('osim = "leg.osim"', "", ["osim_bodies is of no use without osim"]),
-    ('femur = "thigh"', 'femur = "thigh", fibula = "shank"',
-     ["osim_bodies.fibula", "there are femur, shank"]),
-    ('femur = "thigh"', "femur = 1", ["osim_bodies = {'femur': 1}", "names of links"]),
-    ('link = "foot"', 'link = "toe"', ["tip.link = 'toe'", "thigh, shank"]),
-    ("tip = ", "links = [{ name = 'ball', position_m = [0, 0, 0], mass_kg = -1 }]\ntip = ",
-     ["links[ball].mass_kg = -1", "links[ball].inertia_kg_m2: Field required"]),
-    ("name = ", "links = 3\nname = ", ["body 'thigh' is no link"]),
-    ("name = ", "muscles = 3\nname = ", ["muscles = 3"]),
-])
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ('urdf = "leg.urdf"', 'urdf = "arm.urdf"', ["urdf = 'arm.urdf'", "there is no file"]),
+        ('osim = "leg.osim"', "osim = 3", ["osim = 3", "name of a file"]),
+        ('osim = "leg.osim"', "", ["osim_bodies is of no use without osim"]),
+        ('femur = "thigh"', 'femur = "thigh", fibula = "shank"', ["osim_bodies.fibula", "there are femur, shank"]),
+        ('femur = "thigh"', "femur = 1", ["osim_bodies = {'femur': 1}", "names of links"]),
+        ('link = "foot"', 'link = "toe"', ["tip.link = 'toe'", "thigh, shank"]),
+        (
+            "tip = ",
+            "links = [{ name = 'ball', position_m = [0, 0, 0], mass_kg = -1 }]\ntip = ",
+            ["links[ball].mass_kg = -1", "links[ball].inertia_kg_m2: Field required"],
+        ),
+        ("name = ", "links = 3\nname = ", ["body 'thigh' is no link"]),
+        ("name = ", "muscles = 3\nname = ", ["muscles = 3"]),
+    ],
+)
 def test_a_wrong_body_file_is_refused(tmp_path, old, new, said):
     file = write(tmp_path, toml=[(old, new)])
     message = refused(lambda: load(file))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from cosim.analysis.results import RunData
 from cosim.body.kinds import KINDS, load
-from cosim.config import load as load_experiment
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import load as load_experiment
+from cosim.results.run_data import RunData
 
 MODELS = REPOSITORY / "models"
 
@@ -70,7 +70,7 @@ def test_an_experiment_needs_neither_body_nor_transfer_functions(launch, tmp_pat
 @pytest.mark.wheel
 def test_ports_of_a_body_that_is_not_there_are_refused(launch, bodiless):
     (bodiless / "transfer.py").write_text(
-        "from cosim.transfer import transfer_function\n@transfer_function\ndef pull(muscles): muscles.excitation = 1.0\n"
+        "from cosim import transfer_function\n@transfer_function\ndef pull(muscles): muscles.excitation = 1.0\n"
     )
     result = launch(2, "run.py", bodiless)
     assert result.returncode == 2

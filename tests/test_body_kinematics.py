@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cosim.body.kinds import load
-from cosim.body.kinematics import Kinematics
+from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.body.rotation import matrix_from_rpy, rpy_from_matrix
 
 ROOT = Path(__file__).parents[1]
@@ -70,8 +70,9 @@ def test_link_poses_agree_with_points(description):
         np.testing.assert_allclose(rotation @ point.point_m + position, expected, rtol=0, atol=1e-15)
 
 
-@pytest.mark.parametrize("rpy", [
-    (0.3, -0.4, 2.0), (1.0, np.pi / 2, 0.5), (-3.0, -np.pi / 2, 1.0), (0.7, np.pi / 2 - 3e-9, -2.0)])
+@pytest.mark.parametrize(
+    "rpy", [(0.3, -0.4, 2.0), (1.0, np.pi / 2, 0.5), (-3.0, -np.pi / 2, 1.0), (0.7, np.pi / 2 - 3e-9, -2.0)]
+)
 def test_roll_pitch_yaw_survives_the_way_through_a_matrix(rpy):
     matrix = matrix_from_rpy(rpy)
     np.testing.assert_allclose(matrix_from_rpy(rpy_from_matrix(matrix)), matrix, rtol=0, atol=1e-15)

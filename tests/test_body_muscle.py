@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.body import curves
 from cosim.body.kinds import load
-from cosim.body.muscle import ElasticTendonMuscles, RigidTendonMuscles
-from cosim.body.state import MuscleState
+from cosim.body.musculoskeletal import curves
+from cosim.body.musculoskeletal.muscle import ElasticTendonMuscles, RigidTendonMuscles
+from cosim.body.musculoskeletal.state import MuscleState
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,7 +35,8 @@ def state_of(muscles, activation, length_m, speed_m_s=0.0):
 
 
 @pytest.mark.parametrize(
-    "name", ["active_force_length", "passive_force_length", "force_velocity", "tendon_force_length"])
+    "name", ["active_force_length", "passive_force_length", "force_velocity", "tendon_force_length"]
+)
 def test_curves_and_their_slopes_are_those_of_opensim(reference, name):
     value, slope = getattr(curves, name)()(reference[f"curve_{name}_x"])
     np.testing.assert_allclose(value, reference[f"curve_{name}_y"], rtol=0, atol=1e-6)
@@ -51,8 +52,7 @@ def test_curves_are_straight_beyond_their_ends():
 
 def test_rigid_tendon_forces_are_those_of_opensim(reference, muscles):
     p = muscles.parameters
-    grid = [reference[key] for key in
-            ("eq_activation", "eq_path_length_over_L0_plus_Ls", "eq_path_speed_L0_per_s")]
+    grid = [reference[key] for key in ("eq_activation", "eq_path_length_over_L0_plus_Ls", "eq_path_speed_L0_per_s")]
     for (i, activation), (j, length), (k, speed) in product(*map(enumerate, grid)):
         path = length * (p.optimal_fiber_length_m + p.tendon_slack_length_m)
         state = state_of(FORELIMB, activation, path, speed * p.optimal_fiber_length_m)
@@ -72,9 +72,14 @@ def test_elastic_tendons_stretch_as_in_opensim():
         fiber = state.fiber_length[0] / muscle.optimal_fiber_length_m
         sine = np.sin(0.4) / fiber
         tendon = (length - state.fiber_length[0] * np.sqrt(1 - sine**2)) / muscle.tendon_slack_length_m
-        active, passive, pull = (float(curve(value)[0]) for curve, value in (
-            (curves.active_force_length(), fiber), (curves.passive_force_length(), fiber),
-            (curves.tendon_force_length(), tendon)))
+        active, passive, pull = (
+            float(curve(value)[0])
+            for curve, value in (
+                (curves.active_force_length(), fiber),
+                (curves.passive_force_length(), fiber),
+                (curves.tendon_force_length(), tendon),
+            )
+        )
         assert (activation * active + passive) * np.sqrt(1 - sine**2) == pytest.approx(pull, abs=1e-9)
         assert state.force[0] == pytest.approx(pull * muscle.max_isometric_force_N, rel=1e-9, abs=1e-12)
 
@@ -145,8 +150,9 @@ def test_a_path_that_is_too_short_does_not_pull(muscles, fiber):
 def test_activation_follows_a_step_as_in_opensim(reference, muscles):
     step_s = reference["act_t_s"][1]
     state = MuscleState(FORELIMB)
-    for (i, excitation), (j, start) in product(enumerate(reference["act_excitation"]),
-                                               enumerate(reference["act_initial"])):
+    for (i, excitation), (j, start) in product(
+        enumerate(reference["act_excitation"]), enumerate(reference["act_initial"])
+    ):
         muscles.put(state, np.full(8, start))
         course, free = [start], [start]
         for _ in reference["act_t_s"][1:]:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from cosim.body.camera import Layer, aim
 from cosim.body.kinds import load
-from cosim.body.render import Renderer, draw_moments, render
+from cosim.show.bodies.camera import Layer, aim
+from cosim.show.bodies.musculoskeletal import Renderer, draw_moments, render
 
 WIDTH, HEIGHT = 220, 320
 REST = np.zeros(6)
@@ -28,7 +28,7 @@ def count(picture, more, less):
 def test_the_moving_parts_fill_the_picture(description):
     picture = render(description, REST, np.zeros(8), WIDTH, HEIGHT)
     assert picture.shape == (HEIGHT, WIDTH, 3) and picture.dtype == np.uint8
-    stick_and_base = (picture.max(axis=2) < 120)  # the only dark things; they reach to the bottom of the limb
+    stick_and_base = picture.max(axis=2) < 120  # the only dark things; they reach to the bottom of the limb
     rows, columns = np.nonzero(stick_and_base)
     assert 0.93 * HEIGHT < rows.max() < 0.99 * HEIGHT
     assert columns.min() > 0.05 * WIDTH
@@ -42,10 +42,11 @@ def test_muscles_turn_from_blue_to_red(description):
 
 
 def test_the_limb_moves_and_the_camera_does_not(description):
-    rest, bent = (render(description, angle, np.zeros(8), WIDTH, HEIGHT)
-                  for angle in (REST, np.array([0, 0, 0.5, 0, 0, 0])))
+    rest, bent = (
+        render(description, angle, np.zeros(8), WIDTH, HEIGHT) for angle in (REST, np.array([0, 0, 0.5, 0, 0, 0]))
+    )
     assert (rest != bent).any(axis=2).mean() > 0.01
-    base = np.s_[-HEIGHT // 8:]
+    base = np.s_[-HEIGHT // 8 :]
     assert (rest[base] == bent[base]).all()
 
 
@@ -94,7 +95,8 @@ def test_moments_are_put_side_by_side(description, tmp_path):
 
 
 def test_a_body_without_anything_to_draw_is_refused(description):
-    bare = description.model_copy(update={
-        "muscles": (), "links": tuple(link.model_copy(update={"shapes": ()}) for link in description.links)})
+    bare = description.model_copy(
+        update={"muscles": (), "links": tuple(link.model_copy(update={"shapes": ()}) for link in description.links)}
+    )
     with pytest.raises(ValueError, match="forelimb: there is nothing to draw"):
         render(bare, REST, np.zeros(0), WIDTH, HEIGHT)

@@ -8,11 +8,11 @@ import pytest
 from conftest import REPOSITORY
 from leg import refused, write
 
-from cosim.body.description import Box, Rod, Sphere
 from cosim.body.kinds import load
-from cosim.body.kinematics import Kinematics
+from cosim.body.musculoskeletal.description import Box, Rod, Sphere
+from cosim.body.musculoskeletal.kinematics import Kinematics
+from cosim.body.musculoskeletal.urdf import to_urdf
 from cosim.body.rotation import matrix_from_rpy
-from cosim.body.urdf import to_urdf
 
 FORELIMB = REPOSITORY / "models/forelimb/body.toml"
 
@@ -22,18 +22,21 @@ def test_a_mechanism_comes_back_from_urdf_as_it_was(tmp_path):
     (tmp_path / "forelimb.urdf").write_text(to_urdf(original))
     (tmp_path / "body.toml").write_text(
         'name = "forelimb"\nurdf = "forelimb.urdf"\ngravity_m_s2 = [0.0, 0.0, -9.81]\n'
-        'tip = { link = "foot", point_m = [0.0, 0.0, 0.0] }\n')
+        'tip = { link = "foot", point_m = [0.0, 0.0, 0.0] }\n'
+    )
     copy = load(tmp_path / "body.toml")
 
     def carried_over(point):  # a point on a link of the original in the frame of that link in the copy
         to, at = copy.link(point.link), original.link(point.link).in_model(point.point_m)
         return point.model_copy(update={"point_m": tuple(to.rotation().T @ (at - to.position_m))})
 
-    muscles = tuple(muscle.model_copy(update={"path": tuple(map(carried_over, muscle.path))})
-                    for muscle in original.muscles)
+    muscles = tuple(
+        muscle.model_copy(update={"path": tuple(map(carried_over, muscle.path))}) for muscle in original.muscles
+    )
     copy = copy.model_copy(update={"muscles": muscles, "tip": carried_over(original.tip)})
     assert [joint.limits_rad for joint in copy.revolute_joints] == [
-        joint.limits_rad for joint in original.revolute_joints]
+        joint.limits_rad for joint in original.revolute_joints
+    ]
     assert [link.name for link in copy.links] == [link.name for link in original.links]
     for mine, theirs in zip(copy.links[1:], original.links[1:]):  # the first is fixed, its mass is of no use
         assert mine.mass_kg == theirs.mass_kg
@@ -79,7 +82,7 @@ def test_a_urdf_file_is_placed_at_its_zero_pose(tmp_path):
 
 def test_shapes_of_a_urdf_file_are_kept_where_they_can_be(tmp_path):
     body = load(write(tmp_path))
-    rod, = body.link("thigh").shapes  # it keeps the length of the cylinder
+    (rod,) = body.link("thigh").shapes  # it keeps the length of the cylinder
     assert isinstance(rod, Rod) and [end[2] for end in rod.ends_m] == pytest.approx([-0.17, -0.03])
     assert (rod.radius_m, rod.colour, rod.solid) == (0.03, "blue", True)
     box, ball = body.link("shank").shapes
@@ -103,37 +106,49 @@ def test_a_root_link_called_world_is_the_world(tmp_path):
     assert body.joint_above("thigh").parent == "world"
 
 
-@pytest.mark.parametrize("old, new, said", [
-    ('type="continuous"', 'type="prismatic"',
-     ["joints[hip].type = 'prismatic'", "fixed, revolute, continuous"]),
-    ('type="continuous"', 'type="floating"', ["joints[hip].type = 'floating'"]),
-    ('<axis xyz="0 2 0"/>', '<axis xyz="0 2 0"/><mimic joint="knee"/>', ["joints[hip]: mimic 'knee'"]),
-    ('<axis xyz="0 2 0"/>', '<axis xyz="0 0 0"/>', ["joints[hip].axis", "length 1, this one has 0"]),
-    ('xyz="0 2 0"', 'xyz="${up}"', ["joints[hip].axis.xyz = '${up}'", "3 numbers"]),
-    ('<limit lower="-0.1" upper="2" effort="10" velocity="5"/>', "",
-     ["joints[knee]: a revolute joint needs a limit"]),
-    ('lower="-0.1"', 'lower="3"', ["joints[knee].limits_rad = [3.0, 2.0]", "below the upper"]),
-    ('damping="0.05"', 'damping="-1"', ["joints[knee].damping_N_m_s_rad = -1.0"]),
-    ('damping="0.05"', 'friction="0.1"', ["joints[knee].dynamics.friction = 0.1: must be 0"]),
-    ('<parent link="base"/>', "", ["joints[hip]: parent.link is missing"]),
-    ('<link name="foot">', "<link>", ["links: name is missing"]),
-    ('parent link="thigh"', 'parent link="tie"',
-     ["joints[knee].parent = 'tie'", "there are base, thigh, shank"]),
-    ('child link="foot"', 'child link="thigh"', ["links[thigh]: child of 2 joints"]),
-    ('<link name="foot">', '<link name="shank">', ["joints[ankle].child = 'foot'"]),
-    ('parent link="base"', 'parent link="foot"',
-     ["links foot, shank, thigh: their joints go round", "lead to 'base'"]),
-    ('<mass value="2"/>', '<mass value="0"/>', ["links[thigh].mass_kg = 0.0", "greater than 0"]),
-    ('ixx="0.02"', "", ["links[thigh].inertial: inertia.ixx is missing"]),
-    ('<mass value="0.1"/><inertia ixx="1e-4" iyy="1e-4" izz="1e-4"/></inertial>', "</inertial>",
-     ["links[foot].inertial: mass.value is missing"]),
-    ('radius="0.03"', 'radius="thin"', ["links[thigh].visual[0].radius = 'thin'"]),
-    ('rgba="0.1 0.2 0.9 1"', 'rgba="0.1 0.2 9 1"', ["colours.blue[2] = 9.0", "less than or equal to 1"]),
-    ('<robot name="leg">',
-     '<robot name="leg" xmlns:xacro="http://www.ros.org/wiki/xacro"><xacro:property name="a"/>',
-     ["<xacro:property>", "xacro"]),
-    ("</robot>", "", ["not valid XML"]),
-])
+@pytest.mark.parametrize(
+    "old, new, said",
+    [
+        ('type="continuous"', 'type="prismatic"', ["joints[hip].type = 'prismatic'", "fixed, revolute, continuous"]),
+        ('type="continuous"', 'type="floating"', ["joints[hip].type = 'floating'"]),
+        ('<axis xyz="0 2 0"/>', '<axis xyz="0 2 0"/><mimic joint="knee"/>', ["joints[hip]: mimic 'knee'"]),
+        ('<axis xyz="0 2 0"/>', '<axis xyz="0 0 0"/>', ["joints[hip].axis", "length 1, this one has 0"]),
+        ('xyz="0 2 0"', 'xyz="${up}"', ["joints[hip].axis.xyz = '${up}'", "3 numbers"]),
+        (
+            '<limit lower="-0.1" upper="2" effort="10" velocity="5"/>',
+            "",
+            ["joints[knee]: a revolute joint needs a limit"],
+        ),
+        ('lower="-0.1"', 'lower="3"', ["joints[knee].limits_rad = [3.0, 2.0]", "below the upper"]),
+        ('damping="0.05"', 'damping="-1"', ["joints[knee].damping_N_m_s_rad = -1.0"]),
+        ('damping="0.05"', 'friction="0.1"', ["joints[knee].dynamics.friction = 0.1: must be 0"]),
+        ('<parent link="base"/>', "", ["joints[hip]: parent.link is missing"]),
+        ('<link name="foot">', "<link>", ["links: name is missing"]),
+        ('parent link="thigh"', 'parent link="tie"', ["joints[knee].parent = 'tie'", "there are base, thigh, shank"]),
+        ('child link="foot"', 'child link="thigh"', ["links[thigh]: child of 2 joints"]),
+        ('<link name="foot">', '<link name="shank">', ["joints[ankle].child = 'foot'"]),
+        (
+            'parent link="base"',
+            'parent link="foot"',
+            ["links foot, shank, thigh: their joints go round", "lead to 'base'"],
+        ),
+        ('<mass value="2"/>', '<mass value="0"/>', ["links[thigh].mass_kg = 0.0", "greater than 0"]),
+        ('ixx="0.02"', "", ["links[thigh].inertial: inertia.ixx is missing"]),
+        (
+            '<mass value="0.1"/><inertia ixx="1e-4" iyy="1e-4" izz="1e-4"/></inertial>',
+            "</inertial>",
+            ["links[foot].inertial: mass.value is missing"],
+        ),
+        ('radius="0.03"', 'radius="thin"', ["links[thigh].visual[0].radius = 'thin'"]),
+        ('rgba="0.1 0.2 0.9 1"', 'rgba="0.1 0.2 9 1"', ["colours.blue[2] = 9.0", "less than or equal to 1"]),
+        (
+            '<robot name="leg">',
+            '<robot name="leg" xmlns:xacro="http://www.ros.org/wiki/xacro"><xacro:property name="a"/>',
+            ["<xacro:property>", "xacro"],
+        ),
+        ("</robot>", "", ["not valid XML"]),
+    ],
+)
 def test_a_mechanism_that_cannot_be_represented_is_refused(tmp_path, old, new, said):
     file = write(tmp_path, urdf=[(old, new)])
     message = refused(lambda: load(file))

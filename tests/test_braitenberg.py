@@ -9,7 +9,7 @@ import shutil
 import pytest
 from conftest import REPOSITORY
 
-from cosim.analysis.results import RunData
+from cosim.results.run_data import RunData
 
 EXPERIMENT = REPOSITORY / "models/braitenberg"
 

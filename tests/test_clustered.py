@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from cosim.brain.network import expected_synapses, synapse_variance
-from cosim.brain.values import Uniform
+from cosim.network.network import expected_synapses, synapse_variance
+from cosim.network.values import Uniform
 from models.clustered.network import Parameters, baseline_pa, between, inside, network
 
 
@@ -52,8 +52,8 @@ def test_settings_that_make_no_network_are_refused(settings, message):
         Parameters(**settings)
 
 
-# What 1 s after 1 s of warm-up shows in NEST's example EI_clustered_network, over 38 windows of 7 networks, and in its control
-# over 22 windows of 7 networks, widened so that a fair network is not refused by chance.
+# What 1 s after 1 s of warm-up shows in NEST's example EI_clustered_network, over 38 windows of 7 networks, and in its
+# control over 22 windows of 7 networks, widened so that a fair network is not refused by chance.
 CLUSTERED = {
     "rate_e_hz": (1.8, 2.8),
     "rate_i_hz": (2.5, 3.7),

@@ -12,10 +12,10 @@ from conftest import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.config import load
-from cosim.timegrid import is_multiple
 from cosim.errors import ConfigurationError
-from cosim.options import parse
+from cosim.experiment.config import load
+from cosim.experiment.options import parse
+from cosim.timegrid import is_multiple
 
 
 def problems(*overrides: str, experiment: str = "mouse_m1") -> str:
@@ -141,9 +141,9 @@ def test_the_file_of_an_experiment_may_be_given(folder):
 
 
 MODEL = """
-from cosim.brain.layout import Unplaced
-from cosim.brain.network import Network, Population
-from cosim.config import Table
+from cosim.network.layout import Unplaced
+from cosim.network.network import Network, Population
+from cosim import Table
 
 
 class Parameters(Table):
@@ -179,7 +179,7 @@ def test_a_model_of_the_experiment_comes_before_one_of_ours(folder, model):
     [
         ("def network(neurons)", "def network(cells)", "network(cells): missing a required argument: 'cells'"),
         ("def network(neurons)", "def net(neurons)", "has no function network(neurons)"),
-        ("class Parameters(Table)", "class Parameters", "must be a class derived from cosim.config.Table"),
+        ("class Parameters(Table)", "class Parameters", "must be a class derived from cosim.Table"),
         ("def network(neurons)", "full_network = 3\ndef network(neurons)", "full_network = 3: must be a function"),
     ],
 )
@@ -199,7 +199,7 @@ def test_a_model_without_parameters_needs_no_class_for_them(folder, model):
 def test_a_protocol_must_be_a_table(folder, base):
     (folder / "transfer.py").write_text(f"import pydantic\n\nclass Protocol{base}:\n    pass\n")
     assert "Protocol = <class" in problems(experiment=str(folder))
-    assert "must be a class derived from cosim.config.Table" in problems(experiment=str(folder))
+    assert "must be a class derived from cosim.Table" in problems(experiment=str(folder))
 
 
 def test_a_summary_function_must_take_the_run(folder):
@@ -232,7 +232,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cosim.config import Table
+from cosim import Table
 
 
 @dataclass
@@ -268,8 +268,7 @@ def test_a_setting_that_is_no_key_and_value_is_refused(override):
 
 @pytest.mark.parametrize(
     "override",
-    ["seed.value=3", "seed.a.b=3"]
-    + [f"sources.{key}=1" for key in ("7", "7.weight", "-1.weight", "first.weight")],
+    ["seed.value=3", "seed.a.b=3"] + [f"sources.{key}=1" for key in ("7", "7.weight", "-1.weight", "first.weight")],
 )
 def test_a_setting_below_what_is_no_table_is_refused(override):
     assert f"--set {override}: there is no table" in problems(override)
@@ -315,7 +314,7 @@ class Protocol(Table):
 
 def test_optional_keys_of_a_protocol_may_be_left_out_or_given(folder):
     change(folder, r"^\[protocol\]\n.*\n.*\n.*", "")
-    (folder / "transfer.py").write_text("from cosim.config import Table\n" + OPTIONAL)
+    (folder / "transfer.py").write_text("from cosim import Table\n" + OPTIONAL)
     left_out = load(str(folder)).config
     (folder / "experiment.toml").write_text(left_out.to_toml())
     assert load(str(folder)).config.model_dump() == left_out.model_dump()

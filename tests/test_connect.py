@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from cosim.brain.nestlink.connect import AxisOffers, Connect, Nodes, Synapse
+from cosim.engines.nest.nestlink.connect import AxisOffers, Connect, Nodes, Synapse
 
 pytestmark = pytest.mark.wheel
 PROGRAM = "tests/programs/make_synapses.py"
@@ -50,9 +50,7 @@ def test_every_pair_is_joined_as_often_as_its_probability_says(alone, made):
     np.testing.assert_array_equal(found["joined"][~random], draws * found["mean"][~random])
     assert np.any(found["mean"][~random] > 0), "no pair is certain"
     assert np.sum(random) > 300
-    assert_chi_square(
-        found["joined"][random], draws * found["mean"][random], draws * found["variance"][random]
-    )
+    assert_chi_square(found["joined"][random], draws * found["mean"][random], draws * found["variance"][random])
 
 
 def test_trials_of_one_draw_are_independent(alone, made):
@@ -83,9 +81,7 @@ class TestAgainstNest:
     def test_differences_of_numbers(self, alone, made, case, onto):
         """Numbers run over the grid, so this holds the distance along every axis."""
         found = made(alone, case)
-        theirs, ours = (
-            found[f"{who}_{onto}_target"] - found[f"{who}_{onto}_source"] for who in ("theirs", "ours")
-        )
+        theirs, ours = (found[f"{who}_{onto}_target"] - found[f"{who}_{onto}_source"] for who in ("theirs", "ours"))
         assert_same_distribution(theirs, ours)
         assert_same_distribution(theirs % 3, ours % 3)
 

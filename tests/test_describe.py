@@ -10,17 +10,15 @@ import sys
 import pytest
 from conftest import REPOSITORY, clean_environment
 
-from cosim.config import load
-from cosim.describe import describe
+from cosim.experiment.config import load
+from cosim.tools.describe import describe
 from models.rodent.network import network
 
 
 def cosim(*arguments: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
     environment = clean_environment(COLUMNS="120")
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +140,7 @@ def test_neither_nest_nor_pybullet_nor_mpi_is_started():
         "assert not {'nest', 'pybullet'} & sys.modules.keys()"
     )
     command = [sys.executable, "-c", program]
-    subprocess.run(
-        command, cwd=REPOSITORY, env=clean_environment(), check=True, capture_output=True, timeout=60
-    )
+    subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), check=True, capture_output=True, timeout=60)
 
 
 SCRIPT_EXPERIMENT = """

@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.brain.address import Address, places, union
-from cosim.config import load
-from cosim.devices import OTHER_PORTS, make_ports, resolve
+from cosim.devices.devices import OTHER_PORTS, make_ports, resolve
+from cosim.experiment.config import load
+from cosim.network.address import Address, places, union
 from cosim.plan import ports as ports_of_a_run
 from cosim.transfer import CLOCK_PORTS
 

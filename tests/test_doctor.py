@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from cosim import doctor
-from cosim.setup import mpi
+from cosim.tools import doctor
+from cosim.tools.setup import mpi
 
 
 def there() -> tuple[str, str]:
@@ -27,8 +27,7 @@ def answers(findings: dict) -> dict[str, bool]:
 def run_doctor(**environment: str) -> tuple[int, dict]:
     """Exit code and report of ``cosim doctor --json`` in a process of its own: C libraries may print, too."""
     code = "from cosim import doctor; raise SystemExit(doctor.main(json=True))"
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment,
-                          stdout=subprocess.PIPE, text=True)
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -45,7 +44,7 @@ def test_says_no_when_nestlink_is_missing(tmp_path):
     missing = {name for name, is_there in answers(findings).items() if not is_there}
     assert missing - {"Slurm"} == {"nestlink"}
     advice = next(check["advice"] for check in findings["checks"] if check["name"] == "nestlink")
-    assert advice == "python -m cosim.brain.nestlink.build"
+    assert advice == "python -m cosim.engines.nest.nestlink.build"
 
 
 @pytest.mark.parametrize(("needed", "exit_code"), [(True, 1), (False, 0)])

@@ -16,9 +16,9 @@ import pynwb
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
-import cosim.analysis
-from cosim import export
+import cosim.results
 from cosim.errors import ConfigurationError
+from cosim.results import export
 
 RUNS = {
     "arm": (
@@ -35,22 +35,22 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> dict[str, cosim.analysis.RunData]:
+def runs(tmp_path_factory) -> dict[str, cosim.results.RunData]:
     """A mouse forelimb with a brain from tables, and a vehicle with a script for a brain."""
     out = tmp_path_factory.mktemp("export")
     for name, arguments in RUNS.items():
         command = [find_mpiexec(), "-n", "2", sys.executable, "run.py", *arguments, "--out", str(out / name)]
         environment = clean_environment()
         subprocess.run(command, cwd=REPOSITORY, env=environment, check=True, timeout=120, capture_output=True)
-    return {name: cosim.analysis.load(out / name) for name in RUNS}
+    return {name: cosim.results.load(out / name) for name in RUNS}
 
 
 @pytest.fixture(params=RUNS)
-def run(request, runs) -> cosim.analysis.RunData:
+def run(request, runs) -> cosim.results.RunData:
     return runs[request.param]
 
 
-def exported(run: cosim.analysis.RunData, format_: str, target: Path) -> Path:
+def exported(run: cosim.results.RunData, format_: str, target: Path) -> Path:
     assert export.main(str(run.folder.path), format_, str(target)) == 0
     return target
 
@@ -79,19 +79,13 @@ def test_nwb_says_where_neurons_are_and_how_the_arm_moved(runs, tmp_path):
         file = reader.read()
         units = file.units.to_dataframe()
         cells = units[units["population"] == "M1_L5B_PT"]
-        assert (
-            set(cells["region"]) == {"M1"}
-            and set(cells["layer"]) == {"L5B"}
-            and set(cells["cell_type"]) == {"PT"}
-        )
+        assert set(cells["region"]) == {"M1"} and set(cells["layer"]) == {"L5B"} and set(cells["cell_type"]) == {"PT"}
         body = file.processing["behavior"]
         angle = body["joint_angle_rad"]
         np.testing.assert_array_equal(angle.data[:], run.body["joint_angle_rad"])
         assert (angle.rate, angle.starting_time, angle.unit) == (1000.0, 0.001, "rad")
         assert "humerus_radius" in angle.description
-        np.testing.assert_array_equal(
-            body["tip_position"]["tip_position_m"].data[:], run.body["tip_position_m"]
-        )
+        np.testing.assert_array_equal(body["tip_position"]["tip_position_m"].data[:], run.body["tip_position_m"])
 
 
 def test_neo_reads_the_block_back(run, tmp_path):
@@ -175,7 +169,7 @@ def test_the_target_has_a_name_of_its_own_in_the_folder_of_the_run(runs):
     assert not list(folder.glob("*unfinished*"))
 
 
-def refused(run: cosim.analysis.RunData, format_: str, out: Path | None) -> str:
+def refused(run: cosim.results.RunData, format_: str, out: Path | None) -> str:
     with pytest.raises(ConfigurationError) as error:
         export.main(str(run.folder.path), format_, str(out) if out else None)
     return str(error.value)
@@ -209,8 +203,6 @@ def test_a_failure_leaves_nothing_behind(runs, tmp_path, monkeypatch):
         path.mkdir()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("cosim.export.csv.write", fail)
-    assert "cannot be written: No space left on device" in refused(
-        runs["vehicle"], "csv", tmp_path / "tables"
-    )
+    monkeypatch.setattr("cosim.results.export.csv.write", fail)
+    assert "cannot be written: No space left on device" in refused(runs["vehicle"], "csv", tmp_path / "tables")
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from cosim.analysis.results import RunData
+from cosim.results.run_data import RunData
 
 BREAK = "tests/programs/break_a_rank.py"
 SMALL = ("--set", "brain.patch_mm=0.1", "--set", "brain.virtual_processes=2", "--steps", 12)
@@ -53,7 +53,7 @@ BAD_SETTINGS = [
 # All in one world, as it takes a second to start: after what each prints comes its exit code.
 REFUSE_ALL = """
 import sys
-from cosim.mpi import MPI
+from cosim.parallel.mpi import MPI
 from cosim.run import main
 for setting in sys.argv[1:]:
     code = main(["mouse_m1", "--set", setting])
@@ -99,11 +99,12 @@ def test_settings_for_a_transfer_file_that_is_missing_are_refused(launch, experi
 def test_all_problems_of_transfer_functions_are_reported_together(launch, experiment):
     with (experiment / "transfer.py").open("a") as file:
         file.write(
-            "\n@transfer_function\ndef listen(M1_L1_EMGC): pass\n"
-            "\n@transfer_function\ndef push(muscels): pass\n"
+            "\n@transfer_function\ndef listen(M1_L1_EMGC): pass\n\n@transfer_function\ndef push(muscels): pass\n"
         )
     result = launch(2, "run.py", experiment)
-    assert_refused(result, "listen: unknown port 'M1_L1_EMGC'; did you mean M1_L1_ENGC?", "push: unknown port 'muscels'")
+    assert_refused(
+        result, "listen: unknown port 'M1_L1_EMGC'; did you mean M1_L1_ENGC?", "push: unknown port 'muscels'"
+    )
 
 
 def test_a_command_of_the_wrong_shape_is_refused_before_nest_starts(launch, experiment):
@@ -162,8 +163,18 @@ def test_a_body_that_diverges_ends_the_run_and_keeps_what_was_recorded(launch, e
     # With 1e5 times less inertia muscles tear the arm apart within a physics step.
     light = re.sub(r"(?<=[0-9]e-)0([5-7])", lambda digit: str(int(digit[1]) + 5), body)
     (experiment / "limb/body.toml").write_text(light)
-    result = launch(2, "run.py", experiment, *SMALL, "--set", "body.model=limb", "--set", f"body.engine={engine}",
-                    "--out", tmp_path / "run")
+    result = launch(
+        2,
+        "run.py",
+        experiment,
+        *SMALL,
+        "--set",
+        "body.model=limb",
+        "--set",
+        f"body.engine={engine}",
+        "--out",
+        tmp_path / "run",
+    )
     assert result.returncode == EXIT_FAILED, result.stderr
     assert "body in the step from" in result.stderr
     assert "the body 'forelimb' diverged at" in result.stderr and "physics step 1 ms" in result.stderr

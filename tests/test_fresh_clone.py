@@ -43,7 +43,9 @@ def test_the_joystick_is_drawn_back_and_then_pushed_forward(results):
 def test_it_uses_one_brain_rank_of_a_nest_without_mpi(demo, results):
     summary = json.loads((results / "summary.json").read_text())
     assert (summary["brain_ranks"], summary["threads_per_brain_rank"]) == (1, 4)
-    assert "#define HAVE_MPI" not in next(demo[0].glob(".venv/lib/*/site-packages/nest/include/nest/config.h")).read_text()
+    assert (
+        "#define HAVE_MPI" not in next(demo[0].glob(".venv/lib/*/site-packages/nest/include/nest/config.h")).read_text()
+    )
 
 
 def test_it_ends_by_saying_what_came_out_and_where(demo, results):

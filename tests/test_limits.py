@@ -7,16 +7,16 @@ import re
 
 import pytest
 
-from cosim.brain import limits
-from cosim.brain.address import Address
-from cosim.brain.layout import Unplaced
-from cosim.brain.limits import MAX_CONNECTIONS, largest_share
-from cosim.brain.network import Drive, Network, Population, Projection
-from cosim.brain.rules import FixedIndegree
-from cosim.brain.values import Constant
-from cosim.config import SpikeSink, load
-from cosim.devices import Devices, Sink
+from cosim.devices.devices import Devices, Sink
+from cosim.engines.nest import connection_limits
+from cosim.engines.nest.connection_limits import MAX_CONNECTIONS, largest_share
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import SpikeSink, load
+from cosim.network.address import Address
+from cosim.network.layout import Unplaced
+from cosim.network.network import Drive, Network, Population, Projection
+from cosim.network.rules import FixedIndegree
+from cosim.network.values import Constant
 from cosim.plan import network as tables_of
 from cosim.plan import resolve_devices
 
@@ -47,7 +47,7 @@ def test_all_connections_to_a_sink_are_on_its_virtual_process():
     assert largest_share(network(1000), Devices((), sinks, ()), 2).connections == 2 * 1000
     share = largest_share(network(MAX_CONNECTIONS + 1), Devices((), sinks[:1], ()), 8)
     assert not share.is_allowed
-    assert limits.processes_needed(network(MAX_CONNECTIONS + 1), Devices((), sinks[:1], ()), share) is None
+    assert connection_limits.processes_needed(network(MAX_CONNECTIONS + 1), Devices((), sinks[:1], ()), share) is None
 
 
 def test_the_whole_brain_needs_more_than_four_virtual_processes():
@@ -55,8 +55,8 @@ def test_the_whole_brain_needs_more_than_four_virtual_processes():
     tables = tables_of(experiment)
     devices = resolve_devices(experiment, tables.sizes)
     with pytest.raises(ConfigurationError, match="brain.virtual_processes = 4: must be") as refusal:
-        limits.check(tables, devices, 4, brain_ranks=2)
+        connection_limits.check(tables, devices, 4, brain_ranks=2)
     needed = int(re.search(r"must be (\d+) or more for 2 brain ranks", str(refusal.value))[1])
     assert needed % 2 == 0
-    limits.check(tables, devices, needed, brain_ranks=2)
+    connection_limits.check(tables, devices, needed, brain_ranks=2)
     assert not largest_share(tables, devices, needed - 2).is_allowed

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
-from cosim.analysis.results import RunData
+from cosim.results.run_data import RunData
 
 IS_FULL = bool(os.environ.get("COSIM_FULL"))
 STEPS = 10_000 if IS_FULL else 2_000
@@ -32,7 +32,7 @@ TRANSFER = """
 import os
 from pathlib import Path
 
-from cosim.transfer import transfer_function
+from cosim import transfer_function
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.machine import available_bytes
+from cosim.parallel.machine import available_bytes
 
 GB = 10**9
 JOB = "slurm/uid_0/job_7"

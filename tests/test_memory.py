@@ -7,16 +7,16 @@ import re
 
 import pytest
 
-from cosim.brain import memory
-from cosim.brain.address import Address
-from cosim.brain.layout import Unplaced
-from cosim.brain.network import Drive, Network, Population, Projection, expected_synapses
-from cosim.brain.rules import FixedIndegree
-from cosim.brain.values import Constant
-from cosim.config import load
-from cosim.devices import Devices
+from cosim.devices.devices import Devices
+from cosim.engines.nest import memory
 from cosim.errors import ConfigurationError
-from cosim.machine import Machine
+from cosim.experiment.config import load
+from cosim.network.address import Address
+from cosim.network.layout import Unplaced
+from cosim.network.network import Drive, Network, Population, Projection, expected_synapses
+from cosim.network.rules import FixedIndegree
+from cosim.network.values import Constant
+from cosim.parallel.machine import Machine
 from cosim.plan import network as tables_of
 from cosim.plan import resolve_devices
 
@@ -58,9 +58,7 @@ def test_a_neuron_takes_some_kilobytes(model):
 def test_ranks_share_what_is_not_their_own():
     whole, half = bytes_of(network(indegree=1000)), bytes_of(network(indegree=1000), ranks=2)
     senders = 1000 * (memory.SENDER_BYTES + memory.SENDER_BYTES_PER_THREAD)
-    assert half - memory.PROCESS_BYTES - senders == pytest.approx(
-        (whole - memory.PROCESS_BYTES - senders) / 2
-    )
+    assert half - memory.PROCESS_BYTES - senders == pytest.approx((whole - memory.PROCESS_BYTES - senders) / 2)
 
 
 def test_a_recorded_neuron_takes_next_to_nothing_and_counts_once():
@@ -75,9 +73,7 @@ def test_longer_delays_make_longer_ring_buffers():
     assert bytes_of(longer) - bytes_of(network()) == 1000 * 3 * 8 * 100 + block
 
 
-def mouse(
-    *overrides: str, available: float, brain_ranks: int = 1, elsewhere: tuple[Machine, ...] = ()
-) -> None:
+def mouse(*overrides: str, available: float, brain_ranks: int = 1, elsewhere: tuple[Machine, ...] = ()) -> None:
     experiment = load("mouse_m1", overrides)
     tables = tables_of(experiment)
     devices = resolve_devices(experiment, tables.sizes)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from cosim.exchange import Exchange
-from cosim.stop import StopSign
-from cosim.world import World, split
+from cosim.parallel.exchange import Exchange
+from cosim.parallel.stop import StopSign
+from cosim.parallel.world import World, split
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

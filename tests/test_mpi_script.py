@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.brain import nestlink
+from cosim.engines.nest import nestlink
 
 STEP_SCRIPT, SIMULATE_SCRIPT = "tests/scripts/step_script.py", "tests/scripts/simulate_script.py"
 STEP_MS, STEPS = 15.0, 3  # a multiple of all the scripts' smallest delays: others change the random numbers

@@ -9,7 +9,7 @@ import pytest
 from mpi4py import MPI
 
 from cosim.errors import ConfigurationError
-from cosim.world import World, split
+from cosim.parallel.world import World, split
 
 pytestmark = pytest.mark.mpi(min_size=2)
 

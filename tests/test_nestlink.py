@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from conftest import Launch
 
-from cosim.brain import nestlink
-from cosim.brain.nestlink import NestInstall, NestlinkError
+from cosim.engines.nest import nestlink
+from cosim.engines.nest.nestlink import NestInstall, NestlinkError
 
 NEST_ON_PART = "tests/programs/nest_on_part.py"
 
@@ -45,9 +45,7 @@ def plain_gap_junctions(tmp_path_factory) -> Callable[[Launch, int], Path]:
 
 
 @pytest.mark.parametrize("layout", [".0", ".00", ".000", "0.00.", "..0000"])
-def test_gap_junctions_on_a_part_of_the_world_equal_a_plain_run(
-    launch, alone, plain_gap_junctions, tmp_path, layout
-):
+def test_gap_junctions_on_a_part_of_the_world_equal_a_plain_run(launch, alone, plain_gap_junctions, tmp_path, layout):
     brain_ranks = layout.count("0")
     run_part(launch, layout, "gap_junctions", brain_ranks, tmp_path / "part")
     assert np.load(tmp_path / "part-0.npz")["processes"] == brain_ranks
@@ -91,7 +89,7 @@ def empty_cache(tmp_path, monkeypatch):
 
 
 def test_missing_build_is_named_with_the_cure(empty_cache):
-    with pytest.raises(NestlinkError, match="nestlink is not built, .*cosim.brain.nestlink.build"):
+    with pytest.raises(NestlinkError, match="nestlink is not built, .*cosim.engines.nest.nestlink.build"):
         nestlink.find()
 
 
@@ -118,7 +116,7 @@ def test_found_nest_says_what_it_is():
 
 
 def test_no_compiler_is_one_clear_message(monkeypatch, tmp_path):
-    from cosim.brain.nestlink import build
+    from cosim.engines.nest.nestlink import build
 
     monkeypatch.setattr(build.shutil, "which", lambda name, path: None)
     with pytest.raises(NestlinkError, match="no C\\+\\+ compiler found .*looked for"):

@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cosim.brain.layout import Axis, Grid, Scattered, Unplaced
-from cosim.brain.network import Drive, Network, NetworkError, Population, Projection, expected_synapses
-from cosim.brain.rules import Bernoulli, Box, FixedIndegree
-from cosim.brain.values import Constant, Lognormal, UniformOnce
+from cosim.network.layout import Axis, Grid, Scattered, Unplaced
+from cosim.network.network import Drive, Network, NetworkError, Population, Projection, expected_synapses
+from cosim.network.rules import Bernoulli, Box, FixedIndegree
+from cosim.network.values import Constant, Lognormal, UniformOnce
 
 RESOLUTION_MS = 0.1
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
-from cosim import progress
-from cosim.progress import Progress
+from cosim.show import progress
+from cosim.show.progress import Progress
 
 
 def read_all(terminal: int) -> str:

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from conftest import clean_environment
 
-from cosim.analysis.results import RunData
-from cosim.brain.brain import BuiltPopulation
-from cosim.profile import STEP_PHASES
+from cosim.engines.nest.brain import BuiltPopulation
 from cosim.record import merge, series
 from cosim.record.merge import merge_profiles, merge_spikes
+from cosim.record.profile import STEP_PHASES
 from cosim.record.recorder import PROFILE, PROFILE_SERIES, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.series import Series, SeriesFile
+from cosim.results.run_data import RunData
 
 POPULATIONS = (
     BuiltPopulation("A", "M1", 1, 40, 40),

@@ -9,16 +9,17 @@ import h5py
 import numpy as np
 import pytest
 
-from cosim.brain.brain import BuiltPopulation
-from cosim.brain.nestlink.stepping import Spikes
+from cosim.engines.nest.brain import BuiltPopulation
+from cosim.engines.nest.nestlink.stepping import Spikes
 from cosim.errors import Departure
+from cosim.modes import compare, spike_check
+from cosim.modes.compare import series_differences, series_names, spike_differences
+from cosim.modes.spike_check import SpikeCheck
 from cosim.record import populations
 from cosim.record.folder import RunFolder
 from cosim.record.sonata import SpikeFileWriter
-from cosim.recorded import compare, rows, spikes
-from cosim.recorded.compare import series_differences, series_names, spike_differences
-from cosim.recorded.rows import Rows
-from cosim.recorded.spikes import SpikeCheck
+from cosim.results import step_rows
+from cosim.results.step_rows import Rows
 
 STEPS, STEP_MS = 20, 5.0
 BUILT = (
@@ -32,7 +33,7 @@ RANKS = 3
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    for module, name in ((spikes, "BLOCK_SPIKES"), (rows, "BLOCK_STEPS"), (compare, "BLOCK_ROWS")):
+    for module, name in ((spike_check, "BLOCK_SPIKES"), (step_rows, "BLOCK_STEPS"), (compare, "BLOCK_ROWS")):
         monkeypatch.setattr(module, name, 7)
 
 
@@ -79,7 +80,8 @@ def test_the_same_spikes_pass_on_every_rank_also_with_more_behind_them(tmp_path)
     recorded = fired()
     folder = write(tmp_path / "run", recorded)
     longer = {
-        name: (np.append(times_ms, [110.0, 120.0]), np.append(ids, [3, 5])) for name, (times_ms, ids) in recorded.items()
+        name: (np.append(times_ms, [110.0, 120.0]), np.append(ids, [3, 5]))
+        for name, (times_ms, ids) in recorded.items()
     }
     for rank in range(RANKS):
         feed(check_of(folder, rank), rank, recorded)

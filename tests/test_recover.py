@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
-from cosim import recover as recovery
-from cosim.analysis.results import RunData
+from cosim.modes import recover as recovery
 from cosim.record import disk, failure, owner
 from cosim.record.folder import RunFolder, make_folder
+from cosim.results.run_data import RunData
 
 RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 300, 5, 20.0
 SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)
@@ -179,9 +179,7 @@ def test_who_writes_a_run_is_known_for_as_long_as_it_lives(tmp_path, recover, im
 
 
 @pytest.mark.parametrize(("age_s", "alive"), [(5, True), (300, False)])
-def test_on_another_machine_whose_locks_are_not_seen_it_is_known_by_its_age(
-    tmp_path, recover, impatient, age_s, alive
-):
+def test_on_another_machine_whose_locks_are_not_seen_it_is_known_by_its_age(tmp_path, recover, impatient, age_s, alive):
     folder = make_folder("e", str(tmp_path / "run"), tmp_path)
     folder.owner_file.write_text(json.dumps({"host": "far-away", "pid": 1, "locked": True}))
     then = time.time() - age_s
@@ -240,7 +238,11 @@ def test_a_full_disk_ends_the_run_with_path_and_space_and_costs_no_whole_step(
     assert all(np.isfinite(rows).all() and len(rows) == steps * SUBSTEPS for rows in data.body.values())
     assert np.all(np.diff(data.body["time_ms"]) > 0)
     assert_rows_are_whole(run)
-    assert (steps - 50) * STEP_MS < max(each.timestamps_ms.max(initial=0) for each in data.spikes.values()) <= steps * STEP_MS
+    assert (
+        (steps - 50) * STEP_MS
+        < max(each.timestamps_ms.max(initial=0) for each in data.spikes.values())
+        <= steps * STEP_MS
+    )
 
 
 def steps_of(run: Path) -> int:

@@ -14,10 +14,10 @@ from conftest import REPOSITORY, clean_environment, find_mpiexec
 from matplotlib.colors import rgb_to_hsv
 from PIL import Image, ImageSequence
 
-from cosim.analysis.results import RunData
 from cosim.body import kinds
 from cosim.cli import main
-from cosim.render import Size, write
+from cosim.results.run_data import RunData
+from cosim.show.film import Size, write
 
 FORELIMB, HUSKY = REPOSITORY / "models/forelimb", REPOSITORY / "models/husky"
 FORELIMB_MS, HUSKY_MS = 200, 1600

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
-from cosim.config import load
 from cosim.errors import ConfigurationError
-from cosim.report import report
+from cosim.experiment.config import load
+from cosim.show.report import report
 from models.rodent.network import network
 
 STEPS, PATCH_MM = 30, 0.15  # of 20 ms
@@ -34,18 +34,14 @@ def folder(tmp_path_factory) -> Path:
     """A run of 600 ms on one brain rank."""
     out = tmp_path_factory.mktemp("report") / "run"
     command = [find_mpiexec(), "-n", "2", sys.executable, "run.py", "mouse_m1", "--out", str(out), *SETTINGS]
-    subprocess.run(
-        command, cwd=REPOSITORY, env=clean_environment(), check=True, timeout=120, capture_output=True
-    )
+    subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), check=True, timeout=120, capture_output=True)
     return out
 
 
 def cosim(*arguments: object) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "cosim.cli", *map(str, arguments)]
     environment = clean_environment(COLUMNS="180")
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
 
 
 def times_ms(folder: Path, population: str) -> np.ndarray:

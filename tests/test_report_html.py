@@ -18,9 +18,8 @@ import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 from PIL import Image
 
-from cosim import report
-from cosim.analysis import figure
 from cosim.errors import ConfigurationError
+from cosim.show import figure, report
 
 VOID = {"meta", "img", "br"}
 
@@ -74,9 +73,7 @@ def vehicle(tmp_path_factory) -> Path:
         "--out",
         str(out),
     ]
-    subprocess.run(
-        command, cwd=REPOSITORY, env=clean_environment(), check=True, timeout=120, capture_output=True
-    )
+    subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), check=True, timeout=120, capture_output=True)
     return out
 
 
@@ -106,12 +103,8 @@ def test_the_page_shows_what_the_terminal_shows(vehicle, page, capsys):
 
 def test_what_there_is_of_the_vehicle_is_drawn(page):
     titles = page.of("h2")
-    assert {"Way of the vehicle", "Light intensity", "Wheel speed (rad/s)", "Voltages of spike sinks"} <= set(
-        titles
-    )
-    assert {"Rates of spike sources", "Wall time of steps", "The mean step by phase", "The body"} <= set(
-        titles
-    )
+    assert {"Way of the vehicle", "Light intensity", "Wheel speed (rad/s)", "Voltages of spike sinks"} <= set(titles)
+    assert {"Rates of spike sources", "Wall time of steps", "The mean step by phase", "The body"} <= set(titles)
     assert "Path of the tip" not in titles and "Light brightness" not in titles  # the light never changed
     for picture in page.pictures:
         assert picture.format == "PNG" and len(picture.convert("L").getcolors()) > 10
@@ -156,9 +149,7 @@ def test_runs_are_compared_side_by_side(vehicle, copy, tmp_path):
     cells = page.of("td")
     at = len(cells) - 1 - cells[::-1].index("seed")  # in the table of what differs, the last one
     assert cells[at : at + 3] == ["seed", "1", "77"]
-    assert (
-        sum(attributes.get("class") == "differs" for _, attributes in page.elements) >= 2
-    )  # folder and seed
+    assert sum(attributes.get("class") == "differs" for _, attributes in page.elements) >= 2  # folder and seed
     way = page.of("h2").index("Way of the vehicle")
     assert page.of("h2").count("Way of the vehicle") == 1 and way > 0  # one picture with a panel for each
 
@@ -183,9 +174,7 @@ def test_a_run_without_a_body_and_ports_has_a_page(copy, tmp_path):
     (copy / "body.png").unlink()
     titles = page_of(copy, out=tmp_path / "page.html").of("h2")
     assert {"Spikes", "Wall time of steps"} <= set(titles)
-    assert not {"The body", "Way of the vehicle", "Voltages of spike sinks", "Rates of spike sources"} & set(
-        titles
-    )
+    assert not {"The body", "Way of the vehicle", "Voltages of spike sinks", "Rates of spike sources"} & set(titles)
 
 
 def test_a_run_that_ended_before_its_first_step_has_a_page(copy, tmp_path):

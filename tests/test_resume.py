@@ -15,13 +15,13 @@ import h5py
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
-from cosim.analysis.results import RunData
-from cosim.course import choose
 from cosim.errors import ConfigurationError
-from cosim.options import parse
+from cosim.experiment.options import parse
+from cosim.modes.normal import choose
+from cosim.modes.recorded_run import RecordedRun
+from cosim.record import attempts
 from cosim.record.folder import RunFolder
-from cosim.recorded import places
-from cosim.recorded.run import RecordedRun
+from cosim.results.run_data import RunData
 
 EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 1, 2, 3
 BREAK = PROGRAMS / "break_a_rank.py"
@@ -62,7 +62,7 @@ nest.Connect(excitatory, excitatory, {"rule": "fixed_indegree", "indegree": 8}, 
 
 # Closed over the body: what the brain gets follows the tip, and a sum that no file holds.
 TRANSFER = """
-from cosim.transfer import transfer_function
+from cosim import transfer_function
 
 total_mv = 0.0
 
@@ -148,9 +148,9 @@ def content(folder: Path) -> dict[str, bytes]:
         with h5py.File(folder / name, "r") as file:
             for group in groups:
                 file[group].visititems(
-                    lambda key, item: found.__setitem__(item.name, item[:].tobytes())
-                    if isinstance(item, h5py.Dataset)
-                    else None
+                    lambda key, item: (
+                        found.__setitem__(item.name, item[:].tobytes()) if isinstance(item, h5py.Dataset) else None
+                    )
                 )
     return found
 
@@ -180,7 +180,7 @@ def test_a_stopped_run_goes_on_to_what_it_would_have_been(whole, stopped, tmp_pa
     assert (summary["steps"], summary["complete"]) == (STEPS, True)
     assert summary["resumed_after_steps"] == STOPPED_AFTER
     assert content(folder / "earlier-1") == before
-    assert not places.attempt(RunFolder(folder)).path.exists()
+    assert not attempts.attempt(RunFolder(folder)).path.exists()
 
 
 def test_a_finished_run_can_be_made_longer(experiment, whole, tmp_path):
@@ -322,10 +322,10 @@ def test_a_change_of_places_that_is_cut_short_is_mended(tmp_path, monkeypatch, m
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", move)
         try:
-            places.take_place(run)
+            attempts.take_place(run)
         except KeyboardInterrupt:
             pass
-    places.mend(run)
+    attempts.mend(run)
     if moves < len(old):
         assert (read(tmp_path), read(tmp_path / "resumed")) == (old, new)
     else:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cosim.brain.network import drive_links, expected_synapses
-from cosim.brain.values import Constant, Lognormal
-from cosim.config import load
+from cosim.experiment.config import load
+from cosim.network.network import drive_links, expected_synapses
+from cosim.network.values import Constant, Lognormal
 from cosim.plan import network as tables_of
 from models.rodent.network import network
 

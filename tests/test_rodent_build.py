@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.analysis.results import RunData
-from cosim.brain.network import drive_links, expected_synapses, synapse_variance
-from cosim.brain.rules import OneToOne
+from cosim.network.network import drive_links, expected_synapses, synapse_variance
+from cosim.network.rules import OneToOne
+from cosim.results.run_data import RunData
 from models.rodent.network import network
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ import nest
 import numpy as np
 from functools import partial
 from cosim.brain import build, nest_rules
-from cosim.brain.standing import synapses_by_region
+from cosim.engines.nest.built_network import synapses_by_region
 from models.rodent.network import network
 
 variant, patch_mm, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
@@ -73,7 +73,7 @@ import nest
 from dataclasses import replace
 from functools import partial
 from cosim.brain import build, nest_rules
-from cosim.brain.rules import OneToOne
+from cosim.network.rules import OneToOne
 from models.rodent.network import network
 
 nest.verbosity = nest.VerbosityLevel.ERROR
@@ -145,7 +145,7 @@ brain = {model = "rodent", regions = ["BG"], variant = "clean", patch_mm = 0.2, 
 sources = [{name = "push", population = "GPe", weight = 50.0, delay_ms = 1.0, receptor = 1}]
 """
 PUSH = """
-from cosim.transfer import transfer_function
+from cosim import transfer_function
 
 @transfer_function
 def after_40_ms(push, t_ms):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
-from cosim.analysis.results import RunData
-from cosim.profile import STEP_PHASES
+from cosim.record.profile import STEP_PHASES
+from cosim.results.run_data import RunData
 from models.rodent.network import network
 
 # Rates in Hz of M1 on a patch of 0.25 mm as the benchmark built it, over the last 500 ms without stimulus: one run of

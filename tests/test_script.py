@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY, clean_environment
 
-from cosim.brain import script
-from cosim.brain.assigned import assigned_name
+from cosim.engines.nest import script
+from cosim.engines.nest.variable_names import assigned_name
 from cosim.errors import ConfigurationError
 
 pytestmark = pytest.mark.wheel

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cosim.setup import mpi, nest, packages
-from cosim.setup.cache import cache_folder
+from cosim.tools.setup import mpi, nest, packages
+from cosim.tools.setup.cache import cache_folder
 
 ROOT = Path(__file__).parents[1]
 # Stand-ins for pip: the folder for the wheel follows --wheel-dir.
@@ -36,9 +36,14 @@ class TestCacheFolder:
         monkeypatch.setenv("COSIM_CACHE", "~/wheels")
         assert cache_folder() == Path.home() / "wheels"
 
-    @pytest.mark.parametrize(("xdg", "expected"), [
-        ("/scratch/me", "/scratch/me/cosim"), ("not/absolute", "/home/me/.cache/cosim"),
-        ("", "/home/me/.cache/cosim")])
+    @pytest.mark.parametrize(
+        ("xdg", "expected"),
+        [
+            ("/scratch/me", "/scratch/me/cosim"),
+            ("not/absolute", "/home/me/.cache/cosim"),
+            ("", "/home/me/.cache/cosim"),
+        ],
+    )
     def test_without_it_the_xdg_rules_hold(self, monkeypatch, xdg, expected):
         monkeypatch.delenv("COSIM_CACHE")
         monkeypatch.setenv("HOME", "/home/me")
@@ -80,8 +85,13 @@ class TestPackages:
         assert packages.has_header("cosim_test/found.h")
 
     def test_the_command_says_so_without_a_traceback(self):
-        done = subprocess.run([sys.executable, "-m", "cosim.setup", "packages"], cwd=ROOT,
-                              env={"PATH": "/nowhere"}, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "cosim.tools.setup", "packages"],
+            cwd=ROOT,
+            env={"PATH": "/nowhere"},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 1
         assert done.stderr.startswith("cosim needs system packages that are missing: g++. On Debian")
         assert done.stdout == ""
@@ -113,14 +123,18 @@ class TestBuildOfNest:
         monkeypatch.setenv("PATH", "/usr/bin")
         assert nest.build_environment(2)["PATH"] == f"{Path(sys.executable).parent}:/usr/bin"
 
-    @pytest.mark.parametrize(("log", "says"), [
-        ("[3/219] Building\n[4/219] Building\n", "compiled 4/219"), ("[  7%] Building", "compiled 7%"),
-        ("Collecting nest-simulator", "downloading and configuring")])
+    @pytest.mark.parametrize(
+        ("log", "says"),
+        [
+            ("[3/219] Building\n[4/219] Building\n", "compiled 4/219"),
+            ("[  7%] Building", "compiled 7%"),
+            ("Collecting nest-simulator", "downloading and configuring"),
+        ],
+    )
     def test_progress_is_the_last_step_of_the_log(self, log, says):
         assert nest.progress(log) == says
 
-    @pytest.mark.parametrize(("line", "with_mpi"), [
-        ("#define HAVE_MPI 1", True), ("/* #undef HAVE_MPI */", False)])
+    @pytest.mark.parametrize(("line", "with_mpi"), [("#define HAVE_MPI 1", True), ("/* #undef HAVE_MPI */", False)])
     def test_config_h_says_whether_nest_has_mpi(self, tmp_path, line, with_mpi):
         (tmp_path / "include/nest").mkdir(parents=True)
         (tmp_path / "include/nest/config.h").write_text(f"/* MPI is available. */\n{line}\n")
@@ -132,9 +146,14 @@ class TestBuildOfNest:
             nest.check()
 
 
-@pytest.mark.parametrize(("version", "name"), [
-    ("MPICH Version: 5.0.2", "mpich-5.0.2"), ("Open MPI v4.1.4, package: Debian OpenMPI", "openmpi-4.1.4"),
-    ("Intel(R) MPI Library 2021.11 for Linux* OS", "intelrmpilibrary-2021.11")])
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("MPICH Version: 5.0.2", "mpich-5.0.2"),
+        ("Open MPI v4.1.4, package: Debian OpenMPI", "openmpi-4.1.4"),
+        ("Intel(R) MPI Library 2021.11 for Linux* OS", "intelrmpilibrary-2021.11"),
+    ],
+)
 def test_name_of_an_mpi_library(version, name):
     assert mpi.library_name(version) == name
 
@@ -145,7 +164,7 @@ def test_an_unknown_mpi_library_is_an_error():
 
 
 def test_set_up_needs_the_standard_library_only():
-    modules = "cosim.setup.packages, cosim.setup.nest, cosim.setup.__main__"
+    modules = "cosim.tools.setup.packages, cosim.tools.setup.nest, cosim.tools.setup.__main__"
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import {modules}"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cosim.setup import nest, packages
+from cosim.tools.setup import nest, packages
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = ROOT / "slurm/local/cluster.sh"
@@ -38,13 +38,13 @@ both_jobs = pytest.mark.parametrize(
 
 # Python reads this before a program: every rank of a job says where it is. Written at once, as lines of
 # several ranks mix otherwise.
-WHERE = '''
+WHERE = """
 import os
 if "PMI_RANK" in os.environ:
     rank, size, node = (os.environ[name] for name in ("PMI_RANK", "PMI_SIZE", "SLURMD_NODENAME"))
     cores = "+".join(map(str, sorted(os.sched_getaffinity(0))))
     os.write(2, f"\\n<rank {rank} of {size} on {node} with {cores}>\\n".encode())
-'''
+"""
 RANK = re.compile(r"<rank (\d+) of (\d+) on (\w+) with ([\d+]+)>")
 
 

@@ -14,9 +14,9 @@ import pytest
 from bmtk.utils.reports import CompartmentReport
 from bmtk.utils.sonata import File
 
-from cosim.brain.layout import Axis, Grid, Scattered, Unplaced
-from cosim.brain.network import Network
-from cosim.brain.network import Population as Table
+from cosim.network.layout import Axis, Grid, Scattered, Unplaced
+from cosim.network.network import Network
+from cosim.network.network import Population as Table
 from cosim.record import circuit, populations
 from cosim.record.populations import Population
 from cosim.record.sonata import SpikeFileWriter

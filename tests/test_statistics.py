@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import quantities as pq
 
-from cosim.analysis import statistics
-from cosim.analysis.results import Spikes
+from cosim.results import statistics
+from cosim.results.run_data import Spikes
 
 
 def spikes(*trains):
@@ -35,9 +35,7 @@ def test_a_regular_train_does_not_vary_and_a_poisson_train_varies_by_one():
 def test_intervals_that_alternate():
     alternating = spikes(np.cumsum([10.0, 30.0] * 10))
     assert statistics.cv2(alternating, 0.0, 1000.0) == pytest.approx(2 * 20 / 40)
-    assert statistics.interval_cv(
-        spikes(np.cumsum([10.0, 30.0] * 10 + [10.0])), 0.0, 1000.0
-    ) == pytest.approx(0.5)
+    assert statistics.interval_cv(spikes(np.cumsum([10.0, 30.0] * 10 + [10.0])), 0.0, 1000.0) == pytest.approx(0.5)
 
 
 def test_the_least_number_of_intervals_can_be_chosen():
@@ -51,15 +49,12 @@ def test_the_least_number_of_intervals_can_be_chosen():
 def test_elephant_finds_the_same():
     """Neurons of unlike rates over part of a recording; some have too few intervals to count."""
     trains = [
-        poisson(rate_hz, 1, 10_000.0, seed).timestamps_ms
-        for seed, rate_hz in enumerate((0.1, 0.5, 2, 5, 20, 40))
+        poisson(rate_hz, 1, 10_000.0, seed).timestamps_ms for seed, rate_hz in enumerate((0.1, 0.5, 2, 5, 20, 40))
     ]
     mine, start_ms, end_ms = spikes(*trains), 1000.0, 9000.0
     whole = [neo.SpikeTrain(np.sort(train) * pq.ms, t_stop=10_000 * pq.ms) for train in trains]
     theirs = [train.time_slice(start_ms * pq.ms, end_ms * pq.ms) for train in whole]
-    intervals = [
-        elephant.statistics.isi(train) for train in theirs if len(train) > statistics.FEWEST_INTERVALS
-    ]
+    intervals = [elephant.statistics.isi(train) for train in theirs if len(train) > statistics.FEWEST_INTERVALS]
     assert 0 < len(intervals) < len(trains)
     assert statistics.cv2(mine, start_ms, end_ms) == pytest.approx(
         np.mean([elephant.statistics.cv2(i) for i in intervals])
@@ -68,12 +63,8 @@ def test_elephant_finds_the_same():
         np.mean([elephant.statistics.cv(i) for i in intervals])
     )
     edges_ms = np.arange(start_ms, end_ms + 1, 400.0) * pq.ms
-    windows = [
-        [train.time_slice(*ends) for ends in zip(edges_ms, edges_ms[1:])] for train in theirs if len(train)
-    ]
-    fano = (
-        np.mean([elephant.statistics.fanofactor(counted) for counted in windows]) * 20 / 19
-    )  # ddof 1 of 20 windows
+    windows = [[train.time_slice(*ends) for ends in zip(edges_ms, edges_ms[1:])] for train in theirs if len(train)]
+    fano = np.mean([elephant.statistics.fanofactor(counted) for counted in windows]) * 20 / 19  # ddof 1 of 20 windows
     assert statistics.fano_factor(mine, len(trains), 400.0, start_ms, end_ms) == pytest.approx(fano)
 
 

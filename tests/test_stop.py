@@ -9,10 +9,10 @@ import threading
 import pytest
 from conftest import PROGRAMS
 
-from cosim import walltime
 from cosim.errors import ConfigurationError
-from cosim.options import parse
-from cosim.stop import STOP_SIGNALS, StopSign
+from cosim.experiment import walltime
+from cosim.experiment.options import parse
+from cosim.parallel.stop import STOP_SIGNALS, StopSign
 
 
 def test_the_first_reason_to_stop_stays():

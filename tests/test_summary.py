@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.brain.brain import BuiltBrain, BuiltPopulation
-from cosim.profile import STEP_PHASES
-from cosim.summary import built_brain, built_regions, coupling_fraction, mean_rates_hz, timing
+from cosim.engines.nest.brain import BuiltBrain, BuiltPopulation
+from cosim.record.profile import STEP_PHASES
+from cosim.record.summary import built_brain, built_regions, coupling_fraction, mean_rates_hz, timing
 
 
 def profile(*ranks: list[dict[str, float]]) -> np.ndarray:

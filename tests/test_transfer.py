@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cosim.devices import SourcePort
+from cosim.devices.devices import SourcePort
 from cosim.errors import ConfigurationError
+from cosim.experiment.usercode import load_module
 from cosim.transfer import TransferFunctions, check
-from cosim.usercode import load_module
 
-HEAD = "from cosim.transfer import transfer_function\n"
+HEAD = "from cosim import transfer_function\n"
 
 
 class Muscles:
@@ -64,9 +64,7 @@ def test_what_a_function_writes_is_seen_by_the_next(write, ports):
 
 
 def test_parameters_with_a_default_are_left_alone(write, ports):
-    file = write(
-        "@transfer_function\ndef scale(calls, gain=2.5, muscels=None):\n    calls.append((gain, muscels))\n"
-    )
+    file = write("@transfer_function\ndef scale(calls, gain=2.5, muscels=None):\n    calls.append((gain, muscels))\n")
     assert check(file, ports) == []
     ports["calls"].clear()
     TransferFunctions(load_module(file), ports, 20.0).apply(0)
@@ -74,9 +72,7 @@ def test_parameters_with_a_default_are_left_alone(write, ports):
 
 
 def test_every_unknown_port_is_named_with_file_function_and_the_nearest(write, ports):
-    file = write(
-        "@transfer_function\ndef one(encg, t_ms): pass\n@transfer_function\ndef two(muscels, tms): pass\n"
-    )
+    file = write("@transfer_function\ndef one(encg, t_ms): pass\n@transfer_function\ndef two(muscels, tms): pass\n")
     problems = check(file, ports)
     assert len(problems) == 3
     assert problems[0].startswith(f"{file}: one: unknown port 'encg'; did you mean engc?")

@@ -63,8 +63,10 @@ def movements(arrays, tmp_path_factory):
 @pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
 def test_movements_converge_with_the_physics_step(capsys, movements, engine):
     pytest.importorskip(engine)
-    coarse, fine = (validate(capsys, movements, "--engine", engine, "--physics-step-ms", step_ms)["forward_rms_rad"]
-                    for step_ms in (1.0, 0.1))
+    coarse, fine = (
+        validate(capsys, movements, "--engine", engine, "--physics-step-ms", step_ms)["forward_rms_rad"]
+        for step_ms in (1.0, 0.1)
+    )
     assert len(coarse) == 6
     # MuJoCo moves a body without muscles as exactly as the reference was integrated, at both steps.
     inexact = {case: fine[case] for case in fine if fine[case] > ACCURACY_RAD}
@@ -94,11 +96,14 @@ def without(key):
     return lambda arrays: {name: array for name, array in arrays.items() if name != key}
 
 
-@pytest.mark.parametrize("change, said", [
-    (without("kin_q_rad"), "has no array 'kin_q_rad'"),
-    (lambda a: {**a, "static_lM_vM_FT": a["static_lM_vM_FT"][:7]}, "does not fit"),
-    (lambda a: {**a, "kin_joint_names": np.array(["a", "b", "c", "d"])}, "does not fit: 'a' is not in list"),
-])
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (without("kin_q_rad"), "has no array 'kin_q_rad'"),
+        (lambda a: {**a, "static_lM_vM_FT": a["static_lM_vM_FT"][:7]}, "does not fit"),
+        (lambda a: {**a, "kin_joint_names": np.array(["a", "b", "c", "d"])}, "does not fit: 'a' is not in list"),
+    ],
+)
 def test_a_file_that_does_not_fit_is_refused(capsys, arrays, tmp_path, change, said):
     np.savez(tmp_path / "bad.npz", **change(arrays))
     assert main(["validate", "forelimb", str(tmp_path / "bad.npz")]) == 2
@@ -106,14 +111,17 @@ def test_a_file_that_does_not_fit_is_refused(capsys, arrays, tmp_path, change, s
     assert "bad.npz" in message and said in message
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["forelimp", REFERENCE], "no body 'forelimp'"),
-    (["husky", REFERENCE], "only bodies with muscles"),
-    (["forelimb", ROOT / "README.md"], "README.md: cannot be read as an .npz file"),
-    (["forelimb", "missing.npz"], "missing.npz: cannot be read"),
-    (["forelimb", REFERENCE, "--physics-step-ms", "-1"], "must be a positive number"),
-    (["forelimb", REFERENCE, "--physics-step-ms", "0.7123"], "no step of 0.7123 ms ends on one"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["forelimp", REFERENCE], "no body 'forelimp'"),
+        (["husky", REFERENCE], "only bodies with muscles"),
+        (["forelimb", ROOT / "README.md"], "README.md: cannot be read as an .npz file"),
+        (["forelimb", "missing.npz"], "missing.npz: cannot be read"),
+        (["forelimb", REFERENCE, "--physics-step-ms", "-1"], "must be a positive number"),
+        (["forelimb", REFERENCE, "--physics-step-ms", "0.7123"], "no step of 0.7123 ms ends on one"),
+    ],
+)
 def test_bad_arguments_are_refused(capsys, arguments, said):
     assert main(["validate", *map(str, arguments)]) == 2
     assert said in capsys.readouterr().err

@@ -11,11 +11,11 @@ import pytest
 from conftest import REPOSITORY
 from matplotlib.image import imread
 
-from cosim.analysis.results import RunData
 from cosim.body.kinds import load
 from cosim.body.vehicle.light import intensity
-from cosim.config import load as load_experiment
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import load as load_experiment
+from cosim.results.run_data import RunData
 
 HUSKY = REPOSITORY / "models/husky/body.toml"
 WHEEL_RADIUS_M = 0.17775  # husky.urdf

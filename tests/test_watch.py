@@ -20,14 +20,14 @@ import numpy as np
 import pytest
 from conftest import PROGRAMS, clean_environment, find_mpiexec
 
-import cosim.analysis
-from cosim import cli, watch
-from cosim.analysis.glance import BUILDS, COMPLETE, DEAD, RUNS, STARTS, STOPPED, Glance, Watcher
-from cosim.analysis.results import RunData
-from cosim.record import owner
+import cosim.results
+from cosim import cli
+from cosim.record import attempts, owner
 from cosim.record.folder import RunFolder
 from cosim.record.names import SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.recorded import places
+from cosim.results.run_data import RunData
+from cosim.show import watch
+from cosim.show.status import BUILDS, COMPLETE, DEAD, RUNS, STARTS, STOPPED, Glance, Watcher
 
 RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 500, 5, 20.0
 SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)
@@ -40,7 +40,7 @@ class Seen:
     """What a reader saw of a run at a moment, while it was written."""
 
     def __init__(self, path: Path) -> None:
-        data = cosim.analysis.load(path)
+        data = cosim.results.load(path)
         self.readout, self.body, self.profile = data.readout, data.body, data.profile
         self.spikes = dict(data.spikes) if (path / "populations.json").is_file() else {}
         self.end_ms = max((done * STEP_MS for done in map(check_shard, shards(path))), default=0.0)
@@ -184,7 +184,7 @@ def test_who_looks_at_a_run_is_not_in_the_way_of_one_that_claims_it(tmp_path):
 
 def test_a_run_that_goes_on_is_seen_where_it_is_written(observed, tmp_path, capsys):
     run = RunFolder(shutil.copytree(observed[0], tmp_path / "run"))
-    places.attempt(run).shard_folder.mkdir(parents=True)
+    attempts.attempt(run).shard_folder.mkdir(parents=True)
     seen = look_once(run.path, capsys)
     assert (seen["state"], seen["folder"]) == (STARTS, str(run.path / "resumed"))
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosim.analysis.results import RunData
-from cosim.brain.network import drive_links, expected_synapses, synapse_variance
+from cosim.network.network import drive_links, expected_synapses, synapse_variance
+from cosim.results.run_data import RunData
 from models.rodent.network import network
 
-# Rates in Hz of one copy of the basal ganglia at full size: one run of an independent build in NEST 3.10 from the published
-# tables, 1 s.
+# Rates in Hz of one copy of the basal ganglia at full size: one run of an independent build in NEST 3.10 from the
+# published tables, 1 s.
 BASAL_GANGLIA_HZ = {"MSN": 0.173, "FSI": 10.825, "STN": 20.391, "GPe": 67.09, "GPi": 89.429}
 SMALLEST_PATCH_MM = 0.13
 
@@ -70,7 +70,9 @@ def test_basal_ganglia_at_full_size_fire_as_in_the_reference_run(launch, tmp_pat
 
 
 def test_a_brain_that_does_not_fit_is_refused_with_what_would(launch):
-    result = launch(2, "run.py", "mouse_brain", "--set", "brain.patch_mm=1.0", environment={"SLURM_MEM_PER_NODE": "8000"})
+    result = launch(
+        2, "run.py", "mouse_brain", "--set", "brain.patch_mm=1.0", environment={"SLURM_MEM_PER_NODE": "8000"}
+    )
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
     assert "GB of memory on this machine, but" in result.stderr

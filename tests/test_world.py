@@ -9,10 +9,10 @@ import sys
 import pytest
 from conftest import REPOSITORY, clean_environment
 
-from cosim import world
 from cosim.errors import ConfigurationError
-from cosim.machine import Machine
-from cosim.world import LongWait, World, check_size, wait_briefly
+from cosim.parallel import world
+from cosim.parallel.machine import Machine
+from cosim.parallel.world import LongWait, World, check_size, wait_briefly
 
 
 @pytest.mark.parametrize("name", ["PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])

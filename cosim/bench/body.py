@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from cosim.bench import launch, machine
 from cosim.bench.output import draw_bars, make_folder, publish
 from cosim.bench.spread import spread, text
-from cosim.body.engine import is_installed
+from cosim.body.engines.engine import is_installed
 from cosim.errors import ConfigurationError
 
-WORKER = "cosim.bench.bodies"
+WORKER = "cosim.bench.body_worker"
 SIMULATE_MS = 2000.0
 # As of the worker: rigid tendons are the default of a body.
 KINDS = {"rigid": "body, rigid tendons", "elastic": "body, elastic tendons", "bare_engine": "bare engine"}
@@ -54,9 +54,7 @@ def start_times(repetitions: int, request: dict[str, Any]) -> dict[str, list[flo
     return seconds
 
 
-def summarize(
-    engine: str, times_us: dict[str, list[float]], start_s: dict[str, list[float]]
-) -> dict[str, Any]:
+def summarize(engine: str, times_us: dict[str, list[float]], start_s: dict[str, list[float]]) -> dict[str, Any]:
     """The content of the JSON file."""
     spreads = {name: spread(times_us[name]) for name in KINDS}
     times_real_time = {name: spread([1000 / each for each in times_us[name]]) for name in KINDS}

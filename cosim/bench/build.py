@@ -14,13 +14,13 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine
+from cosim.bench.build_worker import WIRINGS
 from cosim.bench.output import make_folder, publish
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
-from cosim.bench.wirings import WIRINGS
-from cosim.brain.kinds import TableBrain
-from cosim.config import load
 from cosim.errors import ConfigurationError
+from cosim.experiment.brains import TableBrain
+from cosim.experiment.config import load
 
 COLUMNS = ("phase (s)", *WIRINGS)
 
@@ -63,9 +63,7 @@ def summarize(options: argparse.Namespace, ranks: Split, buildings: list[dict[st
         "speedup_connect_spread": spread(ratios),
         "connect_s": {name: each["connect"] for name, each in phases.items()},
         "synapses": {name: each[0]["synapses"] for name, each in of.items()},
-        "synapses_per_s": {
-            name: of[name][0]["synapses"] / phases[name]["connect"]["median"] for name in WIRINGS
-        },
+        "synapses_per_s": {name: of[name][0]["synapses"] / phases[name]["connect"]["median"] for name in WIRINGS},
         "phases_s": phases,
     }
 
@@ -92,12 +90,8 @@ def draw(result: dict[str, Any]) -> Figure:
             label = name if place == 0 else None
             axis.bar(place, seconds["median"], 0.6, bottom, color=f"C{number}", label=label)
             bottom += seconds["median"]
-    axis.set_xticks(
-        range(len(WIRINGS)), [f"{wiring}\n{result['synapses'][wiring]:,} synapses" for wiring in WIRINGS]
-    )
+    axis.set_xticks(range(len(WIRINGS)), [f"{wiring}\n{result['synapses'][wiring]:,} synapses" for wiring in WIRINGS])
     axis.set_ylabel("wall time (s)")
-    axis.set_title(
-        f"{result['experiment']}, {result['brain_ranks']} x {result['threads_per_brain_rank']}", fontsize=10
-    )
+    axis.set_title(f"{result['experiment']}, {result['brain_ranks']} x {result['threads_per_brain_rank']}", fontsize=10)
     axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure

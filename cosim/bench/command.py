@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cosim.bench.launch import ServerError, WorkerFailed
 from cosim.errors import ConfigurationError, RecordingError
-from cosim.overrides import add_overrides
+from cosim.experiment.overrides import add_overrides
 
 RESULTS = Path("results/bench")
 EXIT_FAILED = 1  # as of run.py
@@ -71,15 +71,11 @@ def _add_coupling(names: argparse._SubParsersAction) -> None:
         metavar="MS",
         help="simulated time before it, on both sides alike; default: %(default)g",
     )
-    parser.add_argument(
-        "--sinks", type=int, metavar="N", help="so many spike sinks; default: those of the experiment"
-    )
+    parser.add_argument("--sinks", type=int, metavar="N", help="so many spike sinks; default: those of the experiment")
 
 
 def _add_body(names: argparse._SubParsersAction) -> None:
-    parser = _add(
-        names, "body", "the forelimb with rigid and elastic tendons against the bare physics engine"
-    )
+    parser = _add(names, "body", "the forelimb with rigid and elastic tendons against the bare physics engine")
     parser.add_argument(
         "--engine",
         choices=("pybullet", "mujoco"),
@@ -101,9 +97,7 @@ def _add_rest(names: argparse._SubParsersAction) -> None:
 
 
 def _add_scaling(names: argparse._SubParsersAction) -> None:
-    parser = _add(
-        names, "scaling", "whole runs on several numbers of brain ranks, beside the published ones", 8
-    )
+    parser = _add(names, "scaling", "whole runs on several numbers of brain ranks, beside the published ones", 8)
     _add_experiment(parser, ranks=False)
     parser.add_argument(
         "--ranks",
@@ -112,9 +106,7 @@ def _add_scaling(names: argparse._SubParsersAction) -> None:
         metavar="LIST",
         help="numbers of brain ranks, such as 1,2,3",
     )
-    parser.add_argument(
-        "--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s"
-    )
+    parser.add_argument("--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s")
     _add_clock(parser)
 
 
@@ -126,9 +118,7 @@ def _add_build(names: argparse._SubParsersAction) -> None:
 def _add_record(names: argparse._SubParsersAction) -> None:
     parser = _add(names, "record", "what recording and merging a spike costs, at two rates")
     parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
-    parser.add_argument(
-        "--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s"
-    )
+    parser.add_argument("--threads", type=int, default=1, metavar="T", help="threads of each; default: %(default)s")
     parser.add_argument(
         "--neurons",
         type=int,
@@ -183,9 +173,7 @@ def _add_model(names: argparse._SubParsersAction) -> None:
 
 
 def _add_clock(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s"
-    )
+    parser.add_argument("--steps", type=int, default=50, metavar="K", help="coupling steps; default: %(default)s")
     parser.add_argument(
         "--step-ms", type=float, default=20.0, metavar="MS", help="of this length; default: %(default)g"
     )
@@ -208,9 +196,7 @@ def _add_readme(names: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=run, benchmark="readme", repetitions=1, name=None)
 
 
-def _add(
-    names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5
-) -> argparse.ArgumentParser:
+def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: int = 5) -> argparse.ArgumentParser:
     """A benchmark with the options that all have."""
     parser = names.add_parser(name, help=what, description=what)
     parser.add_argument(
@@ -240,9 +226,7 @@ def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None,
     parser.add_argument("experiment", help=what, **optional)
     add_overrides(parser)
     if ranks:
-        parser.add_argument(
-            "--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s"
-        )
+        parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")
         parser.add_argument(
             "--threads",
             type=int,
@@ -255,9 +239,7 @@ def _whole_numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: must be whole numbers with commas, such as 1,2,3"
-        ) from None
+        raise argparse.ArgumentTypeError(f"{text!r}: must be whole numbers with commas, such as 1,2,3") from None
 
 
 def _numbers(text: str) -> list[float]:

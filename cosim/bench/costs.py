@@ -82,8 +82,7 @@ def _fit_one(terms: Mapping[str, Term], loads: Sequence[Load], seconds: Sequence
 def predict(constants: Constants, load: Load) -> dict[str, float]:
     """Every quantity and a step in s, and the real-time factor; the body is taken to be fast enough."""
     seconds = {
-        name: sum(constants[name][term] * of(load) for term, of in terms.items())
-        for name, terms in QUANTITIES.items()
+        name: sum(constants[name][term] * of(load) for term, of in terms.items()) for name, terms in QUANTITIES.items()
     }
     step_s = seconds["run_s"] + seconds["coupling_s"]
     return seconds | {"step_s": step_s, "real_time_factor": load.step_ms / 1000 / step_s}
@@ -98,7 +97,4 @@ def fit_errors(loads: Sequence[Load], measured: Mapping[str, Sequence[float]]) -
         predicted = predict(fit([loads[index] for index in others], chosen), load)
         for name in QUANTITIES:
             errors[name].append(abs(predicted[name] / measured[name][left_out] - 1))
-    return {
-        name: {"median": float(np.median(values)), "max": float(max(values))}
-        for name, values in errors.items()
-    }
+    return {name: {"median": float(np.median(values)), "max": float(max(values))} for name, values in errors.items()}

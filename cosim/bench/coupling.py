@@ -5,7 +5,7 @@ On the side of the loop everything of a run is counted: all sinks and sources, t
 spikes of all recorded populations written to disk until the last one is there. The other side is the same
 network with the same devices on the same brain ranks in one call of ``Run``, with the same spikes. A second ratio
 compares with one ``Run`` of the network whose smallest delay no coupling step has changed. See
-``cosim.bench.blocks`` for how the sides are made comparable.
+``cosim.bench.coupling_worker`` for how the sides are made comparable.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cosim.bench import launch, machine, sinks
-from cosim.bench.blocks import NO_STEP
+from cosim.bench.coupling_worker import NO_STEP
 from cosim.bench.output import make_folder, publish
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
 from cosim.errors import ConfigurationError
-from cosim.profile import RUN_PHASES
+from cosim.record.profile import RUN_PHASES
 from cosim.timegrid import is_multiple
 
 QUANTITIES = (
@@ -104,9 +104,7 @@ def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any
         "record_us_per_step": first["record_us"]["median"],
         "coupling_fraction": first["coupling_fraction"]["median"],
         "untouched_min_delay_ms": uninterrupted(NO_STEP, measured["blocks"])[0]["min_delay_ms"],
-        "uninterrupted_s": spread(
-            [each["seconds"] for each in uninterrupted(NO_STEP, measured["blocks"]).values()]
-        ),
+        "uninterrupted_s": spread([each["seconds"] for each in uninterrupted(NO_STEP, measured["blocks"]).values()]),
         "by_step_ms": by_step,
         "network": measured["network"],
         "memory_growth_mb": max(each["growth_mb"] for each in measured["blocks"] if each["in_loop"]),
@@ -116,9 +114,7 @@ def summarize(options: argparse.Namespace, ranks: Split, measured: dict[str, Any
 
 def uninterrupted(step_ms: float, blocks: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """The block of each repetition without coupling, of the network for coupling steps of ``step_ms``."""
-    return {
-        each["repetition"]: each for each in blocks if each["step_ms"] == step_ms and not each["in_loop"]
-    }
+    return {each["repetition"]: each for each in blocks if each["step_ms"] == step_ms and not each["in_loop"]}
 
 
 def of_step(step_ms: float, blocks: list[dict[str, Any]]) -> dict[str, Any]:
@@ -154,9 +150,7 @@ def draw(result: dict[str, Any]) -> Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     draw_ratios(left, result)
     draw_phases(right, result)
-    figure.suptitle(
-        f"{result['experiment']}: {result['brain_ranks']} brain ranks x {result['threads_per_brain_rank']}"
-    )
+    figure.suptitle(f"{result['experiment']}: {result['brain_ranks']} brain ranks x {result['threads_per_brain_rank']}")
     return figure
 
 
@@ -174,9 +168,7 @@ def draw_ratios(axis: Axes, result: dict[str, Any]) -> None:
 def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
     """Phases of a step besides Run, one on top of the other."""
     names = [
-        name
-        for name in next(iter(result["by_step_ms"].values()))["phases_us"]
-        if name not in (*RUN_PHASES, "body")
+        name for name in next(iter(result["by_step_ms"].values()))["phases_us"] if name not in (*RUN_PHASES, "body")
     ]
     for place, each in enumerate(result["by_step_ms"].values()):
         bottom = 0.0

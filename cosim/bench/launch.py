@@ -14,7 +14,7 @@ from typing import Any
 
 import cosim
 from cosim.errors import ConfigurationError
-from cosim.setup import mpi
+from cosim.tools.setup import mpi
 
 # What a launcher leaves in the environment of its ranks; another launch starts without.
 LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_")
@@ -39,9 +39,7 @@ def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> di
         ConfigurationError: no launcher.
         WorkerFailed: the job did not end well.
     """
-    return _ask(
-        [*launcher(ranks, threads), sys.executable, "-m", "cosim.bench.worker", task], request, environment()
-    )
+    return _ask([*launcher(ranks, threads), sys.executable, "-m", "cosim.bench.worker", task], request, environment())
 
 
 def alone(module: str, request: dict[str, Any], **variables: str) -> dict[str, Any]:

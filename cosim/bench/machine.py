@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import cosim
-from cosim.brain.nestlink import NestlinkError, find_nest
-from cosim.mpi import MPI
+from cosim.engines.nest.nestlink import NestlinkError, find_nest
+from cosim.parallel.mpi import MPI
 from cosim.record.provenance import git_revision
 
 

@@ -25,10 +25,10 @@ from cosim.bench.paper import published
 from cosim.bench.prediction import Allocation
 from cosim.bench.scaling import cost, run_once
 from cosim.bench.split import Split, split_over
-from cosim.brain.kinds import TableBrain
-from cosim.brain.memory import SIZE_PARAMETERS
-from cosim.config import load
+from cosim.engines.nest.memory import SIZE_PARAMETERS
 from cosim.errors import ConfigurationError
+from cosim.experiment.brains import TableBrain
+from cosim.experiment.config import load
 
 FEWEST_KINDS = 6  # one more than the largest number of constants of a quantity
 # The benchmark's: a process has the hyper-threads of one of the two sockets of a node (Feldotto et al. 2022).
@@ -103,9 +103,7 @@ def size_parameter(experiment: str, overrides: Sequence[str]) -> str:
         for name in SIZE_PARAMETERS:
             if name in loaded.brain_parameters:
                 return name
-    raise ConfigurationError(
-        f"{experiment}: must have a brain of one of the sizes {', '.join(SIZE_PARAMETERS)}"
-    )
+    raise ConfigurationError(f"{experiment}: must have a brain of one of the sizes {', '.join(SIZE_PARAMETERS)}")
 
 
 def summarize_kind(options: argparse.Namespace, kind: Kind, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -165,9 +163,7 @@ def at_full_size(options: argparse.Namespace, model: dict[str, Any]) -> dict[str
     parameter = size_parameter(options.experiment, options.overrides)
     loaded = load(options.experiment, [*options.overrides, f"brain.{parameter}={options.full}"])
     processes = (model["published"] or {}).get("processes", [1, 2, 4, 8, 16, 32, 64])
-    allocations = [
-        Allocation(max(1, each // PUBLISHED_PER_NODE), each, PUBLISHED_THREADS) for each in processes
-    ]
+    allocations = [Allocation(max(1, each // PUBLISHED_PER_NODE), each, PUBLISHED_THREADS) for each in processes]
     return {
         "size": options.full,
         "predictions": [prediction.describe(loaded, each, model) for each in allocations],
@@ -213,9 +209,7 @@ def draw_points(axis: Axes, result: dict[str, Any]) -> None:
     """Each quantity of each kind of run."""
     for name in costs.QUANTITIES:
         seen = [point["measured"][name] for point in result["points"]]
-        axis.loglog(
-            seen, [point["predicted"][name] for point in result["points"]], "o", markersize=4, label=name
-        )
+        axis.loglog(seen, [point["predicted"][name] for point in result["points"]], "o", markersize=4, label=name)
     ends = axis.get_xlim()
     axis.plot(ends, ends, color="0.6", linewidth=1)
     axis.set_xlabel("measured (s)")

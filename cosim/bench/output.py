@@ -38,9 +38,7 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(
-            f"--out {path}: {error.strerror}; must be a folder that can be written"
-        ) from None
+        raise ConfigurationError(f"--out {path}: {error.strerror}; must be a folder that can be written") from None
     return path.resolve()
 
 
@@ -67,9 +65,7 @@ def publish(
     return 0
 
 
-def write(
-    options: argparse.Namespace, machine: dict[str, Any], result: dict[str, Any]
-) -> tuple[dict[str, Any], Path]:
+def write(options: argparse.Namespace, machine: dict[str, Any], result: dict[str, Any]) -> tuple[dict[str, Any], Path]:
     """Write ``result`` alone as JSON below ``--out``; return what is in the file, and its path.
 
     The file is a whole one at any time: who is killed while writing leaves the one before.

@@ -83,9 +83,7 @@ def draw_quantity(
             OURS,
         )
         start = factor * values[0]["median"]
-        axis.plot(
-            ranks, [start * (each / ranks[0]) ** power for each in ranks], "--", color=OURS, linewidth=0.8
-        )
+        axis.plot(ranks, [start * (each / ranks[0]) ** power for each in ranks], "--", color=OURS, linewidth=0.8)
     _label_ranks(axis, result)
     axis.set_yscale("log")
     axis.set_ylabel(label)
@@ -139,9 +137,7 @@ def draw_phases(axis: Axes, result: dict[str, Any]) -> None:
             axis.bar(place, each[name]["median"], 0.6, bottom, color=f"C{number}", label=label)
             bottom += each[name]["median"]
         rest = max(each["runtime_s"]["median"] - bottom, 0.0)
-        axis.bar(
-            place, rest, 0.6, bottom, color="0.85", label="start, files, figures" if place == 0 else None
-        )
+        axis.bar(place, rest, 0.6, bottom, color="0.85", label="start, files, figures" if place == 0 else None)
     axis.set_xticks(range(len(result["by_ranks"])), list(result["by_ranks"]))
     axis.set_xlabel("brain ranks")
     axis.set_ylabel("runtime (s)")
@@ -155,9 +151,7 @@ def draw_profile(axis: Axes, result: dict[str, Any], name: str, label: str) -> N
         axis.plot(range(1, 50), profile[name][1:], color=GREY, linewidth=0.7)
     for number, (ranks, each) in enumerate(result["by_ranks"].items()):
         values = each["profile"][name][1:]
-        axis.plot(
-            range(1, 1 + len(values)), values, color=f"C{number}", linewidth=1, label=f"{ranks} brain ranks"
-        )
+        axis.plot(range(1, 1 + len(values)), values, color=f"C{number}", linewidth=1, label=f"{ranks} brain ranks")
     axis.set_yscale("log")
     axis.set_xlabel("step (the first is left out)")
     axis.set_ylabel(label)

@@ -18,8 +18,6 @@ def published(experiment: str) -> dict[str, Any] | None:
     "about" says what they mean.
     """
     data = json.loads(resources.files("cosim.bench").joinpath(FILE).read_text())
-    of_experiment = (
-        each for each in data["benchmarks"].values() if each["experiment"] == Path(experiment).name
-    )
+    of_experiment = (each for each in data["benchmarks"].values() if each["experiment"] == Path(experiment).name)
     found = next(of_experiment, None)
     return found and found | {"source": data["source"], "about": data["about"]}

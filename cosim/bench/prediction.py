@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from cosim.bench.costs import Load, predict
-from cosim.brain import memory
-from cosim.brain.kinds import TableBrain
-from cosim.brain.network import Network, drive_links, expected_synapses
-from cosim.config import Experiment
+from cosim.engines.nest import memory
 from cosim.errors import ConfigurationError
+from cosim.experiment.brains import TableBrain
+from cosim.experiment.config import Experiment
+from cosim.network.network import Network, drive_links, expected_synapses
 from cosim.plan import network, resolve_devices
 
 FILE = Path("results/bench/model.json")
@@ -40,9 +40,7 @@ def parse(text: str) -> Allocation:
     pairs = [part.partition("=")[::2] for part in text.split(",")]
     wanted = {"nodes", "ranks", "threads"}
     if {name for name, _ in pairs} != wanted or not all(value.isdigit() and int(value) for _, value in pairs):
-        raise ConfigurationError(
-            f"--predict {text}: must be like nodes=32,ranks=64,threads=36, all 1 or more"
-        )
+        raise ConfigurationError(f"--predict {text}: must be like nodes=32,ranks=64,threads=36, all 1 or more")
     given = Allocation(**{name: int(value) for name, value in pairs})
     if given.ranks % given.nodes:
         raise ConfigurationError(
@@ -60,9 +58,7 @@ def read(path: Path = FILE) -> dict[str, Any]:
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise ConfigurationError(
-            f"{path}: no such file: `cosim bench model` makes one on this machine"
-        ) from None
+        raise ConfigurationError(f"{path}: no such file: `cosim bench model` makes one on this machine") from None
 
 
 def describe(experiment: Experiment, allocation: Allocation, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +95,7 @@ def describe(experiment: Experiment, allocation: Allocation, model: Mapping[str,
 
 
 def bytes_per_rank(experiment: Experiment, ranks: int, threads: int) -> int:
-    """Predicted peak memory of a brain rank, see ``cosim.brain.memory``."""
+    """Predicted peak memory of a brain rank, see ``cosim.engines.nest.memory``."""
     tables, expected = network_of(experiment)
     devices = resolve_devices(experiment, tables.sizes)
     load = memory.weigh(tables, expected, devices, experiment.config.clock.resolution_ms)

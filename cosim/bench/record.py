@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from cosim.bench import launch, machine
 from cosim.bench.output import draw_bars, make_folder, publish
 from cosim.bench.spread import spread, text
-from cosim.brain import kernel
+from cosim.engines.nest import kernel
 from cosim.errors import ConfigurationError
 
 COLUMNS = ("recording", "median (lowest-highest)")
@@ -53,17 +53,13 @@ def check(options: argparse.Namespace) -> None:
     rates = options.rates_hz
     if len(rates) != 2 or not 0 < rates[0] < rates[1]:
         given = ",".join(f"{rate:g}" for rate in rates)
-        raise ConfigurationError(
-            f"--rates-hz {given}: must be two rates above 0, the lower one first, such as 20,200"
-        )
+        raise ConfigurationError(f"--rates-hz {given}: must be two rates above 0, the lower one first, such as 20,200")
     kernel.check(options.ranks, options.ranks * options.threads)
 
 
 def summarize(options: argparse.Namespace, blocks: list[dict[str, Any]]) -> dict[str, Any]:
     """The content of the JSON file."""
-    low, high = (
-        [each for each in blocks if each["recorded"] and each["rate_hz"] == rate] for rate in options.rates_hz
-    )
+    low, high = ([each for each in blocks if each["recorded"] and each["rate_hz"] == rate] for rate in options.rates_hz)
     silent = [each for each in blocks if not each["recorded"]]
     pairs = list(zip(low, high, strict=True))
     share = 1 / options.steps / options.ranks  # of all spikes, those of one rank in one step
@@ -72,12 +68,9 @@ def summarize(options: argparse.Namespace, blocks: list[dict[str, Any]]) -> dict
         for less, more in pairs
     ]
     in_run_ns = [
-        1000 * (on["run_us"] - off["run_us"]) / (share * on["spikes"])
-        for on, off in zip(high, silent, strict=True)
+        1000 * (on["run_us"] - off["run_us"]) / (share * on["spikes"]) for on, off in zip(high, silent, strict=True)
     ]
-    merge_ns = [
-        1e9 * (more["merge_s"] - less["merge_s"]) / (more["spikes"] - less["spikes"]) for less, more in pairs
-    ]
+    merge_ns = [1e9 * (more["merge_s"] - less["merge_s"]) / (more["spikes"] - less["spikes"]) for less, more in pairs]
     return {
         "brain_ranks": options.ranks,
         "threads_per_brain_rank": options.threads,
@@ -89,9 +82,7 @@ def summarize(options: argparse.Namespace, blocks: list[dict[str, Any]]) -> dict
         "merge_ns_per_spike": spread(merge_ns),
         "shard_bytes_per_spike": spread([each["shard_bytes"] / each["spikes"] for each in high]),
         "merged_bytes_per_spike": spread([each["merged_bytes"] / each["spikes"] for each in high]),
-        "spikes": {
-            f"{each[0]['rate_hz']:g}": spread([one["spikes"] for one in each]) for each in (low, high)
-        },
+        "spikes": {f"{each[0]['rate_hz']:g}": spread([one["spikes"] for one in each]) for each in (low, high)},
         "record_us_per_step": {
             f"{each[0]['rate_hz']:g}": spread([one["record_us"] for one in each]) for each in (low, high)
         },

@@ -20,13 +20,13 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from cosim.bench import launch, machine, server
+from cosim.bench import launch, machine, nest_server
+from cosim.bench.nest_server import Server
 from cosim.bench.output import draw_bars, make_folder, publish
-from cosim.bench.server import Server
 from cosim.bench.split import Split, split
 from cosim.bench.spread import spread, text
-from cosim.config import load
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import load
 
 WARM_UP_MS = 60.0
 KINDS = {
@@ -51,7 +51,7 @@ def main(options: argparse.Namespace) -> int:
     here = machine.describe()
     if options.steps < 1:
         raise ConfigurationError(f"--steps {options.steps}: must be 1 or more")
-    server.check()
+    nest_server.check()
     ranks = split(options)
     out = make_folder(options.out)
     step_ms = load(options.experiment, ranks.overrides).config.clock.coupling_step_ms
@@ -79,7 +79,7 @@ def our_cost_us(options: argparse.Namespace, ranks: Split, step_ms: float, out: 
 
 def rest_costs_us(options: argparse.Namespace, ranks: Split, step_ms: float) -> dict[str, float]:
     """Median over steps of the wall time outside ``Run``, for each way of calling, on a fresh server."""
-    with server.serving(ranks.ranks, ranks.threads) as served:
+    with nest_server.serving(ranks.ranks, ranks.threads) as served:
         ids = served.execute(f"value = served.build({options.experiment!r}, {ranks.overrides!r})")
         served.execute(f"value = served.simulate({WARM_UP_MS})")
         costs = {name: cost_us(step, served, ids, step_ms, options.steps) for name, step in STEPS.items()}
@@ -108,9 +108,7 @@ def step_per_device(served: Server, ids: dict[str, list[int]], step_ms: float) -
     return run_s
 
 
-def step_batched(
-    served: Server, ids: dict[str, list[int]], step_ms: float, advance: str = "simulate"
-) -> float:
+def step_batched(served: Server, ids: dict[str, list[int]], step_ms: float, advance: str = "simulate") -> float:
     """A step in one call; returns the seconds in ``Run``."""
     sources, sinks = ids["sources"], ids["sinks"]
     set_rates = f"served.set_rates({sources}, 0.0)\n" if sources else ""

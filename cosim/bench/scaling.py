@@ -52,9 +52,7 @@ def main(options: argparse.Namespace) -> int:
     """
     here = machine.describe()
     if options.steps < 2:
-        raise ConfigurationError(
-            f"--steps {options.steps}: must be 2 or more, as the first one does not count"
-        )
+        raise ConfigurationError(f"--steps {options.steps}: must be 2 or more, as the first one does not count")
     clock = [f"clock.coupling_step_ms={options.step_ms}", f"clock.steps={options.steps}"]
     asked = [*clock, *options.overrides]  # what the user sets wins
     splits = [split_over(options.experiment, asked, ranks, options.threads) for ranks in options.ranks]
@@ -119,8 +117,7 @@ def cost(run: dict[str, Any], step_ms: float) -> dict[str, float | None]:
     step_s = statistics.fmean(profile["step_s"][1:])
     machines, processes = Counter(run["hosts"]), len(run["hosts"]) - 1
     by_machine = [
-        sum(mb for mb, host in zip(run["memory_mb"], run["hosts"], strict=True) if host == name)
-        for name in machines
+        sum(mb for mb, host in zip(run["memory_mb"], run["hosts"], strict=True) if host == name) for name in machines
     ]
     return {
         "runtime_s": run["runtime_s"],
@@ -148,9 +145,7 @@ def cost(run: dict[str, Any], step_ms: float) -> dict[str, float | None]:
 def rows(result: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     """One for each number of ranks; ranges of the two that matter most, medians of the others."""
     for ranks, each in result["by_ranks"].items():
-        energy = (
-            each["energy_j"] if each["energy_j"] == NOT_AVAILABLE else f"{each['energy_j']['median']:.0f}"
-        )
+        energy = each["energy_j"] if each["energy_j"] == NOT_AVAILABLE else f"{each['energy_j']['median']:.0f}"
         yield (
             f"{ranks} x {each['threads']}",
             text(each["runtime_s"], ".1f"),

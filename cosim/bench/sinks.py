@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from cosim.brain.kinds import TableBrain
-from cosim.config import Experiment, SpikeSink, load
 from cosim.errors import ConfigurationError
+from cosim.experiment.brains import TableBrain
+from cosim.experiment.config import Experiment, SpikeSink, load
 from cosim.plan import network, resolve_devices
 
 
@@ -20,9 +20,7 @@ def override(experiment: str, overrides: Sequence[str], number: int) -> str:
     """
     loaded = load(experiment, overrides)
     if not isinstance(loaded.brain, TableBrain):
-        raise ConfigurationError(
-            f"--sinks {number}: the brain of {experiment} is a script; must have network tables"
-        )
+        raise ConfigurationError(f"--sinks {number}: the brain of {experiment} is a script; must have network tables")
     sizes = network(loaded).sizes
     present = len(resolve_devices(loaded, sizes).sinks)
     most = present + sum(sizes.values())

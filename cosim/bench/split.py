@@ -11,9 +11,9 @@ from typing import Any
 
 from cosim.bench.launch import in_allocation
 from cosim.bench.machine import cores
-from cosim.brain import kernel
-from cosim.config import load
+from cosim.engines.nest import kernel
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import load
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,14 @@ import sys
 from pathlib import Path
 
 from cosim.errors import ConfigurationError
-from cosim.mpi import MPI
-from cosim.world import (
-    EXIT_COMPLETE,
-    EXIT_CONFIGURATION,
-    fatal_errors_end_the_job,
-    split,
-)
+from cosim.parallel.mpi import MPI
+from cosim.parallel.world import EXIT_COMPLETE, EXIT_CONFIGURATION, fatal_errors_end_the_job, split
 
 TASKS = {
-    "build": "cosim.bench.wirings",
-    "coupling": "cosim.bench.blocks",
-    "record": "cosim.bench.recording",
-    "run": "cosim.bench.whole_run",
+    "build": "cosim.bench.build_worker",
+    "coupling": "cosim.bench.coupling_worker",
+    "record": "cosim.bench.record_worker",
+    "run": "cosim.bench.scaling_worker",
 }
 """Modules that have a function ``measure``, by task."""
 

@@ -16,7 +16,7 @@ import tomli_w
 from pydantic import BaseModel
 
 from cosim.body import bodyfile
-from cosim.body.description import Description as Musculoskeletal
+from cosim.body.musculoskeletal.description import Description as Musculoskeletal
 from cosim.body.readers.include import include
 from cosim.body.vehicle.description import VehicleDescription
 from cosim.record.disk import write_text
@@ -24,7 +24,7 @@ from cosim.record.disk import write_text
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
-    from cosim.analysis.results import RunData
+    from cosim.results.run_data import RunData
 
 
 class Body(Protocol):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from cosim.brain.brain import BuiltBrain, BuiltPopulation
+from cosim.engines.nest.brain import BuiltBrain, BuiltPopulation
 from cosim.record.disk import write_text
 from cosim.record.populations import Population
 

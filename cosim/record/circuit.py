@@ -24,8 +24,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cosim.brain.layout import Grid, Layout, Scattered
-from cosim.brain.network import Network
+from cosim.network.layout import Grid, Layout, Scattered
+from cosim.network.network import Network
 from cosim.record.populations import Population
 from cosim.record.sonata import write_magic, write_report
 
@@ -116,9 +116,7 @@ def write_circuit(
     _write_json(folder / "simulation_config.json", _simulation(run, entries))
 
 
-def device_populations(
-    brain: Sequence[NodePopulation], exchanged: Exchanged
-) -> tuple[NodePopulation, NodePopulation]:
+def device_populations(brain: Sequence[NodePopulation], exchanged: Exchanged) -> tuple[NodePopulation, NodePopulation]:
     """Sinks and sources as populations, by names that no population of the brain has."""
     taken = {each.name for each in brain}
     names = [name if name not in taken else f"{name}_of_cosim" for name in (SINKS, SOURCES)]
@@ -153,7 +151,7 @@ def _write_attributes(group: h5py.Group, population: NodePopulation) -> None:
     if isinstance(population.layout, (Grid, Scattered)):
         axes = [group.create_dataset(axis, (population.size,), "f4") for axis in "xyz"]
         for start, places_um in _places_um(population.layout):
-            for axis, values in zip(axes, places_um.T):  # of two dimensions z stays 0
+            for axis, values in zip(axes, places_um.T, strict=False):  # of two dimensions z stays 0
                 axis[start : start + len(values)] = values
 
 
@@ -216,9 +214,7 @@ def _simulation(run: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _report_entry(
-    file: str, cells: str, units: str, start_ms: float, step_ms: float, steps: int
-) -> dict[str, Any]:
+def _report_entry(file: str, cells: str, units: str, start_ms: float, step_ms: float, steps: int) -> dict[str, Any]:
     return {
         "type": "compartment",
         "sections": "soma",

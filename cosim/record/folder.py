@@ -100,7 +100,9 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
         folder = RunFolder(_take(path) if out else _make_new(path))
         folder.shard_folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"results folder {path}: {error.strerror}; must be a folder that can be written") from None
+        raise ConfigurationError(
+            f"results folder {path}: {error.strerror}; must be a folder that can be written"
+        ) from None
     return folder
 
 

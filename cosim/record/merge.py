@@ -14,10 +14,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cosim.brain.brain import BuiltPopulation
-from cosim.profile import STEP_PHASES
+from cosim.engines.nest.brain import BuiltPopulation
 from cosim.record.disk import whole
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.profile import STEP_PHASES
 from cosim.record.sonata import SpikeFileWriter
 
 WINDOW_SPIKES = 2_000_000
@@ -68,7 +68,7 @@ def _owner(ids: np.ndarray, populations: Sequence[BuiltPopulation]) -> np.ndarra
 
 
 def _windows(done: Sequence[np.ndarray]) -> Iterator[Window]:
-    """Row ranges (one start and one end for each shard) of windows of whole steps, up to WINDOW_SPIKES where possible."""
+    """Row ranges (start and end for each shard) of windows of whole steps, up to WINDOW_SPIKES where possible."""
     steps = min(len(each) for each in done)
     edges = np.column_stack([np.concatenate([[0], each[:steps]]) for each in done])  # (steps + 1, shards)
     total = edges.sum(axis=1)
@@ -112,7 +112,7 @@ def _by_population(
 
 
 def merge_profiles(run_file: Path, shards: Sequence[Path], steps: int, by_rank: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Add ``/profile/<phase>``, (ranks, steps) in s, to ``run.h5``, and ``/profile/<name>``, (ranks,), from ``by_rank``.
+    """Add ``/profile/<phase>`` (ranks, steps) in s and ``/profile/<name>`` (ranks,) from ``by_rank`` to ``run.h5``.
 
     ``shards`` are those of all ranks. Returns the whole step profile, (ranks, steps, phases); row 0 is the body rank.
     """

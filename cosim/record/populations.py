@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from cosim.record.disk import write_text
 
 if TYPE_CHECKING:
-    from cosim.brain.brain import BuiltPopulation
-    from cosim.brain.network import Network
+    from cosim.engines.nest.brain import BuiltPopulation
+    from cosim.network.network import Network
 
 FILE = "populations.json"
 
@@ -25,8 +25,8 @@ FILE = "populations.json"
 class Population:
     """Neurons of one kind: NEST's node ids from ``first_id`` on, one after the other.
 
-    ``recorded`` is the number of neurons whose spikes are recorded. Of a script's populations layer, cell type and model are
-    not known, and empty.
+    ``recorded`` is the number of neurons whose spikes are recorded. Of a script's populations layer, cell type and
+    model are not known, and empty.
     """
 
     name: str

@@ -14,9 +14,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cosim
-from cosim.brain.nestlink import find_nest
-from cosim.config import Experiment
-from cosim.mpi import MPI
+from cosim.engines.nest.nestlink import find_nest
+from cosim.experiment.config import Experiment
+from cosim.parallel.mpi import MPI
 
 # Those that make numbers; MuJoCo is an extra.
 PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "mujoco", "pydantic", "numba")
@@ -62,7 +62,9 @@ def files(experiment: Experiment) -> dict[str, dict[str, str]]:
 
 def _hashes(folder: Path) -> dict[str, str]:
     found = [file for file in sorted(folder.iterdir()) if file.suffix in MODEL_SUFFIXES and file.is_file()]
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found if file.name != "experiment.toml"}
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found if file.name != "experiment.toml"
+    }
 
 
 def git_revision() -> str:

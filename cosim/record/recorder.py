@@ -14,16 +14,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from cosim.body.kinds import Body
-from cosim.brain.brain import Brain
-from cosim.config import Clock
-from cosim.devices import Devices
-from cosim.exchange import Exchange
-from cosim.profile import STEP_PHASES, resident_bytes
+from cosim.devices.devices import Devices
+from cosim.engines.nest.brain import Brain
+from cosim.experiment.config import Clock
+from cosim.parallel.exchange import Exchange
+from cosim.parallel.world import BODY_RANK
 from cosim.record.disk import BYTES_PER_MB
 from cosim.record.folder import RunFolder
 from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.profile import STEP_PHASES, resident_bytes
 from cosim.record.series import Series, SeriesFile
-from cosim.world import BODY_RANK
 
 SPIKE_BYTES = 16
 # Of spikes that wait on a rank, which are not copied before they are written.

@@ -63,9 +63,7 @@ def _create_population(file: h5py.File, name: str, count: int) -> h5py.Group:
     return group
 
 
-def write_report(
-    path: Path, population: str, values: np.ndarray, units: str, start_ms: float, step_ms: float
-) -> None:
+def write_report(path: Path, population: str, values: np.ndarray, units: str, start_ms: float, step_ms: float) -> None:
     """Write ``values``, (times, nodes), of all nodes of a population, one element each, as a report.
 
     The first row is of ``start_ms``, the next of one ``step_ms`` later; libsonata asks for single precision.

@@ -10,8 +10,7 @@ commanded.
 import numpy as np
 from pydantic import Field
 
-from cosim.config import Table
-from cosim.transfer import transfer_function
+from cosim import Table, transfer_function
 
 # Moment arms of the muscles of each pool at shoulder and elbow, in m: about those of models/arm. A muscle
 # gets so much longer for each rad that the joint is short of a posture: flexors when it is too straight,
@@ -49,8 +48,7 @@ class Protocol(Table):
 
 
 @transfer_function
-def feel(t_ms, joints, protocol,
-         long_triceps_spindles, biceps_spindles, triceps_spindles, brachialis_spindles):
+def feel(t_ms, joints, protocol, long_triceps_spindles, biceps_spindles, triceps_spindles, brachialis_spindles):
     """Spindles compare the arm with the posture that is commanded."""
     posture_deg = protocol.then_deg if t_ms >= protocol.then_ms else protocol.first_deg
     short_rad = np.radians(posture_deg) - joints.angle_rad

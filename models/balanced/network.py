@@ -3,8 +3,8 @@
 
 Excitatory and inhibitory integrate-and-fire neurons in a sparse random network that inhibition dominates, driven by
 Poisson spikes; excitatory synapses onto excitatory neurons change by spike-timing dependent plasticity. All numbers are
-those of the benchmark of Feldotto et al. 2022, repository HBPNeurorobotics/nestserver_benchmarks, which has them from NEST's
-example hpc_benchmark.py; ``scale`` counts in units of its 11,250 neurons (the paper's benchmark has scale 20).
+those of the benchmark of Feldotto et al. 2022, repository HBPNeurorobotics/nestserver_benchmarks, which has them from
+NEST's example hpc_benchmark.py; ``scale`` counts in units of its 11,250 neurons (the paper's benchmark has scale 20).
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ import math
 
 from pydantic import Field
 
-from cosim.brain.layout import Unplaced
-from cosim.brain.network import Drive, Network, Population, Projection
-from cosim.brain.rules import FixedIndegree
-from cosim.brain.values import Constant, Normal
-from cosim.config import Table
+from cosim import Table
+from cosim.network import Constant, Drive, FixedIndegree, Network, Normal, Population, Projection, Unplaced
 
 REGION = "network"
 NEURON_MODEL = "iaf_psc_alpha"
@@ -71,7 +68,8 @@ def network(scale: float = 0.5, indegree_scale: float | None = None) -> Network:
 
     Where nearly every pair is joined, at scale 1 with all inputs and below with more than a fifth of the neurons,
     spikes become synchronous and plasticity lets the rate grow without end: at scale 1 it is 9 Hz in the first 100 ms,
-    13 Hz in the third and 80 Hz in the sixth. NEST's own text says the same of its example and asks for scales above 10.
+    13 Hz in the third and 80 Hz in the sixth. NEST's own text says the same of its example and asks for scales above
+    10.
     """
     share = indegree_scale or (1.0 if scale >= 1 else SPARSE * scale)
     weight_pa = PSP_MV * PA_PER_MV / math.sqrt(share)
@@ -89,8 +87,7 @@ def network(scale: float = 0.5, indegree_scale: float | None = None) -> Network:
 
 
 def drive_rate_hz(weight_pa: float, eta: float) -> float:
-    """Rate of the Poisson spikes from outside that every neuron gets, ``eta`` times the one that just reaches threshold.
-    """
+    """Rate of the Poisson spikes that every neuron gets from outside, ``eta`` times what just reaches threshold."""
     return 1000 * eta * V_TH_MV / mean_mv(weight_pa)
 
 

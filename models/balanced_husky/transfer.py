@@ -3,8 +3,7 @@
 
 from pydantic import Field
 
-from cosim.config import Table
-from cosim.transfer import transfer_function
+from cosim import Table, transfer_function
 
 # A slow circle of 1.3 m radius to the left, which fits into the room from where Husky starts.
 CIRCLE_LEFT_RAD_S, CIRCLE_RIGHT_RAD_S = 0.5, 2.5

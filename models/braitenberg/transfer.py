@@ -3,8 +3,7 @@
 
 import numpy as np
 
-from cosim.config import Table
-from cosim.transfer import transfer_function
+from cosim import Table, transfer_function
 
 # Poisson spikes that each neuron of an eye gets in the brightest light, and the intensity at which it gets half.
 MAX_RATE_HZ = 4000.0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The E/I-clustered attractor network of Rostami et al. 2024 and Schmitt et al. 2023, and its unclustered control.
 
-Leaky integrate-and-fire neurons with exponential currents and a constant drive; there is no external noise. Every pair is
-joined with the probability of its types, inside and between clusters alike; clusters differ by stronger weights only, so
-that the mean input of every neuron is that of the control. Numbers are those of NEST's own example
+Leaky integrate-and-fire neurons with exponential currents and a constant drive; there is no external noise. Every pair
+is joined with the probability of its types, inside and between clusters alike; clusters differ by stronger weights
+only, so that the mean input of every neuron is that of the control. Numbers are those of NEST's own example
 EI_clustered_network, which runs a network of this kind, except for the potentials at the start (see ``network``).
 """
 
@@ -14,11 +14,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from cosim.brain.layout import Unplaced
-from cosim.brain.network import Network, Population, Projection
-from cosim.brain.rules import Bernoulli
-from cosim.brain.values import Constant, Uniform
-from cosim.config import Table
+from cosim import Table
+from cosim.network import Bernoulli, Constant, Network, Population, Projection, Uniform, Unplaced
 
 Kind = Literal["E", "I"]
 KINDS: tuple[Kind, Kind] = ("E", "I")
@@ -51,7 +48,9 @@ class Parameters(Table):
     @classmethod
     def _no_membrane(cls, tau_ms: float) -> float:
         if tau_ms in TAU_M_MS.values():
-            raise ValueError("must differ from the membrane time constants 20 and 10 ms, for which NEST has no solution")
+            raise ValueError(
+                "must differ from the membrane time constants 20 and 10 ms, for which NEST has no solution"
+            )
         return tau_ms
 
     @model_validator(mode="after")

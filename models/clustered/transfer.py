@@ -3,8 +3,8 @@
 
 from pydantic import Field
 
-from cosim.analysis import statistics
-from cosim.config import Table
+from cosim import Table
+from cosim.results import statistics
 
 
 class Protocol(Table):
@@ -36,5 +36,6 @@ def tell(summary):
     said = {name: "none" if value is None else f"{value:.3g}" for name, value in found.items()}
     return [
         "E {rate_e_hz} Hz, I {rate_i_hz} Hz, CV2 {cv2_e}".format(**said),
-        "cluster rates vary by {cluster_rate_cv} of their mean, E and I of a cluster together ({ei_correlation})".format(**said),
+        "cluster rates vary by {cluster_rate_cv} of their mean, "
+        "E and I of a cluster together ({ei_correlation})".format(**said),
     ]

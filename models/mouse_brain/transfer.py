@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The task of ``mouse_m1`` with the whole brain: motor cortex acts on the forelimb, the other regions act on motor cortex."""
+"""The task of ``mouse_m1`` with the whole brain: motor cortex acts on the forelimb, the others on motor cortex."""
 
 from models.mouse_m1.transfer import Protocol, actuate, stimulate, summarize, tell
 

@@ -8,8 +8,7 @@ its own input is switched on: the joystick is pushed forward.
 import numpy as np
 from pydantic import Field
 
-from cosim.config import Table
-from cosim.transfer import transfer_function
+from cosim import Table, transfer_function
 
 # In the order of the table of muscles: Foot1, Foot2, Radius1, Radius2, Humerus1 to Humerus4.
 BASE_EXCITATION = np.array([0.5, 0.9, 0.2, 0.4, 0.6, 0.8, 0.2, 0.6])
@@ -45,7 +44,7 @@ def stimulate(t_ms, engc_source, protocol):
 
 
 def summarize(run):
-    """How far the tip of the joystick moved before and after the stimulus; forward is positive (the animal faces -y)."""
+    """How far the tip of the joystick moved before and after the stimulus, forward (the animal faces -y)."""
 
     def forward_mm(from_ms, to_ms):
         if run.body["time_ms"].size == 0 or run.body["time_ms"][-1] < to_ms:
@@ -59,4 +58,6 @@ def tell(summary):
     """Lines to print at the end of a run."""
     moved = [summary["tip_forward_before_mm"], summary["tip_forward_after_mm"]]
     if None not in moved:
-        yield "joystick moved {:+.2f} mm from 0.1 s to 0.5 s and {:+.2f} mm from 0.5 s to 1 s (forward positive)".format(*moved)
+        yield "joystick moved {:+.2f} mm from 0.1 s to 0.5 s, {:+.2f} mm from 0.5 s to 1 s (forward positive)".format(
+            *moved
+        )

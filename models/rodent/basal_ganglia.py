@@ -16,10 +16,7 @@ from __future__ import annotations
 
 import math
 
-from cosim.brain.layout import Scattered
-from cosim.brain.network import RELAY_MODEL, Drive, Population, Projection
-from cosim.brain.rules import FixedIndegree, OneToOne
-from cosim.brain.values import Constant
+from cosim.network import RELAY_MODEL, Constant, Drive, FixedIndegree, OneToOne, Population, Projection, Scattered
 from models.rodent.tables import Part, Patch, rows, shape_seed, toml
 
 REGION = "BG"
@@ -41,9 +38,7 @@ def basal_ganglia(patch: Patch, copy: str = "") -> Part:
         each for row in rows("projections_bg.csv") for each in _projections(row, tables, sizes[row["source"]], copy)
     ]
     relayed = OneToOne(output.size)
-    projections.append(
-        Projection(OUTPUT + copy, OUTPUT_RELAY + copy, relayed, Constant(RELAY_WEIGHT), RELAY_DELAY_MS)
-    )
+    projections.append(Projection(OUTPUT + copy, OUTPUT_RELAY + copy, relayed, Constant(RELAY_WEIGHT), RELAY_DELAY_MS))
     drives = tuple(
         Drive(name + copy, row["rate_hz"], RELAY_WEIGHT, RELAY_DELAY_MS) for name, row in tables["inputs"].items()
     )

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from cosim.brain.network import Population, Projection
-from cosim.brain.rules import Bernoulli
-from cosim.brain.values import Constant
+from cosim.network import Bernoulli, Constant, Population, Projection
 from models.rodent.tables import Part, Patch, box, sheet, toml
 
 MODULES = ("CB_M1", "CB_S1")

@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-from cosim.brain.layout import Axis
-from cosim.brain.network import Drive, Population, Projection
-from cosim.brain.rules import Bernoulli, Box
-from cosim.brain.values import Constant, Lognormal, UniformOnce
+from cosim.network import Axis, Bernoulli, Box, Constant, Drive, Lognormal, Population, Projection, UniformOnce
 from models.rodent.tables import Part, Patch, box, grid, rows, toml
 
 AREAS = ("M1", "S1")

@@ -2,8 +2,8 @@
 """The patch rule ``echo``: what a patch misses of the full sheet comes from its own neurons, late.
 
 Probabilities do not change with the patch, so neurons of a small one lose most of their inputs (rule ``kernel``) and
-fire up to ten times more, because inhibition is lost too. Merely giving them as many inputs as on the full sheet makes a
-few neurons stand for many at the same moment: their inputs are correlated, and cortex runs away. Here every missing
+fire up to ten times more, because inhibition is lost too. Merely giving them as many inputs as on the full sheet makes
+a few neurons stand for many at the same moment: their inputs are correlated, and cortex runs away. Here every missing
 synapse comes from a random neuron of the same source population in the patch, but with one of ``ECHOES`` delays spread
 up to ``LATEST_MS``: the copies of a spike arrive as spikes of other neurons would. Rates, in-degree and the gain of the
 recurrent loops stay those of the full sheet, and no rate has to be known beforehand.
@@ -18,8 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from cosim.brain.network import Network, Projection
-from cosim.brain.rules import Bernoulli, FixedIndegree
+from cosim.network import Bernoulli, FixedIndegree, Network, Projection
 
 ECHOES = 16
 # Shorter, L5B of a patch of 0.25 mm fires twice as much as on the full sheet (20 ms); longer, half (50 ms).

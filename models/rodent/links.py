@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from cosim.brain.network import Drive, Population, Projection
-from cosim.brain.rules import Bernoulli, OneToOne
-from cosim.brain.values import Constant
+from cosim.network import Bernoulli, Constant, Drive, OneToOne, Population, Projection
 from models.rodent.tables import Part, Patch, rows
 
 # Cells of an area and layer that reach a relay population of the basal ganglia, on the full sheet; one relay each,

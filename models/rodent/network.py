@@ -11,9 +11,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from cosim.brain.network import Network
-from cosim.brain.values import Uniform, UniformOnce
-from cosim.config import Table
+from cosim import Table
+from cosim.network import Network, Uniform, UniformOnce
 from models.rodent.basal_ganglia import REGION as BASAL_GANGLIA
 from models.rodent.basal_ganglia import SECOND_COPY, basal_ganglia
 from models.rodent.cerebellum import MODULES, cerebellum
@@ -67,15 +66,16 @@ def network(
     sheets, each ordered pair offered once. ``loop`` is ``clean`` with the pathways between regions.
 
     The patch rule ``kernel`` leaves probabilities as they are, so that the in-degree falls with the patch; ``echo``
-    makes up for it (see ``models/rodent/echo.py``), with delays that are multiples of ``resolution_ms``. None is ``echo``
-    for ``loop`` and ``kernel`` for the others.
+    makes up for it (see ``models/rodent/echo.py``), with delays that are multiples of ``resolution_ms``. None is
+    ``echo`` for ``loop`` and ``kernel`` for the others.
 
     Started ``together``, all drives at once from potentials of their own for every neuron, motor cortex with all its
     inputs locks at more than 100 Hz; the published start times, inhibition first, and one potential for a
     population lead it to its low state.
 
     Raises:
-        ValueError: an unknown region, variant or rule, a patch outside 0.1 to 1.0 mm or one that leaves a population empty.
+        ValueError: an unknown region, variant or rule, a patch outside 0.1 to 1.0 mm or one that leaves a population
+        empty.
     """
     patch_rule = patch_rule or ("echo" if variant == "loop" else "kernel")
     _check(regions, variant, patch_mm, patch_rule, start)

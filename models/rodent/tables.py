@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cosim.brain.layout import Axis, Grid
-from cosim.brain.network import Drive, Population, Projection
-from cosim.brain.rules import Box
+from cosim.network import Axis, Box, Drive, Grid, Population, Projection
 
 HERE = Path(__file__).parent
 # NEST 3.0, which ran the benchmark, put free positions into a box 0.1 mm larger on every side.

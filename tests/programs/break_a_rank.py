@@ -22,19 +22,19 @@ where, rank, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 
 def break_build() -> None:
-    from cosim.brain import build
+    from cosim.engines.nest import building
 
     def broken(*_):
         raise RuntimeError("broken on purpose while connecting")
 
-    build.connect = broken
+    building.connect = broken
 
 
 def signal_while_building() -> None:
-    from cosim.body.body import Body
-    from cosim.brain import build
+    from cosim.body.musculoskeletal.body import Body
+    from cosim.engines.nest import building
 
-    for part, name in ((build, "connect"), (Body, "reset")):
+    for part, name in ((building, "connect"), (Body, "reset")):
         setattr(part, name, _signal_first(getattr(part, name)))
 
 
@@ -48,9 +48,9 @@ def _signal_first(function):
 
 def in_step(act) -> None:
     """Call ``act`` at the start of step number ``step`` on this rank, brain or body."""
-    from cosim.body.body import Body
+    from cosim.body.musculoskeletal.body import Body
     from cosim.body.vehicle.vehicle import Vehicle
-    from cosim.brain.brain import Brain
+    from cosim.engines.nest.brain import Brain
 
     for side, name in ((Brain, "run"), (Body, "advance"), (Vehicle, "advance")):
         setattr(side, name, _count(getattr(side, name), act))

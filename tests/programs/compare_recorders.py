@@ -9,7 +9,7 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
+from cosim.engines.nest import kernel
 
 threads = int(sys.argv[1])
 started = kernel.start(MPI.COMM_SELF, threads, 7, 0.1)

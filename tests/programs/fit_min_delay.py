@@ -6,8 +6,8 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import Stepper
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink.stepping import Stepper
 
 delay_ms, step_ms = map(float, sys.argv[1:])
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)

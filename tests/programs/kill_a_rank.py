@@ -13,9 +13,9 @@ import sys
 from mpi4py import MPI
 
 from cosim import run
+from cosim.parallel.stop import Signals
 from cosim.record import series
 from cosim.record.recorder import BodyRecorder, BrainRecorder
-from cosim.stop import Signals
 
 where, rank, step, delay_s, file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), sys.argv[5]
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import Journal, SinkVoltages, Stepper
-from cosim.profile import STEP_PHASES, resident_bytes
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink.stepping import Journal, SinkVoltages, Stepper
+from cosim.record.profile import STEP_PHASES, resident_bytes
 from cosim.record.recorder import BrainRecorder
 
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)

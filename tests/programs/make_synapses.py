@@ -11,12 +11,12 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.layout import Axis, Grid
-from cosim.brain.nestlink import NestlinkError
-from cosim.brain.nestlink.connect import AxisOffers, Nodes, Synapse
-from cosim.brain.rules import Bernoulli, Box
-from cosim.world import fatal_errors_end_the_job
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink import NestlinkError
+from cosim.engines.nest.nestlink.connect import AxisOffers, Nodes, Synapse
+from cosim.network.layout import Axis, Grid
+from cosim.network.rules import Bernoulli, Box
+from cosim.parallel.world import fatal_errors_end_the_job
 
 STATIC = Synapse("static_synapse", 1.0, 1.5)
 
@@ -50,9 +50,7 @@ def against_nest(nest, link, wrapped: bool) -> dict[str, np.ndarray]:
     layers = [
         nest.Create(
             "iaf_psc_alpha",
-            positions=nest.spatial.free(
-                each.positions_mm.tolist(), extent=list(each.extent_mm), edge_wrap=wrapped
-            ),
+            positions=nest.spatial.free(each.positions_mm.tolist(), extent=list(each.extent_mm), edge_wrap=wrapped),
         )
         for each in (source, target)
     ]
@@ -68,9 +66,7 @@ def against_nest(nest, link, wrapped: bool) -> dict[str, np.ndarray]:
         for model in ("theirs", "ours"):
             nest.CopyModel("static_synapse", f"{model}_{name}")
         weight = nest.random.lognormal(mean=-0.7, std=0.5)
-        nest.Connect(
-            layers[0], layer, spec, {"synapse_model": f"theirs_{name}", "weight": weight, "delay": 2.0}
-        )
+        nest.Connect(layers[0], layer, spec, {"synapse_model": f"theirs_{name}", "weight": weight, "delay": 2.0})
         synapse = Synapse(f"ours_{name}", (-0.7, 0.5), 2.0)
         made = link.connect_bernoulli(*ends, offers(rule, source, post), synapse, key=5)
         for model in ("theirs", "ours"):
@@ -100,9 +96,7 @@ def trials(nest, link) -> dict[str, np.ndarray]:
     factors[2][:] = random.choice([0.9, 1.0], factors[2].shape)
     offered[0][2] = 0  # a target plane whose mask is empty
     axes = [AxisOffers.from_table(times, factor) for times, factor in zip(offered, factors, strict=True)]
-    source, target = (
-        Nodes(nest.Create("iaf_psc_alpha", int(np.prod(each)))[0].global_id, each) for each in counts
-    )
+    source, target = (Nodes(nest.Create("iaf_psc_alpha", int(np.prod(each)))[0].global_id, each) for each in counts)
     made = [link.connect_bernoulli(source, target, axes, STATIC, key) for key in range(keys)]
     found = synapses(nest)
     joined = np.zeros((target.size, source.size))
@@ -147,9 +141,7 @@ def models(nest, link) -> dict[str, np.ndarray]:
     links = [("static_synapse", port_ids, 2), ("stdp_synapse", port_ids, 1)]
     links += [("static_synapse_hpc", plain_ids, 0), ("plastic", plain_ids, 0)]
     made = [
-        link.connect_pairs(
-            relay_ids, cell_ids, Synapse(model, 100.0 + number, 1.04 + number, receptor), number
-        )
+        link.connect_pairs(relay_ids, cell_ids, Synapse(model, 100.0 + number, 1.04 + number, receptor), number)
         for number, (model, cell_ids, receptor) in enumerate(links)
     ]
     made.append(link.connect_pairs(np.full(6, rates.global_id), relay_ids, STATIC, 9))

@@ -4,9 +4,9 @@
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink import NestlinkError
-from cosim.brain.nestlink.stepping import Journal, SinkVoltages, Stepper
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink import NestlinkError
+from cosim.engines.nest.nestlink.stepping import Journal, SinkVoltages, Stepper
 
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)
 nest, link = started.nest, started.link

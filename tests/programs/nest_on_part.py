@@ -11,8 +11,8 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.world import fatal_errors_end_the_job
+from cosim.engines.nest import kernel
+from cosim.parallel.world import fatal_errors_end_the_job
 
 
 def gap_junctions(nest, seed: int) -> dict[str, np.ndarray]:
@@ -23,7 +23,9 @@ def gap_junctions(nest, seed: int) -> dict[str, np.ndarray]:
         cell.V_m = -50.0 - 4 * index
     for left, right in ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (0, 5)):
         nest.Connect(
-            cells[left], cells[right], {"rule": "one_to_one", "make_symmetric": True},
+            cells[left],
+            cells[right],
+            {"rule": "one_to_one", "make_symmetric": True},
             {"synapse_model": "gap_junction", "weight": 20.0 + seed},
         )
     meter = nest.Create("multimeter", params={"record_from": ["V_m"], "interval": 1.0})

@@ -10,13 +10,13 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel, standing
+from cosim.engines.nest import built_network, kernel
 from models.balanced.network import network
 
 
 def main(scale: float, duration_ms: float, out: str) -> None:
     brain = kernel.start(MPI.COMM_WORLD, virtual_processes=1, seed=1, resolution_ms=0.1)
-    nodes = standing.stand(brain, network(scale), "nestlink", lambda phase: None).nodes
+    nodes = built_network.stand(brain, network(scale), "nestlink", lambda phase: None).nodes
     brain.nest.Simulate(duration_ms)
     found = {}
     for source in nodes:

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import Stepper
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink.stepping import Stepper
 
 started = kernel.start(MPI.COMM_SELF, int(sys.argv[1]), 3, 0.1)
 nest, link = started.nest, started.link

@@ -11,9 +11,9 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink.stepping import Journal, Stepper
-from cosim.world import fatal_errors_end_the_job
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink.stepping import Journal, Stepper
+from cosim.parallel.world import fatal_errors_end_the_job
 
 DURATION_MS = 120.0
 

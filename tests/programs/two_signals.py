@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from cosim.stop import StopSign
+from cosim.parallel.stop import StopSign
 
 StopSign().listen()
 subprocess.Popen(["sh", "-c", f"sleep 0.5; kill -TERM {os.getpid()}; sleep 0.5; kill -INT {os.getpid()}"])

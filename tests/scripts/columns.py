@@ -9,10 +9,7 @@ class Column:
 
     def __init__(self, size: int) -> None:
         self.relay = Create("parrot_neuron", size)
-        self.layers = [
-            Create("iaf_psc_exp", size)
-            for _ in range(2)
-        ]
+        self.layers = [Create("iaf_psc_exp", size) for _ in range(2)]
         self.bands = []
         for _ in range(2):
             band = Create("iaf_psc_exp", 1)

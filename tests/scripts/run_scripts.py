@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink import BACKEND
-from cosim.brain.script import ScriptError, run_script
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink import BACKEND
+from cosim.engines.nest.script import ScriptError, run_script
 
 
 def as_ids(collections) -> dict[str, list[int]]:

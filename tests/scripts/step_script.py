@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from mpi4py import MPI
 
-from cosim.brain import kernel
-from cosim.brain.nestlink import BACKEND
-from cosim.brain.script import run_script
-from cosim.world import fatal_errors_end_the_job
+from cosim.engines.nest import kernel
+from cosim.engines.nest.nestlink import BACKEND
+from cosim.engines.nest.script import run_script
+from cosim.parallel.world import fatal_errors_end_the_job
 
 
 def spikes(started: kernel.Kernel, populations, step_ms: float, steps: int) -> tuple[np.ndarray, np.ndarray]:

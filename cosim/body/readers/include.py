@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.body import bodyfile
-from cosim.body.description import Link, Muscle, Point
+from cosim.body.musculoskeletal.description import Link, Muscle, Point
 from cosim.body.readers import osim, urdf
 
 KEYS = ("urdf", "osim", "osim_bodies")
@@ -59,21 +59,33 @@ def _renamed(path: Path, muscles: tuple[Muscle, ...], links: Any) -> list[Muscle
     if not (isinstance(links, dict) and all(isinstance(link, str) for link in links.values())):
         raise ValueError(f"{path}: osim_bodies = {links!r}: must be a table of names of links")
     bodies = {point.link for muscle in muscles for point in muscle.path}
-    unused = [f"osim_bodies.{body}: no muscle has a point on this body, there are {', '.join(sorted(bodies))}"
-              for body in links if body not in bodies]
+    unused = [
+        f"osim_bodies.{body}: no muscle has a point on this body, there are {', '.join(sorted(bodies))}"
+        for body in links
+        if body not in bodies
+    ]
     if unused:
         raise bodyfile.refusal(path, unused)
-    return [muscle.model_copy(update={"path": tuple(
-        Point(link=links.get(point.link, point.link), point_m=point.point_m) for point in muscle.path)})
-        for muscle in muscles]
+    return [
+        muscle.model_copy(
+            update={
+                "path": tuple(
+                    Point(link=links.get(point.link, point.link), point_m=point.point_m) for point in muscle.path
+                )
+            }
+        )
+        for muscle in muscles
+    ]
 
 
 def _unknown_bodies(muscles: list[Muscle], links: list[str]) -> Iterator[str]:
     for muscle in muscles:
         for i, point in enumerate(muscle.path):
             if point.link not in links:
-                yield (f"muscles[{muscle.name}].path[{i}]: body {point.link!r} is no link, there are "
-                       f"{', '.join(links)}; osim_bodies in the body file can say which link it is")
+                yield (
+                    f"muscles[{muscle.name}].path[{i}]: body {point.link!r} is no link, there are "
+                    f"{', '.join(links)}; osim_bodies in the body file can say which link it is"
+                )
 
 
 def _names(links: Any) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from cosim.body import bodyfile
-from cosim.body.description import Muscle
+from cosim.body.musculoskeletal.description import Muscle
 from cosim.body.readers import xmlfile
 
 SUPPORTED = "Millard2012EquilibriumMuscle"
@@ -139,8 +139,9 @@ def _path(muscle: Element, where: str) -> Iterator[dict]:
     wrap = path.find("PathWrapSet/objects/*")
     if wrap is not None:
         around = wrap.findtext("wrap_object", "").strip()
-        raise ValueError(f"{where}: {wrap.tag} around {around!r} is not supported, "
-                         "a path runs straight from point to point")
+        raise ValueError(
+            f"{where}: {wrap.tag} around {around!r} is not supported, a path runs straight from point to point"
+        )
     for i, point in enumerate(path.iterfind("PathPointSet/objects/*")):
         yield _point(point, f"{where}.path[{i}]")
 

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from cosim.body import bodyfile
-from cosim.body.description import WORLD, Fraction, Joint, Link
+from cosim.body.musculoskeletal.description import WORLD, Fraction, Joint, Link
 from cosim.body.readers import urdf_shapes, xmlfile
 from cosim.body.readers.frames import IDENTITY, Frame, frame
 from cosim.body.rotation import rpy_from_matrix
@@ -61,7 +61,7 @@ def read(path: Path) -> Mechanism:
     drawn = [link for link in robot.iterfind("link") if link.get("name") != WORLD]
     content = {"links": xmlfile.convert(path, drawn, convert), "joints": joints, "colours": colours}
     if WORLD not in names:
-        root, = _roots(names, joints)
+        (root,) = _roots(names, joints)
         joints.insert(0, {"name": f"{WORLD}_{root}", "type": "fixed", "parent": WORLD, "child": root})
     return bodyfile.validate(path, content, Mechanism)
 
@@ -96,10 +96,10 @@ def _joint(joint: Element) -> dict[str, Any]:
 def _freedom(joint: Element, kind: str, where: str) -> dict[str, Any]:
     """How a joint that is not fixed moves."""
     axis = np.array(xmlfile.vector(joint, "axis/xyz", 3, where, "1 0 0"))
-    friction, = xmlfile.vector(joint, "dynamics/friction", 1, where, "0")
+    (friction,) = xmlfile.vector(joint, "dynamics/friction", 1, where, "0")
     if friction != 0.0:
         raise ValueError(f"{where}.dynamics.friction = {friction:g}: must be 0, only damping is supported")
-    damping, = xmlfile.vector(joint, "dynamics/damping", 1, where, "0")
+    (damping,) = xmlfile.vector(joint, "dynamics/damping", 1, where, "0")
     made = {"axis": (axis / (np.linalg.norm(axis) or 1.0)).tolist(), "damping_N_m_s_rad": damping}
     if kind == "revolute":
         if joint.find("limit") is None:
@@ -114,8 +114,7 @@ def _dangling(names: list[str], joints: list[dict[str, Any]]) -> Iterator[str]:
     for joint in joints:
         for end in ("parent", "child"):
             if joint[end] not in names:
-                yield (f"joints[{joint['name']}].{end} = {joint[end]!r}: no such link, "
-                       f"there are {', '.join(names)}")
+                yield (f"joints[{joint['name']}].{end} = {joint[end]!r}: no such link, there are {', '.join(names)}")
 
 
 def _tangled(names: list[str], joints: list[dict[str, Any]]) -> Iterator[str]:
@@ -179,9 +178,15 @@ def _inertial(link: Element, moves: bool, where: str) -> dict[str, Any]:
     inertial = link.find("inertial")
     if inertial is None:
         raise ValueError(f"{where}: it moves and has no inertial, so its mass is unknown")
-    mass, = xmlfile.vector(inertial, "mass/value", 1, f"{where}.inertial")
-    tensor = {axes: xmlfile.vector(inertial, f"inertia/i{axes}", 1, f"{where}.inertial", default)[0]
-              for axes, default in INERTIA_DEFAULTS.items()}
+    (mass,) = xmlfile.vector(inertial, "mass/value", 1, f"{where}.inertial")
+    tensor = {
+        axes: xmlfile.vector(inertial, f"inertia/i{axes}", 1, f"{where}.inertial", default)[0]
+        for axes, default in INERTIA_DEFAULTS.items()
+    }
     com = frame(inertial, f"{where}.inertial")
-    return {"mass_kg": mass, "inertia_kg_m2": tensor, "com_m": com.position.tolist(),
-            "com_rpy_rad": rpy_from_matrix(com.rotation).tolist()}
+    return {
+        "mass_kg": mass,
+        "inertia_kg_m2": tensor,
+        "com_m": com.position.tolist(),
+        "com_rpy_rad": rpy_from_matrix(com.rotation).tolist(),
+    }

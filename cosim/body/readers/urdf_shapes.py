@@ -32,7 +32,7 @@ def colours(path: Path, robot: Element) -> dict[str, tuple[float, float, float]]
 def shapes(link: Element, where: str, known_colours: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Shapes of ``link`` as in a body file; one that is both visual and collision is there once."""
     solids = [shape for shape in _primitives(link, "collision", where) if shape]
-    for visual, shape in zip(link.iterfind("visual"), _primitives(link, "visual", where)):
+    for visual, shape in zip(link.iterfind("visual"), _primitives(link, "visual", where), strict=True):
         if shape:
             yield {**shape, "colour": _colour_of(visual, known_colours), "solid": shape in solids}
             solids = [solid for solid in solids if solid != shape]
@@ -52,7 +52,7 @@ def _name(material: Element) -> str:
 
 def _colour_of(visual: Element, known_colours: dict[str, Any]) -> str:
     material = visual.find("material")
-    if material is None or material.find("color") is None and material.get("name") not in known_colours:
+    if material is None or (material.find("color") is None and material.get("name") not in known_colours):
         return PLAIN
     return _name(material)
 
@@ -71,10 +71,10 @@ def _primitive(element: Element, where: str) -> dict[str, Any] | None:
         return _box(place, xmlfile.vector(geometry, "size", 3, where))
     if geometry.tag not in ("sphere", "cylinder", "capsule"):
         return None
-    radius, = xmlfile.vector(geometry, "radius", 1, where)
+    (radius,) = xmlfile.vector(geometry, "radius", 1, where)
     if geometry.tag == "sphere":
         return _ball(place, radius)
-    length, = xmlfile.vector(geometry, "length", 1, where)
+    (length,) = xmlfile.vector(geometry, "length", 1, where)
     return _rod(place, radius, length - (2.0 * radius if geometry.tag == "cylinder" else 0.0))
 
 

@@ -18,9 +18,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from cosim.body.vehicle import urdf
 
 if TYPE_CHECKING:
-    from cosim.analysis.results import RunData
     from cosim.body.kinds import Film
     from cosim.body.vehicle.vehicle import Vehicle
+    from cosim.results.run_data import RunData
 
 
 def _unit(direction: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -132,7 +132,6 @@ class VehicleDescription(_Part):
 
         return make_ports(self, VehicleState(self))
 
-
     def make_body(self, physics_step_ms: float, coupling_step_ms: float) -> Vehicle:
         """The vehicle itself, in a PyBullet world of its own; see `Vehicle`."""
         from cosim.body.vehicle.vehicle import Vehicle
@@ -141,13 +140,13 @@ class VehicleDescription(_Part):
 
     def draw(self, path: Path, run: RunData) -> None:
         """Write a picture file of the room from above with the way that the vehicle took."""
-        from cosim.body.vehicle.picture import draw_run
+        from cosim.show.bodies.vehicle import draw_run
 
         draw_run(path, self, run)
 
     def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
         """The vehicle on its way through the room, and the light."""
-        from cosim.body.vehicle.picture import film
+        from cosim.show.bodies.vehicle import film
 
         return film(self, run, rows, width, height)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pybullet
 
-from cosim.body.camera import Camera, Layer
-from cosim.body.pybullet_engine import restore_world, save_world
+from cosim.body.engines.pybullet import restore_world, save_world
 from cosim.body.vehicle import urdf
 from cosim.body.vehicle.description import VehicleDescription
+from cosim.show.bodies.camera import Camera, Layer
 
 GRAVITY_M_S2 = -9.81
 # Gauss-Seidel sweeps over contacts and motors in a step.
@@ -35,8 +35,12 @@ class VehicleEngine:
         self._client = pybullet.connect(pybullet.DIRECT)
         pybullet.setGravity(0.0, 0.0, GRAVITY_M_S2, physicsClientId=self._client)
         pybullet.setPhysicsEngineParameter(
-            fixedTimeStep=step_s, numSolverIterations=SOLVER_ITERATIONS, solverResidualThreshold=0.0,
-            deterministicOverlappingPairs=1, physicsClientId=self._client)
+            fixedTimeStep=step_s,
+            numSolverIterations=SOLVER_ITERATIONS,
+            solverResidualThreshold=0.0,
+            deterministicOverlappingPairs=1,
+            physicsClientId=self._client,
+        )
         self._solids = [*self._build_walls(), *self._build_obstacles()]
         self._floor, self._light = self._build_floor(), self._build_light()
         self._robot = self._load_robot()
@@ -48,8 +52,13 @@ class VehicleEngine:
         joints = [*self._left, *self._right]
         speeds = [left_rad_s] * len(self._left) + [right_rad_s] * len(self._right)
         pybullet.setJointMotorControlArray(
-            self._robot, joints, pybullet.VELOCITY_CONTROL, targetVelocities=speeds,
-            forces=[wheels.max_torque_N_m] * len(joints), physicsClientId=self._client)
+            self._robot,
+            joints,
+            pybullet.VELOCITY_CONTROL,
+            targetVelocities=speeds,
+            forces=[wheels.max_torque_N_m] * len(joints),
+            physicsClientId=self._client,
+        )
 
     def step(self) -> None:
         """Advance by one physics step."""
@@ -66,11 +75,18 @@ class VehicleEngine:
 
     def touches(self) -> bool:
         """Whether the vehicle touches a wall or an obstacle."""
-        return any(pybullet.getContactPoints(self._robot, solid, physicsClientId=self._client)
-                   for solid in self._solids)
+        return any(
+            pybullet.getContactPoints(self._robot, solid, physicsClientId=self._client) for solid in self._solids
+        )
 
-    def place(self, position_m: np.ndarray, heading_rad: float, wheels_rad: np.ndarray,
-              light_m: np.ndarray, light_level: float) -> None:
+    def place(
+        self,
+        position_m: np.ndarray,
+        heading_rad: float,
+        wheels_rad: np.ndarray,
+        light_m: np.ndarray,
+        light_level: float,
+    ) -> None:
         """Put vehicle and light where a picture shall show them; the light is dark at level 0, full at 1.
 
         ``position_m`` and ``light_m`` (3,), ``wheels_rad`` (2,) left and right.
@@ -130,8 +146,7 @@ class VehicleEngine:
     def _build_light(self) -> int:
         """For pictures only: nothing can touch it."""
         light, here = self._description.light, {"physicsClientId": self._client}
-        lamp = pybullet.createVisualShape(
-            pybullet.GEOM_SPHERE, radius=light.radius_m, rgbaColor=LIGHT_COLOUR, **here)
+        lamp = pybullet.createVisualShape(pybullet.GEOM_SPHERE, radius=light.radius_m, rgbaColor=LIGHT_COLOUR, **here)
         return pybullet.createMultiBody(baseVisualShapeIndex=lamp, basePosition=light.position_m, **here)
 
     def _build_walls(self) -> list[int]:
@@ -144,8 +159,10 @@ class VehicleEngine:
         return [self._add_box(size_m, foot_m, WALL_COLOUR) for size_m, foot_m in places]
 
     def _build_obstacles(self) -> list[int]:
-        return [self._add_box(box.size_m, (*box.position_m, 0.0), OBSTACLE_COLOUR, box.heading_rad)
-                for box in self._description.obstacles]
+        return [
+            self._add_box(box.size_m, (*box.position_m, 0.0), OBSTACLE_COLOUR, box.heading_rad)
+            for box in self._description.obstacles
+        ]
 
     def _add_box(self, size_m, foot_m, colour, heading_rad: float = 0.0) -> int:
         """A box that never moves; ``foot_m`` is the middle of its underside."""
@@ -154,9 +171,12 @@ class VehicleEngine:
         solid = pybullet.createCollisionShape(pybullet.GEOM_BOX, halfExtents=half, **here)
         skin = pybullet.createVisualShape(pybullet.GEOM_BOX, halfExtents=half, rgbaColor=colour, **here)
         return pybullet.createMultiBody(
-            baseCollisionShapeIndex=solid, baseVisualShapeIndex=skin,
+            baseCollisionShapeIndex=solid,
+            baseVisualShapeIndex=skin,
             basePosition=[foot_m[0], foot_m[1], foot_m[2] + half[2]],
-            baseOrientation=pybullet.getQuaternionFromEuler([0.0, 0.0, heading_rad]), **here)
+            baseOrientation=pybullet.getQuaternionFromEuler([0.0, 0.0, heading_rad]),
+            **here,
+        )
 
     def _load_robot(self) -> int:
         start = self._description.start
@@ -165,13 +185,19 @@ class VehicleEngine:
             file = Path(folder) / "vehicle.urdf"
             file.write_text(urdf.with_inertias(self._description.urdf_file))
             return pybullet.loadURDF(
-                str(file), [*start.position_m, 0.0], turn,
-                flags=pybullet.URDF_USE_INERTIA_FROM_FILE, physicsClientId=self._client)
+                str(file),
+                [*start.position_m, 0.0],
+                turn,
+                flags=pybullet.URDF_USE_INERTIA_FROM_FILE,
+                physicsClientId=self._client,
+            )
 
     def _find_wheels(self) -> tuple[list[int], list[int]]:
         """PyBullet's joint indices of the wheels on the left and on the right."""
-        infos = (pybullet.getJointInfo(self._robot, i, physicsClientId=self._client)
-                 for i in range(pybullet.getNumJoints(self._robot, physicsClientId=self._client)))
+        infos = (
+            pybullet.getJointInfo(self._robot, i, physicsClientId=self._client)
+            for i in range(pybullet.getNumJoints(self._robot, physicsClientId=self._client))
+        )
         index = {info[1].decode(): info[0] for info in infos}
         wheels = self._description.wheels
         return [index[name] for name in wheels.left], [index[name] for name in wheels.right]

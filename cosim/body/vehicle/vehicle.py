@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cosim.body.body import count_substeps
+from cosim.body.musculoskeletal.body import count_substeps
 from cosim.body.vehicle.description import VehicleDescription
 from cosim.body.vehicle.engine import VehicleEngine
 from cosim.body.vehicle.light import intensity
@@ -93,7 +93,8 @@ class Vehicle:
             raise FloatingPointError(
                 f"the vehicle left the room at {self._steps_done * self._step_ms:g} ms: it is at "
                 f"{self._state.position.tolist()} m, allowed is less than {side_m / 2:g} m from the middle "
-                f"(physics step {self._step_ms:g} ms)")
+                f"(physics step {self._step_ms:g} ms)"
+            )
 
     def _make_series(self) -> dict[str, np.ndarray]:
         state = self._state

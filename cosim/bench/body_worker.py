@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Worker of ``cosim bench body``: bodies and a bare engine stepped in turns, or one body made from scratch.
+
+The muscles follow the base excitation of the protocol of Feldotto et al. 2022 all the time, in physics steps
+of 1 ms and coupling steps of 20 ms. Every block starts from the body at rest. The bare engine moves the same
+mechanism, without torques and without anything of ours around it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from cosim.body.engines.engine import EngineName, start
+from cosim.body.musculoskeletal.description import Description
+from cosim.experiment.config import load
+
+EXPERIMENT = "mouse_m1"
+PHYSICS_MS, COUPLING_MS = 1.0, 20.0
+TENDONS = ("rigid", "elastic")
+BARE = "bare_engine"
+
+
+def step_times(engine: EngineName, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
+    """Wall time of a physics step in us, for each kind one number a repetition; the kinds take turns."""
+    bare = BARE_STEPS[engine](load(EXPERIMENT, []).body)
+    blocks: dict[str, Callable[[], None]] = {tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS}
+    steps = round(simulate_ms / PHYSICS_MS)
+    blocks[BARE] = lambda: [bare() for _ in range(steps)]
+    times_us: dict[str, list[float]] = {name: [] for name in blocks}
+    for repetition in range(-1, repetitions):  # the one before the first is not counted
+        names = list(blocks)
+        shift = repetition % len(names)
+        for name in names[shift:] + names[:shift]:
+            began = time.perf_counter()
+            blocks[name]()
+            if repetition >= 0:
+                times_us[name].append((time.perf_counter() - began) / steps * 1e6)
+    return times_us
+
+
+def body_block(tendon: str, engine: EngineName, simulate_ms: float) -> Callable[[], None]:
+    """A body at work for so long, from rest."""
+    experiment = load(EXPERIMENT, [])
+    body = experiment.body.make_body(PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
+
+    def block() -> None:
+        body.reset()
+        body.muscles.excitation = experiment.transfer_module.BASE_EXCITATION
+        for _ in range(round(simulate_ms / COUPLING_MS)):
+            body.advance()
+
+    return block
+
+
+def pybullet_step(description: Description) -> Callable[[], None]:
+    """PyBullet's own call for one step of the mechanism, which is in the first world of this process."""
+    import pybullet
+
+    engine = start("pybullet", description)
+    engine.step([0.0] * len(description.revolute_joints), PHYSICS_MS / 1000)  # sets the length of a step
+    return pybullet.stepSimulation  # of the first world, as it is told no other
+
+
+def mujoco_step(description: Description) -> Callable[[], None]:
+    """MuJoCo's own call for one step of the mechanism."""
+    import mujoco
+
+    from cosim.body.engines.mujoco import compile_model
+
+    model = compile_model(description)
+    model.opt.timestep = PHYSICS_MS / 1000
+    return partial(mujoco.mj_step, model, mujoco.MjData(model))
+
+
+BARE_STEPS: dict[EngineName, Callable[[Description], Callable[[], None]]] = {
+    "pybullet": pybullet_step,
+    "mujoco": mujoco_step,
+}
+
+
+def main(file: str) -> None:
+    """Do what the request asks for: with ``tendon`` one coupling step of a fresh body, else step times."""
+    request = json.loads(Path(file).read_text())
+    if "tendon" in request:
+        result = body_block(request["tendon"], request["engine"], COUPLING_MS)()
+    else:
+        result = step_times(request["engine"], request["simulate_ms"], request["repetitions"])
+    Path(request["result"]).write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

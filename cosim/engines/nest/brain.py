@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The brain in a closed loop: a network with spike sources, spike sinks and recorder, advanced step by step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from cosim.devices.devices import Devices, Sink, Source
+from cosim.engines.nest.built_network import Standing, local_connections
+from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.nestlink.stepping import Journal, SinkVoltages, Spikes, Stepper
+from cosim.network.address import Address, as_array, union
+
+
+@dataclass(frozen=True)
+class BuiltPopulation:
+    """A population as it stands in NEST: node ids from ``first_id`` on, one after the other.
+
+    ``recorded`` is the number of its neurons whose spikes are recorded.
+    """
+
+    name: str
+    region: str
+    first_id: int
+    size: int
+    recorded: int
+    is_relay: bool = False
+
+
+@dataclass(frozen=True)
+class BuiltBrain:
+    """What a brain rank tells the body rank after building.
+
+    ``local_synapses`` are those of this rank by region, ``local_links`` its other connections by kind:
+    Poisson generators of the network, relays, and devices of the experiment.
+    """
+
+    populations: tuple[BuiltPopulation, ...]
+    local_synapses: dict[str, int]
+    local_links: dict[str, int]
+    min_delay_ms: float
+    threads: int
+    notes: tuple[str, ...] = ()
+    connect_bytes: int = 0
+    """Memory that the synapses took on this rank; 0 for a script."""
+
+
+class Brain:
+    """A network in NEST with its devices, ready for steps of ``step_ms``. Always on all brain ranks.
+
+    ``lap(name)`` is called after each phase with its name: devices, prepare.
+    """
+
+    def __init__(
+        self, kernel: Kernel, standing: Standing, devices: Devices, step_ms: float, lap: Callable[[str], None]
+    ) -> None:
+        self._nest, self._link = kernel.nest, kernel.link
+        nest = kernel.nest
+        before = local_connections(nest)
+        nodes = standing.nodes | standing.aliases
+        source_ids = _ids(_create_source(nest, source, nodes) for source in devices.sources)
+        sink_ids = _ids(_create_sink(nest, sink, nodes) for sink in devices.sinks)
+        links = {**standing.local_links, "devices": local_connections(nest) - before}
+        recorded = recorded_neurons(devices.recorded, standing)
+        self._journal = Journal(kernel.link, _recorded_ids(recorded, standing))
+        lap("devices")
+        nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
+        kernel.link.fit_min_delay(step_ms)
+        nest.Prepare()
+        self._stepper = Stepper(kernel.link, source_ids, step_ms)
+        self._sinks = SinkVoltages(kernel.link, sink_ids)
+        lap("prepare")
+        self.built = _describe(nest, standing, recorded, links)
+
+    def stimulate(self, stimulus: np.ndarray) -> None:
+        """Set the rates of all sources, (number of sources,) in Hz; they act from now on."""
+        self._stepper.set_rates(stimulus)
+
+    def run(self) -> None:
+        """Advance by one coupling step."""
+        self._stepper.run()
+
+    def run_ahead(self) -> None:
+        """Begin the next coupling step with what no stimulus changes; voltages and spikes are taken before."""
+        self._stepper.run_ahead()
+
+    def read(self, readout: np.ndarray) -> None:
+        """Write the voltages in mV of the sinks on this rank into ``readout``, (number of sinks,)."""
+        self._sinks.read(readout)
+
+    def collect(self) -> int:
+        """Take over the spikes since the last call; returns how many wait for ``forget_spikes``."""
+        return self._journal.collect()
+
+    def spikes(self) -> Spikes:
+        """Spikes of this rank that were collected since the last ``forget_spikes``; views, not copies."""
+        return self._journal.spikes()
+
+    def forget_spikes(self) -> None:
+        """Drop what was collected."""
+        self._journal.forget()
+
+    def close(self) -> None:
+        """Leave the stepping. Collective inside NEST."""
+        self._link.check_synchrony()
+        self._nest.Cleanup()
+
+
+def recorded_neurons(addresses: Sequence[Address], standing: Standing) -> dict[str, range | np.ndarray]:
+    """Of each population that is recorded the places of its neurons, each once; other names count for their nodes."""
+    parts: dict[str, list[range | np.ndarray]] = {}
+    for address in addresses:
+        for name, meant in _meant(address, standing):
+            parts.setdefault(name, []).append(meant)
+    return {name: union(parts[name]) for name in standing.nodes if name in parts}
+
+
+def _meant(address: Address, standing: Standing) -> Iterator[tuple[str, range | np.ndarray]]:
+    """Populations and places in them that an address means; an alias means nodes of one or several populations."""
+    if address.pattern in standing.nodes:
+        yield address.pattern, range(len(standing.nodes[address.pattern]))[address.part]
+        return
+    ids = np.array(standing.aliases[address.pattern].tolist())[address.part]
+    for name, nodes in standing.nodes.items():
+        places = ids - nodes[0].global_id
+        places = places[(places >= 0) & (places < len(nodes))]
+        if len(places):
+            yield name, places
+
+
+def _create_source(nest: ModuleType, source: Source, nodes: dict[str, Any]) -> int:
+    generator = nest.Create("poisson_generator", params={"rate": 0.0})
+    table = source.table
+    synapse = {"weight": table.weight, "delay": table.delay_ms, "receptor_type": table.receptor}
+    nest.Connect(generator, _part(source.neurons, nodes), "all_to_all", synapse)
+    return generator.global_id
+
+
+def _part(address: Address, nodes: dict[str, Any]) -> Any:
+    """The nodes that an address means. NEST refuses slices that reach beyond the end, which Python cuts off there."""
+    population = nodes[address.pattern]
+    return population[slice(*address.part.indices(len(population)))]
+
+
+def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
+    table = sink.table
+    parameters = {
+        "V_th": math.inf,
+        "C_m": table.c_m_pf,
+        "tau_m": table.tau_m_ms,
+        "tau_syn_ex": table.tau_syn_ms,
+        "tau_syn_in": table.tau_syn_ms,
+        **{"E_L": 0.0, "V_reset": 0.0, "V_m": 0.0, "I_e": 0.0},
+    }
+    integrator = nest.Create("iaf_psc_alpha", params=parameters)
+    synapse = {"weight": sink.weight_pa, "delay": table.delay_ms}
+    nest.Connect(_part(sink.neurons, nodes), integrator, "all_to_all", synapse)
+    return integrator.global_id
+
+
+def _recorded_ids(recorded: dict[str, range | np.ndarray], standing: Standing) -> np.ndarray:
+    """Node ids, (n,) int64, of places in populations."""
+    first = {name: nodes[0].global_id for name, nodes in standing.nodes.items()}
+    return np.concatenate([_ids([]), *(first[name] + as_array(places) for name, places in recorded.items())])
+
+
+def _ids(ids: Iterable[int]) -> np.ndarray:
+    return np.fromiter(ids, dtype=np.int64)
+
+
+def _describe(
+    nest: ModuleType, standing: Standing, recorded: dict[str, range | np.ndarray], links: dict[str, int]
+) -> BuiltBrain:
+    def population(name: str, nodes: Any) -> BuiltPopulation:
+        region, is_relay = standing.regions[name], name in standing.relays
+        count = len(recorded.get(name, ()))
+        return BuiltPopulation(name, region, nodes[0].global_id, len(nodes), count, is_relay)
+
+    populations = tuple(population(name, nodes) for name, nodes in standing.nodes.items())
+    return BuiltBrain(
+        populations,
+        dict(standing.local_synapses),
+        links,
+        min_delay_ms=nest.min_delay,
+        threads=nest.local_num_threads,
+        notes=standing.notes,
+        connect_bytes=standing.connect_bytes,
+    )

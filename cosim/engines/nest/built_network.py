@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A network that stands in NEST, whether it came from tables or from a script: what devices are connected to.
+
+Brain ranks only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from cosim.engines.nest import building, pynest_rules
+from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.script import run_script
+from cosim.engines.nest.wiring import Wiring
+from cosim.network.network import Network
+from cosim.record.profile import resident_bytes
+
+NodeCollection = Any  # NEST's type
+SCRIPT_REGION = "script"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """``nodes`` by the name of their population, populations that have ids of their own one after the other.
+
+    ``aliases`` are other names for some of these nodes. ``local_synapses`` are those onto neurons of this rank, by
+    region and by projection; ``local_links`` those that are not between neurons (from Poisson generators and onto
+    relays), by kind. A script does not say which is which: all its connections count as synapses of one region.
+    ``notes`` are for the user. ``connect_bytes`` is the memory that the synapses of tables took on this rank.
+    """
+
+    nodes: Mapping[str, NodeCollection]
+    regions: Mapping[str, str]
+    local_synapses: Mapping[str, int]
+    local_links: Mapping[str, int]
+    relays: frozenset[str] = frozenset()
+    aliases: Mapping[str, NodeCollection] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    connect_bytes: int = 0
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of nodes by every name that can be addressed."""
+        return {name: len(nodes) for name, nodes in (self.nodes | self.aliases).items()}
+
+
+def stand(kernel: Kernel, brain: Network | Path, wiring: str, lap: Callable[[str], None]) -> Standing:
+    """Build the network of a brain: tables, or the path of a script. Collective over the brain ranks.
+
+    ``wiring`` says who draws the synapses of tables, "nestlink" or "nest". ``lap`` is called after each phase with its
+    name: create, connect, drive; for a script: script.
+    """
+    if isinstance(brain, Network):
+        return _from_tables(kernel, brain, wiring, lap)
+    return _from_script(kernel, brain, lap)
+
+
+def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[str], None]) -> Standing:
+    nest = kernel.nest
+    built = building.create(network, nest, kernel.seed, placed=wiring == "nest")
+    lap("create")
+    empty_bytes = resident_bytes()
+    building.connect(built, _wire(kernel, built, wiring), nest)
+    connect_bytes = resident_bytes() - empty_bytes
+    lap("connect")
+    before = local_connections(nest)
+    building.drive(built, nest)
+    lap("drive")
+    synapses = synapses_by_region(built)
+    links = {"poisson": local_connections(nest) - before, "relay": sum(built.local_synapses) - sum(synapses.values())}
+    relays = frozenset(each.name for each in network.populations if each.is_relay)
+    regions = {each.name: each.region for each in network.populations}
+    return Standing(built.nodes, regions, synapses, links, relays, connect_bytes=connect_bytes)
+
+
+def _wire(kernel: Kernel, built: building.Built, wiring: str) -> building.Wire:
+    """Who draws a projection; what NEST has no rule for is drawn by nestlink in any case."""
+    first_ids = {name: nodes[0].global_id for name, nodes in built.nodes.items()}
+    own = Wiring(kernel.link, built.network, first_ids, kernel.seed)
+    if wiring == "nestlink":
+        return own
+    nests = partial(pynest_rules.connect, built.network, nodes=built.nodes, nest=kernel.nest)
+    return lambda number, model: (nests if pynest_rules.has_rule(built.network, number) else own)(number, model)
+
+
+def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Standing:
+    script = run_script(path, kernel.nest, kernel)
+    lap("script")
+    regions = dict.fromkeys(script.populations, SCRIPT_REGION)
+    synapses = {SCRIPT_REGION: local_connections(kernel.nest)}
+    return Standing(script.populations, regions, synapses, {}, frozenset(), script.aliases, script.notes)
+
+
+def synapses_by_region(built: building.Built) -> dict[str, int]:
+    """Synapses of this rank by the region of their target, those onto relays left out; 0 for a region without any."""
+    counts = dict.fromkeys((population.region for population in built.network.populations), 0)
+    for projection, synapses in zip(built.network.projections, built.local_synapses, strict=True):
+        target = built.network.by_name[projection.target]
+        counts[target.region] += 0 if target.is_relay else synapses
+    return counts
+
+
+def local_connections(nest: ModuleType) -> int:
+    """Connections that this rank holds so far. Collective."""
+    return nest.num_connections

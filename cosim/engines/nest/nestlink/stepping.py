@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What brain ranks do in every coupling step, each as one call into the kernel that makes no Python object.
+
+Devices are looked up once, when they are opened: after ``nest.Prepare()``, and before the next ``Create`` or
+``ResetKernel``. So are addresses of arrays, which are expected to be the same ones in every step: to ask
+numpy for one takes longer than a call. See ``stepper.cpp``, ``sinks.cpp`` and ``journal.cpp`` for the why of each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import NamedTuple
+
+import numpy as np
+
+from cosim.engines.nest.nestlink.library import Library, Signatures, view
+
+_NODES = (ctypes.c_void_p, ctypes.c_long)
+
+STEPPING_SIGNATURES: Signatures = {
+    "nestlink_open_stepper": (ctypes.c_int, [*_NODES, ctypes.c_double, ctypes.c_void_p]),
+    "nestlink_set_rates": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_run_ahead": (ctypes.c_int, [ctypes.c_void_p]),
+    "nestlink_run": (ctypes.c_int, [ctypes.c_void_p]),
+    "nestlink_close_stepper": (None, [ctypes.c_void_p]),
+    "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
+    "nestlink_check_synchrony": (ctypes.c_int, []),
+    "nestlink_open_sinks": (ctypes.c_int, [*_NODES, ctypes.c_void_p]),
+    "nestlink_read_sinks": (None, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_close_sinks": (None, [ctypes.c_void_p]),
+    "nestlink_journal_open": (ctypes.c_int, [*_NODES]),
+    "nestlink_journal_collect": (ctypes.c_long, []),
+    "nestlink_journal_read": (None, [ctypes.c_void_p] * 4),
+    "nestlink_journal_forget": (None, []),
+}
+
+
+class Stepping(Library):
+    """The part of ``Nestlink`` for what comes before and after stepping; the classes below are used with it."""
+
+    def fit_min_delay(self, step_ms: float) -> None:
+        """Make NEST's min_delay divide ``step_ms``, by lowering it to no less than its half. Collective.
+
+        After the last ``Connect``, before ``Prepare``. Nothing happens where NEST was simulated, or its
+        delays were set by hand. Steps that min_delay does not divide give other random numbers than those
+        that it does.
+        """
+        if self.lib.nestlink_fit_min_delay(step_ms):
+            self.fail(f"could not fit min_delay to steps of {step_ms:g} ms")
+
+    def check_synchrony(self) -> None:
+        """Compare random numbers over ranks and threads, as ``nest.Run`` does before and after. Collective."""
+        if self.lib.nestlink_check_synchrony():
+            self.fail("ranks or threads have drawn different random numbers")
+
+
+class Stepper:
+    """Advances NEST in steps of ``step_ms``, with Poisson generators, ``source_ids`` (n,) int64, as sources.
+
+    The rates of the sources are 0 when it is opened. Spikes and NEST's own time are those of ``nest.Run``, whose
+    comparison of random numbers over ranks is left out.
+    """
+
+    def __init__(self, link: Stepping, source_ids: np.ndarray, step_ms: float) -> None:
+        self._link, self._array, self._address = link, None, 0
+        self._handle = _open(self, link, "stepper", source_ids, step_ms)
+        lib = link.lib
+        self._set, self._run, self._run_ahead = lib.nestlink_set_rates, lib.nestlink_run, lib.nestlink_run_ahead
+
+    def set_rates(self, rates_hz: np.ndarray) -> None:
+        """Set the rates of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
+
+        Setting them through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect in NEST 3.10.
+        """
+        if rates_hz is not self._array:
+            self._array, self._address = rates_hz, rates_hz.ctypes.data
+        if self._set(self._handle, self._address):
+            self._link.fail(f"could not set rates of {rates_hz} Hz")
+
+    def run(self) -> None:
+        """Advance by one step. Collective, without a barrier: a rank returns when its part is done."""
+        if self._run(self._handle):
+            self._link.fail("NEST could not advance by a step")
+
+    def run_ahead(self) -> None:
+        """Do of the next `run` what no rate can change, before its rates are known; not collective.
+
+        Spikes of the last step are delivered and all nodes before the first source updated, as far as NEST
+        does so before ranks exchange spikes again. The state of NEST is then between two times: voltages
+        are read and spikes collected before, NEST's own recorders hold what came until then, and only
+        another `run` of this stepper leads out of it (or ``ResetKernel``). Nothing happens in a network with
+        gap junctions, rate connections or structural plasticity, or with an ``update_time_limit``.
+        """
+        if self._run_ahead(self._handle):
+            self._link.fail("NEST could not begin the next step")
+
+
+class SinkVoltages:
+    """The voltages of integrators (``iaf_psc_alpha``), ``node_ids`` (n,) int64."""
+
+    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+        self._link, self._array, self._address = link, None, 0
+        self._handle, self._read = _open(self, link, "sinks", node_ids), link.lib.nestlink_read_sinks
+
+    def read(self, voltages_mv: np.ndarray) -> None:
+        """Write them into ``voltages_mv``, (n,) float64; entries of sinks on other ranks are left alone."""
+        if voltages_mv is not self._array:
+            self._array, self._address = voltages_mv, voltages_mv.ctypes.data
+        self._read(self._handle, self._address)
+
+
+class Spikes(NamedTuple):
+    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
+
+    times_ms: np.ndarray
+    """(n,) float64."""
+    node_ids: np.ndarray
+    """(n,) int64."""
+    done: np.ndarray
+    """(k,) int64: spikes since the journal was opened, at each of the last k calls of ``collect``."""
+
+
+class Journal:
+    """Records the spikes of neurons, ``node_ids`` (n,) int64, without a recorder and without connections.
+
+    One at a time in a kernel, opened after the last ``Create``. Times are those that NEST's recorders write.
+    """
+
+    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+        self._link = link
+        if link.lib.nestlink_journal_open(node_ids.ctypes.data, len(node_ids)):
+            link.fail("could not record spikes")
+
+    def collect(self) -> int:
+        """Take over the spikes since the last call, and return how many wait to be forgotten."""
+        return self._link.lib.nestlink_journal_collect()
+
+    def spikes(self) -> Spikes:
+        """What was collected since the last ``forget``."""
+        times, ids, done = (ctypes.c_void_p() for _ in range(3))
+        counts = (ctypes.c_long * 2)()
+        self._link.lib.nestlink_journal_read(*map(ctypes.byref, (times, ids, done)), counts)
+        spikes, collects = counts
+        return Spikes(
+            view(times, spikes, ctypes.c_double),
+            view(ids, spikes, ctypes.c_int64),
+            view(done, collects, ctypes.c_int64),
+        )
+
+    def forget(self) -> None:
+        """Empty the journal."""
+        self._link.lib.nestlink_journal_forget()
+
+
+def _open(owner: object, link: Stepping, kind: str, node_ids: np.ndarray, *more: float) -> ctypes.c_void_p:
+    """Look up nodes in the kernel; what is kept of them is freed with ``owner``."""
+    handle = ctypes.c_void_p()
+    if getattr(link.lib, f"nestlink_open_{kind}")(node_ids.ctypes.data, len(node_ids), *more, ctypes.byref(handle)):
+        link.fail(f"could not open {kind}")
+    weakref.finalize(owner, getattr(link.lib, f"nestlink_close_{kind}"), handle)
+    return handle

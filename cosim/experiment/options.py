@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command line of ``run.py``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from cosim.errors import ConfigurationError
+from cosim.experiment import walltime
+from cosim.experiment.overrides import add_experiment
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user typed."""
+
+    experiment: str | None
+    overrides: tuple[str, ...] = ()
+    out: str | None = None
+    wall_limit_s: float | None = None
+    resume: str | None = None
+    replay: str | None = None
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"{message}\n{self.format_usage().strip()}")
+
+
+def parse(arguments: Sequence[str], quiet: bool) -> Options:
+    """Read the command line; all ranks do, and only those that are not ``quiet`` print help.
+
+    Raises:
+        ConfigurationError: on every rank, for arguments that make no sense.
+        SystemExit: after --help.
+    """
+    parser = _parser()
+    if {"-h", "--help"} & set(arguments) and quiet:
+        sys.exit(0)
+    given = parser.parse_args(arguments)
+    overrides = list(given.overrides)
+    for key, value in (("clock.steps", given.steps), ("seed", given.seed)):
+        if value is not None:
+            overrides.append(f"{key}={value}")
+    _check_course(parser, given)
+    return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay)
+
+
+def _check_course(parser: _Parser, given: argparse.Namespace) -> None:
+    """An experiment runs by itself or along a recorded run; one that goes on stays what it was."""
+    if not (given.experiment or given.resume or given.replay):
+        parser.error("no experiment: name one, or a run that is there by --resume or --replay")
+    if given.resume and given.replay:
+        parser.error("--resume and --replay: give one of both")
+    refused = {"--set": given.overrides, "--seed": given.seed, "--out": given.out}
+    for name, value in refused.items():
+        if given.resume and value:
+            parser.error(f"{name} with --resume: a run goes on as it was, and where it was; only --steps may change")
+
+
+def _folder(text: str) -> str:
+    """An empty name, as of a shell's variable that is not set, would mean the default."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder, but is empty")
+    return text
+
+
+def _wall_s(text: str) -> float:
+    try:
+        return walltime.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="run.py",
+        description="Run an experiment: rank 0 is the body, all other ranks are the brain.",
+        epilog="example: mpiexec -n 2 python run.py mouse_m1 --set brain.patch_mm=0.2 --steps 10",
+    )
+    add_experiment(parser, nargs="?")
+    parser.add_argument(
+        "--resume",
+        type=_folder,
+        metavar="RUN",
+        help="go on with a run that ended early, or further with --steps; RUN is its results folder",
+    )
+    parser.add_argument(
+        "--replay", type=_folder, metavar="RUN", help="run the brain of a run alone, on the stimuli that it got"
+    )
+    parser.add_argument("--steps", metavar="N", help="number of coupling steps (the same as --set clock.steps=N)")
+    parser.add_argument("--seed", metavar="N", help="seed of all randomness (the same as --set seed=N)")
+    parser.add_argument(
+        "--out", type=_folder, metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>"
+    )
+    parser.add_argument(
+        "--wall-limit",
+        dest="wall_limit_s",
+        type=_wall_s,
+        metavar="TIME",
+        help="end after the running step, with complete results, when so much wall time has passed since the start: "
+        "55min, 90s, 1.5h or HH:MM:SS",
+    )
+    return parser

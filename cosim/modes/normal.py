@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How a run goes: by itself, or along one that was recorded (see ``cosim.modes``). This is the one place
+that tells.
+
+A course is made on the body rank and known to all ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cosim.body.kinds import Body
+from cosim.devices.devices import Devices
+from cosim.engines.nest.brain import Brain
+from cosim.experiment.config import Experiment, load
+from cosim.experiment.options import Options
+from cosim.parallel.exchange import Exchange
+from cosim.record.folder import RunFolder, make_folder
+from cosim.record.recorder import BrainRecorder, Recorder
+from cosim.transfer import TransferFunctions
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run by itself; the others differ from it in what they say."""
+
+    options: Options
+
+    def load(self) -> Experiment:
+        """The checked experiment. Body rank; raises ConfigurationError."""
+        return load(self.options.experiment, self.options.overrides)
+
+    def make_folder(self, experiment: Experiment) -> RunFolder:
+        """A new folder for the results. Body rank; raises ConfigurationError."""
+        return make_folder(experiment.name, self.options.out, Path("results"))
+
+    def provenance(self) -> dict[str, str | int]:
+        """What the results say of it."""
+        return {}
+
+    def notes(self, experiment: Experiment) -> Iterator[tuple[int, str]]:
+        """What a user should know of it: lines for the log, each with its level. Body rank."""
+        return iter(())
+
+    def transfer(
+        self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body
+    ) -> TransferFunctions:
+        """What makes the stimuli. Body rank."""
+        return functions
+
+    def recorder(self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]) -> Recorder:
+        """What records spikes; ``is_own`` says which node ids are on this rank. Brain ranks."""
+        return recorder
+
+    def end(self, folder: RunFolder, steps: int) -> bool:
+        """Called when the results of ``steps`` steps lie in ``folder``; whether they are right. Body rank."""
+        return True
+
+
+def choose(options: Options) -> Course:
+    """The course that a user asked for. Body rank.
+
+    Raises:
+        ConfigurationError: there is nothing to go along.
+    """
+    from cosim.modes.replay import Replayed  # courses like this one
+    from cosim.modes.resume import Resumed
+
+    if options.resume:
+        return Resumed.along(options)
+    return Replayed.along(options) if options.replay else Course(options)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who is body and who is brain, and how all ranks agree: on the world's size, on errors.
+
+Rank 0 is the body rank; all other ranks run the brain. Collective calls live here and in ``exchange.py``
+only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cosim.errors import ConfigurationError, Departure, RecordingError
+from cosim.parallel.machine import Machine, available_bytes
+from cosim.parallel.mpi import MPI
+from cosim.parallel.stop import LAST_WORDS_S
+
+BODY_RANK = 0
+
+# How long a rank that waits for a short time looks again and again before it begins to nap.
+SPIN_S = 1e-3
+# A nap is a share of the time that a wait takes, but no shorter than this.
+NAP_SHARE, NAP_S = 0.01, 50e-6
+# Of the shortest of so many last waits this share is slept at once, but no longer than this: signals want an answer.
+LAST_WAITS, SLEEP_SHARE, LONGEST_NAP_S = 8, 0.5, 0.1
+# The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
+PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
+# The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else
+# would. Slurm's ranks have slurmd for this.
+PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
+# Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
+PATIENT_NAP_S = 1e-3
+
+# What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm
+# sets the first one for its ranks while Slurm's own variables count mpiexec's helpers.
+LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+
+EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class World:
+    """This rank's place in the job."""
+
+    comm: MPI.Comm
+    """All ranks: a duplicate of the world for the coupling alone, as NEST and others may use the world itself."""
+    brain: MPI.Comm | None
+    """The brain ranks; None on the body rank."""
+    machines: tuple[Machine, ...]
+    """All machines that the ranks are on; that of the body rank comes first."""
+
+    @property
+    def is_body(self) -> bool:
+        return self.brain is None
+
+    @property
+    def rank(self) -> int:
+        return self.comm.rank
+
+    @property
+    def brain_ranks(self) -> int:
+        return self.comm.size - 1
+
+    def missing_cores(self, threads: int) -> int:
+        """How many cores this machine lacks for its brain ranks with ``threads`` each. Body rank.
+
+        One that may run on a single core was put there by a launcher that gives each rank its own.
+        """
+        cores = len(os.sched_getaffinity(0))
+        return 0 if cores == 1 else max(0, self.machines[0].brain_ranks * threads + 1 - cores)
+
+    def on_body(self, make: Callable[[], object]) -> object:
+        """Call ``make`` on the body rank and return its result there, None elsewhere. Collective.
+
+        Raises:
+            ConfigurationError: on every rank, if ``make`` raised it on the body rank.
+        """
+        result, error = None, None
+        if self.is_body:
+            try:
+                result = make()
+            except ConfigurationError as problem:
+                error = problem
+        error = self.share(error)
+        if error is not None:
+            raise error
+        return result
+
+    def share(self, item: object) -> object:
+        """The body rank's ``item``, on every rank. Collective; pickles, so build time only."""
+        return self.comm.bcast(item, root=BODY_RANK)
+
+    def to_body(self, item: object) -> list | None:
+        """One item of every rank, as a list on the body rank and None elsewhere. Collective; pickles."""
+        self.synchronise()
+        return self.comm.gather(item, root=BODY_RANK)
+
+    def synchronise(self) -> None:
+        """Wait for all ranks. Collective."""
+        request = self.comm.Ibarrier()
+        while not request.Test():
+            time.sleep(PATIENT_NAP_S)
+
+
+def wait_briefly(is_done: Callable[[], bool]) -> None:
+    """Wait for what comes soon; ``is_done`` lets MPI make progress. Looks again and again, after 1 ms with naps."""
+    if is_done():
+        return
+    began = time.perf_counter()
+    while not is_done():
+        waited_s = time.perf_counter() - began
+        if waited_s > SPIN_S:
+            time.sleep(NAP_SHARE * waited_s)
+
+
+class LongWait:
+    """How the body rank waits for the brain: soon awake when the readout comes, and asleep until then.
+
+    MPI's own waiting would take a core for as long as the brain runs, and each look of this one may take it from
+    a brain rank where cores are few. Half of the time that the shortest of the last waits took is slept at once,
+    the rest in naps of a hundredth of it. What a nap is too long does not hold up brain ranks: meanwhile they
+    have begun the next step.
+    """
+
+    def __init__(self) -> None:
+        self._lasts_s = deque([0.0], maxlen=LAST_WAITS)
+
+    def wait(self, is_done: Callable[[], bool]) -> None:
+        """Return soon after ``is_done``, which lets MPI make progress, has become true."""
+        began, waited_s, usual_s = time.perf_counter(), 0.0, min(self._lasts_s)
+        while not is_done():
+            nap_s = max(NAP_S, NAP_SHARE * max(usual_s, waited_s), SLEEP_SHARE * usual_s - waited_s)
+            time.sleep(min(nap_s, LONGEST_NAP_S))
+            waited_s = time.perf_counter() - began
+        self._lasts_s.append(waited_s)
+
+
+def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
+    """Split ``comm`` into one body rank and at least one brain rank. Collective over ``comm``.
+
+    Raises:
+        ConfigurationError: too few ranks, or another number of ranks than the launcher started.
+    """
+    check_size(comm.size, os.environ)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
+    if Path(f"/proc/{os.getppid()}/comm").read_text().startswith(LAUNCHERS_HELPERS):
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    is_body = comm.rank == BODY_RANK
+    brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
+    return World(comm.Dup(), None if is_body else brain, _machines(comm))
+
+
+def _machines(comm: MPI.Comm) -> tuple[Machine, ...]:
+    """All machines that the ranks of ``comm`` are on, told by the lowest rank on each. Collective."""
+    neighbours = comm.Split_type(MPI.COMM_TYPE_SHARED, key=comm.rank)
+    has_body = neighbours.bcast(comm.rank) == BODY_RANK
+    machine = Machine(neighbours.size - has_body, has_body, available_bytes())
+    told = comm.allgather(machine if neighbours.rank == 0 else None)
+    return tuple(each for each in told if each is not None)
+
+
+def check_size(size: int, environment: dict | os._Environ) -> None:
+    """Compare the size of the world with what the launcher says, and with what cosim needs.
+
+    With a PMI that does not fit the MPI library every rank gets a world of its own, silently.
+    """
+    for name in LAUNCHER_SIZES:
+        started = environment.get(name, "")
+        if started.isdigit():
+            if int(started) != size:
+                raise ConfigurationError(
+                    f"the launcher started {started} ranks ({name}={started}) but MPI sees a world of {size}: "
+                    "launcher and MPI library do not fit; with Slurm and MPICH use `srun --mpi=pmi2`, "
+                    "else use the mpiexec of the MPI library (`cosim doctor` names both)"
+                )
+            break
+    if size < 2:
+        raise ConfigurationError(
+            f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: try `mpiexec -n 2 python run.py ...`"
+        )
+
+
+@contextmanager
+def fatal_errors_end_the_job(rescues: list[Callable[[BaseException], None]]) -> Iterator[None]:
+    """Any exception on this rank alone ends all ranks: print its traceback, call ``rescues`` with it, abort.
+
+    Only a ConfigurationError passes, as all ranks raise it together. Without this the failing rank would wait
+    in MPI_Finalize (NEST registers an atexit handler that calls it) while the others wait for it in a
+    collective, for ever.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        raise
+    except BaseException as error:
+        is_plain = isinstance(error, (RecordingError, Departure))
+        what = f"stopped: {error}" if is_plain else f"failed:\n{traceback.format_exc()}"
+        _say(what)
+        try:
+            for rescue in rescues:
+                rescue(error)
+        except Exception as problem:
+            _say(str(problem))
+        finally:
+            time.sleep(LAST_WORDS_S)
+            MPI.COMM_WORLD.Abort(EXIT_FAILED)
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"cosim: rank {MPI.COMM_WORLD.rank} {what.rstrip()}\n")
+    sys.stderr.flush()

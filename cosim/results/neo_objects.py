@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run as objects of Neo, the data model that Elephant and others work on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import neo
+import numpy as np
+import quantities as pq
+
+from cosim.results.recorded_nodes import recorded_nodes
+from cosim.results.quantities import quantity
+from cosim.record.populations import Population
+
+if TYPE_CHECKING:
+    from cosim.results.run_data import RunData, Spikes
+
+
+def of_population(run: RunData, name: str) -> list[neo.SpikeTrain]:
+    """See `RunData.spiketrains`."""
+    spikes, population = run.spikes[name], run.populations[name]
+    nodes = recorded_nodes(population, spikes.node_ids)
+    t_stop = run.simulated_ms * pq.ms
+    return [
+        neo.SpikeTrain(
+            times_ms,
+            units="ms",
+            t_stop=t_stop,
+            name=f"{name} {node}",
+            **_annotations(population),
+            node_id=int(node),
+        )
+        for node, times_ms in zip(nodes, by_node(spikes, nodes), strict=True)
+    ]
+
+
+def by_node(spikes: Spikes, nodes: np.ndarray) -> Iterator[np.ndarray]:
+    """Times in ms of each of some nodes, whose ids ascend."""
+    order = np.argsort(spikes.node_ids, kind="stable")
+    times_ms, ids = spikes.timestamps_ms[order], spikes.node_ids[order]
+    starts, stops = (np.searchsorted(ids, nodes, side) for side in ("left", "right"))
+    return (times_ms[start:stop] for start, stop in zip(starts, stops, strict=True))
+
+
+def _annotations(population: Population) -> dict[str, str]:
+    """What Neo keeps beside a train; what is not known is left out."""
+    known = {name: getattr(population, name) for name in ("region", "layer", "cell_type", "neuron_model")}
+    return {"population": population.name, **{name: value for name, value in known.items() if value}}
+
+
+def block(run: RunData) -> neo.Block:
+    """See `RunData.neo`; one segment, from 0 to the end of the last step."""
+    segment = neo.Segment(name="run")
+    for name in run.spikes:
+        segment.spiketrains.extend(of_population(run, name))
+    segment.analogsignals.extend(list(_signals(run)))
+    whole = neo.Block(name=run.config.get("title") or run.folder.path.name, seed=run.config["seed"])
+    whole.segments.append(segment)
+    return whole
+
+
+def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
+    """Voltages are those at the end of a step, rates those that act from its start."""
+    step_ms = run.config["clock"]["coupling_step_ms"]
+    for name, series, units, start_ms in (
+        ("sink_voltage", run.readout, "mV", step_ms),
+        ("source_rate", run.stimulus, "Hz", 0.0),
+    ):
+        if series:
+            values = np.stack(list(series.values()), axis=1)
+            yield _signal(name, values, units, start_ms, step_ms, list(series))
+    if run.body:
+        first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
+        for name, values in run.body.items():
+            if name != "time_ms":
+                yield _signal(
+                    name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name)
+                )
+
+
+def _signal(
+    name: str, values: np.ndarray, units: str, start_ms: float, step_ms: float, columns: list[str]
+) -> neo.AnalogSignal:
+    timing = {"t_start": start_ms * pq.ms, "sampling_period": step_ms * pq.ms}
+    # Not every format of Neo keeps array annotations.
+    names = {"array_annotations": {"column": columns}, "columns": ", ".join(columns)}
+    return neo.AnalogSignal(values, units=units, name=name, **names, **timing)

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Read the results folder of a run, also of one that goes on, or that was killed."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from cosim.results import shards
+from cosim.errors import ConfigurationError
+from cosim.record.profile import STEP_PHASES
+from cosim.record import populations
+from cosim.record.folder import RunFolder
+from cosim.record.populations import Population
+
+if TYPE_CHECKING:
+    import neo
+
+
+class Spikes(NamedTuple):
+    """Spikes of one population, sorted by time and then id."""
+
+    timestamps_ms: np.ndarray
+    """(n,) float64."""
+    node_ids: np.ndarray
+    """(n,) uint64, from 0."""
+
+
+def load(folder: Path | str) -> RunData:
+    """The data of a run; nothing in its folder is executed.
+
+    Of a run that goes on it is what was on disk when it was first asked for; load again to see more.
+
+    Raises:
+        ConfigurationError: the folder is not that of a run.
+    """
+    data = RunData(folder)
+    if not data.folder.run_file.is_file():
+        raise ConfigurationError(
+            f"{folder}: no {data.folder.run_file.name}: must be the results folder of a run"
+        )
+    return data
+
+
+def load_ended(folder: Path | str) -> RunData:
+    """The data of a run that has ended, with everything that is made then.
+
+    Raises:
+        ConfigurationError: the folder is not that of such a run.
+    """
+    data = RunData(folder)
+    made = (data.folder.summary_file, data.folder.config_file, data.folder.run_file, data.folder.spike_file)
+    for file in (*made, data.folder.path / populations.FILE):
+        if not file.is_file():
+            raise ConfigurationError(
+                f"{folder}: no {file.name}: must be the results folder of a run that has ended; "
+                "`cosim recover` makes results of a run that was killed"
+            )
+    return data
+
+
+class SpikeFile(Mapping[str, Spikes]):
+    """Spikes by population; each is read when it is asked for, and not kept: all may not fit into memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Number of spikes of each recorded population."""
+        with h5py.File(self._path, "r") as file:
+            return {name: len(group["node_ids"]) for name, group in file["spikes"].items()}
+
+    def __getitem__(self, population: str) -> Spikes:
+        if population not in self.counts:
+            raise KeyError(f"{population!r}: not recorded; there are {', '.join(self.counts) or 'none'}")
+        with h5py.File(self._path, "r") as file:
+            group = file["spikes"][population]
+            return Spikes(group["timestamps"][:], group["node_ids"][:])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.counts)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+
+class RunData:
+    """The data of a run as numpy arrays; each is read when it is first asked for."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = RunFolder(Path(folder))
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The effective configuration."""
+        return tomllib.loads((self.folder.path / "config.toml").read_text())
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``; FileNotFoundError for a run that has not ended."""
+        return json.loads(self.folder.summary_file.read_text())
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, machine, ranks and whatever else is known of where the data come from."""
+        with self._open() as file:
+            return dict(file.attrs)
+
+    @cached_property
+    def populations(self) -> dict[str, Population]:
+        """What is known of each population of the brain; FileNotFoundError before the brain stands."""
+        return {each.name: each for each in populations.read(self.folder.path / populations.FILE)}
+
+    @property
+    def simulated_ms(self) -> float:
+        """Simulated time of all steps."""
+        return float(self.exchange_time_ms[-1]) if self.exchange_time_ms.size else 0.0
+
+    def _open(self) -> h5py.File:
+        # A file that is being written, or whose writer was killed, opens in this mode only.
+        return h5py.File(self.folder.run_file, "r", swmr=True)
+
+    def _read(self, group: str, most_rows: int | None = None) -> dict[str, np.ndarray]:
+        """The datasets of a group, as long as the shortest: a writer appends to one after the other."""
+        with self._open() as file:
+            # There may be no body, no sinks or no sources.
+            items = file[group].items() if group in file else ()
+            datasets = {name: item for name, item in items if isinstance(item, h5py.Dataset)}
+            rows = min((len(each) for each in datasets.values()), default=0)
+            return {name: each[: rows if most_rows is None else most_rows] for name, each in datasets.items()}
+
+    @cached_property
+    def _steps(self) -> int:
+        """Steps of which all that was exchanged is there."""
+        with self._open() as file:
+            groups = ("exchange/time_ms", "exchange/readout", "exchange/stimulus")
+            items = [file[name] for name in groups if name in file]
+            series = [
+                each for item in items for each in (item.values() if isinstance(item, h5py.Group) else [item])
+            ]
+            return min(len(each) for each in series)
+
+    @cached_property
+    def body(self) -> dict[str, np.ndarray]:
+        """Series of the body by name, (physics steps, columns); ``time_ms`` is the time of each row.
+
+        Empty for a run without a body.
+        """
+        return self._read("body")
+
+    @cached_property
+    def readout(self) -> dict[str, np.ndarray]:
+        """Voltage in mV of each spike sink at the end of every step, (steps,)."""
+        return self._read("exchange/readout", self._steps)
+
+    @cached_property
+    def stimulus(self) -> dict[str, np.ndarray]:
+        """Rate in Hz of each spike source in every step, (steps,)."""
+        return self._read("exchange/stimulus", self._steps)
+
+    @cached_property
+    def exchange_time_ms(self) -> np.ndarray:
+        """End of every step, (steps,)."""
+        return self._read("exchange", self._steps)["time_ms"]
+
+    @cached_property
+    def profile(self) -> dict[str, np.ndarray]:
+        """Wall time in s of each phase of a step in its order, (ranks, steps); rank 0 is the body."""
+        found = self._read("profile")
+        if not found and shards.are_in(self.folder):
+            found = shards.read_profile(self.folder)
+        in_loop = [name for name in STEP_PHASES if name in found]
+        return {name: found[name] for name in (*in_loop, *(found.keys() - in_loop))}
+
+    @cached_property
+    def memory_mb(self) -> np.ndarray:
+        """Largest resident memory of each rank, (ranks,); empty for a run that has not ended."""
+        return self._read("profile/memory").get("peak_mb", np.empty(0))
+
+    @cached_property
+    def spikes(self) -> Mapping[str, Spikes]:
+        """Spikes of each recorded population.
+
+        Of a run that has not ended they come from its shards, up to the last step that all ranks wrote.
+        """
+        if self.folder.spike_file.is_file():
+            return SpikeFile(self.folder.spike_file)
+        recorded = [each for each in self.populations.values() if each.recorded]
+        found = shards.read_spikes(self.folder, recorded)
+        return {name: Spikes(*each) for name, each in found.items()}
+
+    @cached_property
+    def spike_counts(self) -> dict[str, int]:
+        """Number of spikes of each recorded population."""
+        if isinstance(self.spikes, SpikeFile):
+            return self.spikes.counts
+        return {name: len(each.node_ids) for name, each in self.spikes.items()}
+
+    def spiketrains(self, population: str) -> list[neo.SpikeTrain]:
+        """Neo spike trains in ms of all neurons of a population, in the order of node ids.
+
+        Silent neurons are included; where only a part of the population is recorded, they are not.
+        """
+        from cosim.results import neo_objects  # Neo is there for those who ask for it
+
+        return neo_objects.of_population(self, population)
+
+    def neo(self) -> neo.Block:
+        """The run as a Neo block: all spike trains, voltages of sinks, rates of sources, body."""
+        from cosim.results import neo_objects
+
+        return neo_objects.block(self)
+
+    def columns(self, series: str) -> list[str]:
+        """Names of the columns of a series of the body, such as the muscles."""
+        with self._open() as file:
+            return [str(name) for name in file[f"body/{series}"].attrs["columns"]]
+
+    def tip_position_m(self, time_ms: float) -> np.ndarray:
+        """Position (3,) of the body's tip at ``time_ms``.
+
+        Raises:
+            ValueError: the run ended before.
+        """
+        times_ms = self.body["time_ms"]
+        row = int(np.searchsorted(times_ms, time_ms - 1e-6))
+        if row == len(times_ms):
+            raise ValueError(f"the run ended at {times_ms[-1]:g} ms, before {time_ms:g} ms")
+        return self.body["tip_position_m"][row]

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``figure.png``: a run on one page; and the panels that it and the report are made of.
+
+A panel draws one aspect of a run into one axis. What a page cannot show is left out: rasters are thinned to
+`MAX_RASTER_SPIKES` spikes, series to `MAX_POINTS` rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from cosim.results.quantities import label
+from cosim.results.run_data import RunData
+
+MAX_RASTER_SPIKES = 40_000
+MAX_POINTS = 20_000
+MAX_LEGEND = 8
+
+Panel = Callable[[Axes, RunData], None]
+
+
+def draw_run(data: RunData, path: Path) -> None:
+    """Raster by population, sink voltages, what the body did, and step times, one above the other."""
+    of_body = [panel for series, panel in BODY_PANELS.items() if series in data.body]
+    panels = [draw_voltages, *of_body, draw_step_times]
+    heights = [3, *[1] * (1 + len(of_body)), 1.2]
+    figure, axes = plt.subplots(
+        len(heights),
+        1,
+        figsize=(11, 2.1 * sum(heights)),
+        height_ratios=heights,
+        sharex=True,
+        layout="constrained",
+    )
+    draw_raster(axes[0], data)
+    for panel, axis in zip(panels, axes[1:], strict=True):
+        panel(axis, data)
+    axes[-1].set_xlabel("time (ms)")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_raster(axis: Axes, data: RunData) -> None:
+    """Spikes of all recorded populations, a lane of equal height for each, thinned where there are many."""
+    recorded = [each for each in data.populations.values() if each.name in data.spikes]
+    every = max(1, sum(data.spike_counts.values()) // MAX_RASTER_SPIKES)
+    for lane, each in enumerate(recorded):
+        spikes = data.spikes[each.name]
+        height = lane + 0.05 + 0.9 * spikes.node_ids[::every] / each.size
+        axis.plot(spikes.timestamps_ms[::every], height, linestyle="none", marker=".", markersize=1.5)
+    axis.set_yticks(np.arange(len(recorded)) + 0.5, [each.name for each in recorded], fontsize=7)
+    axis.set_ylim(max(1, len(recorded)), 0)
+    axis.set_title(f"spikes, 1 of {every} drawn" if every > 1 else "spikes", loc="left", fontsize=9)
+
+
+def draw_voltages(axis: Axes, data: RunData) -> None:
+    """Voltage of every sink; the ones that vary most are named."""
+    order = sorted(data.readout, key=lambda name: -np.ptp(data.readout[name]))
+    rows = _thin(data.exchange_time_ms)
+    for rank, name in enumerate(order):
+        style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
+        axis.plot(data.exchange_time_ms[rows], data.readout[name][rows], linewidth=1, **style)
+    axis.set_ylabel("sink voltage (mV)")
+    _legend(axis)
+
+
+def draw_rates(axis: Axes, data: RunData) -> None:
+    """Rate of every source; a rate holds over a step."""
+    rows = _thin(data.exchange_time_ms)
+    for name, rates_hz in data.stimulus.items():
+        axis.step(data.exchange_time_ms[rows], rates_hz[rows], where="pre", linewidth=1, label=name)
+    axis.set_ylabel("source rate (Hz)")
+    _legend(axis)
+
+
+def draw_tip(axis: Axes, data: RunData) -> None:
+    """Movement of the tip since the first sample."""
+    rows = _thin(data.body["time_ms"])
+    moved_mm = 1000 * (data.body["tip_position_m"] - data.body["tip_position_m"][:1])[rows]
+    for name, values in zip("xyz", moved_mm.T, strict=True):
+        axis.plot(data.body["time_ms"][rows], values, linewidth=1, label=name)
+    axis.set_ylabel("tip moved (mm)")
+    _legend(axis)
+
+
+def draw_tip_path(axis: Axes, data: RunData) -> None:
+    """Path of the tip, of a joystick for instance, in the plane of the two axes along which it moved most."""
+    moved_mm = 1000 * (data.body["tip_position_m"] - data.body["tip_position_m"][:1])
+    across, along = sorted(np.argsort(-np.ptp(moved_mm, axis=0))[:2])
+    _draw_path(axis, data, moved_mm[:, across], moved_mm[:, along])
+    axis.set(xlabel=f"{'xyz'[across]} moved (mm)", ylabel=f"{'xyz'[along]} moved (mm)")
+
+
+def draw_way(axis: Axes, data: RunData) -> None:
+    """Way of a vehicle seen from above, and where the light stood at the end."""
+    _draw_path(axis, data, *data.body["position_m"][:, :2].T)
+    if "light_position_m" in data.body:
+        axis.plot(*data.body["light_position_m"][-1, :2], "*", color="gold", markeredgecolor="0.3", markersize=14)
+    axis.set(xlabel="x (m)", ylabel="y (m)")
+
+
+def _draw_path(axis: Axes, data: RunData, x: np.ndarray, y: np.ndarray) -> None:
+    rows = _thin(data.body["time_ms"])
+    points = axis.scatter(x[rows], y[rows], c=data.body["time_ms"][rows], s=3)
+    axis.plot(x[0], y[0], "o", color="0.3", markersize=5, label="start")
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.figure.colorbar(points, ax=axis, label="time (ms)")
+    axis.legend(fontsize=7)
+
+
+def draw_step_times(axis: Axes, data: RunData) -> None:
+    """Wall time of a step by phase: the longest rank in each phase, and of thinned steps the longest one."""
+    for name, times_s in data.profile.items():
+        times_ms = 1000 * times_s.max(axis=0)
+        starts = np.arange(0, len(times_ms), _thin(times_ms).step)
+        longest_ms = np.maximum(np.maximum.reduceat(times_ms, starts), 1e-3)
+        axis.semilogy(data.exchange_time_ms[starts], longest_ms, linewidth=1, label=name)
+    axis.set_ylabel("wall time\nof a phase (ms)")
+    _legend(axis)
+
+
+def draw_columns(series: str, axis: Axes, data: RunData) -> None:
+    """All columns of a series of the body."""
+    rows = _thin(data.body["time_ms"])
+    for name, values in zip(data.columns(series), data.body[series].T, strict=True):
+        axis.plot(data.body["time_ms"][rows], values[rows], linewidth=1, label=name)
+    axis.set_ylabel(label(series))
+    _legend(axis)
+
+
+BODY_PANELS: dict[str, Panel] = {
+    "muscle_activation": partial(draw_columns, "muscle_activation"),
+    "tip_position_m": draw_tip,
+    "wheel_speed_rad_s": partial(draw_columns, "wheel_speed_rad_s"),
+    "light_intensity": partial(draw_columns, "light_intensity"),
+}
+"""What ``figure.png`` shows of a body, by the series that it needs."""
+
+
+def _thin(values: np.ndarray) -> slice:
+    """Rows to draw: at most MAX_POINTS, evenly spaced."""
+    return slice(None, None, max(1, -(-len(values) // MAX_POINTS)))
+
+
+def _legend(axis: Axes) -> None:
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.05), frameon=False)
