@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from cosim.body import kinds
-from cosim.engines.nest.brain import BuiltBrain
+from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.errors import RecordingError
 from cosim.experiment.config import Clock
 from cosim.network.network import Network
@@ -28,7 +28,6 @@ from cosim.record.built import RankReport
 from cosim.record.disk import several, write_text
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_spikes
-from cosim.record.populations import Population
 from cosim.record.profile import Stopwatch
 from cosim.record.runfile import finish_run_file
 from cosim.record.summary import built_brain, connecting, mean_rates_hz, timing, to_json
@@ -172,7 +171,7 @@ def describe_circuit(run: EndedRun) -> None:
         circuit.write_circuit(folder, nodes, exchanged, run.seed, run.clock.resolution_ms)
 
 
-def known_populations(run: EndedRun) -> list[Population]:
+def known_populations(run: EndedRun) -> list[BuiltPopulation]:
     """What is known of the populations in the results folder."""
     return populations.read(run.folder.path / populations.FILE)
 

@@ -17,8 +17,7 @@ from cosim.engines.nest import connection_limits, kernel, memory, script
 from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Clock, Experiment
-from cosim.experiment.options import Options
-from cosim.modes.normal import Course, choose
+from cosim.modes.normal import NormalRun
 from cosim.network.network import Network
 from cosim.parallel.machine import Machine
 from cosim.record.folder import RunFolder
@@ -39,7 +38,7 @@ class Plan:
     brain: Network | Path
     devices: Devices | None
     folder: RunFolder
-    course: Course
+    mode: NormalRun
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,15 @@ class Prepared:
     experiment: Experiment
 
 
-def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> Prepared:
+def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> Prepared:
     """Load the experiment, check everything that can be checked before NEST starts, and make the results folder.
 
-    ``machines`` are those that the ranks are on.
+    ``mode`` says whether the run goes by itself or along a recorded one; ``machines`` are those that the ranks are on.
 
     Raises:
         ConfigurationError: all problems together.
     """
-    course = choose(options)
-    experiment = course.load()
+    experiment = mode.load()
     config = experiment.config
     problems: list[str] = []
     devices = None
@@ -78,9 +76,9 @@ def prepare(options: Options, brain_ranks: int, machines: Sequence[Machine]) -> 
         with _collect(problems):
             memory.check(experiment, brain, devices, brain_ranks, machines)
     _raise_any(problems)
-    folder = course.make_folder(experiment)
+    folder = mode.make_folder(experiment)
     processes, wiring = config.brain.virtual_processes, config.brain.wiring
-    return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder, course), experiment)
+    return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder, mode), experiment)
 
 
 def brain_of(experiment: Experiment) -> Network | Path:

@@ -10,14 +10,16 @@ from functools import partial
 
 from cosim.body import kinds
 from cosim.devices.devices import Devices
-from cosim.engines.nest.brain import Brain, BuiltBrain
-from cosim.engines.nest.built_network import Standing, stand
+from cosim.engines.built import BuiltBrain
+from cosim.engines.nest.brain import Brain
+from cosim.engines.nest.built_network import BuiltNetwork, build_network
 from cosim.engines.nest.kernel import Kernel, holds
 from cosim.engines.nest.kernel import start as start_nest
 from cosim.errors import ConfigurationError, NothingToDo, RecordingError
 from cosim.experiment.options import Options, parse
 from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
+from cosim.modes.choice import choose
 from cosim.network.network import Network
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.mpi import MPI
@@ -33,7 +35,7 @@ from cosim.parallel.world import (
 )
 from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
 from cosim.record import failure, populations
-from cosim.record.built import Built, RankReport
+from cosim.record.built import BuiltRun, RankReport
 from cosim.record.built import write as write_built
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder, start_logging
@@ -71,7 +73,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     signals = stop.listen()
     if options.wall_limit_s and world.is_body:
         stop.after(options.wall_limit_s, f"--wall-limit of {options.wall_limit_s:g} s")
-    prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
+    prepared = world.on_body(lambda: prepare(choose(options), world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
     parts = build(world, plan, prepared, stop, watch)
@@ -91,7 +93,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     is_well = world.is_body and finalize(ended(prepared, built[1:], reports, steps, stop))
     world.synchronise()
-    is_well = world.share(world.is_body and plan.course.end(plan.folder, steps) and is_well)
+    is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
 
 
@@ -111,9 +113,8 @@ def network_of(plan: Plan) -> Network | None:
 def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport]) -> None:
     """What results are made from if the run is killed; ``reports`` are those of building. Body rank."""
     folder = prepared.plan.folder
-    known = populations.describe(built[0].populations, network_of(prepared.plan))
-    populations.write(folder.path / populations.FILE, known)
-    write_built(folder.built_file, Built(built, reports))
+    populations.write(folder.path / populations.FILE, built[0].populations)
+    write_built(folder.built_file, BuiltRun(built, reports))
 
 
 def ended(
@@ -164,27 +165,27 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
 
 def build(world: World, plan: Plan, prepared: Prepared | None, stop: StopSign, watch: Stopwatch) -> Parts:
     """The network with its devices on brain ranks, the body on its rank; ``prepared`` is needed there. Collective."""
-    kernel, standing = (None, None) if world.is_body else build_network(world, plan, watch)
-    devices = plan.devices or agree_on_devices(world, prepared, standing)
+    kernel, network = (None, None) if world.is_body else start_and_build(world, plan, watch)
+    devices = plan.devices or agree_on_devices(world, prepared, network)
     if world.is_body:
         return build_body(world, prepared, devices, stop, watch)
-    return build_brain(world, plan, kernel, standing, devices, stop, watch)
+    return build_brain(world, plan, kernel, network, devices, stop, watch)
 
 
-def build_network(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, Standing]:
+def start_and_build(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, BuiltNetwork]:
     """Start NEST and build the network in it. Brain ranks."""
     started = start_nest(world.brain, plan.virtual_processes, plan.seed, plan.clock.resolution_ms)
     watch.lap("start NEST")
-    return started, stand(started, plan.brain, plan.wiring, watch.lap)
+    return started, build_network(started, plan.brain, plan.wiring, watch.lap)
 
 
-def agree_on_devices(world: World, prepared: Prepared | None, standing: Standing | None) -> Devices:
+def agree_on_devices(world: World, prepared: Prepared | None, network: BuiltNetwork | None) -> Devices:
     """The devices of a brain whose populations were not known before it stood. Collective over all ranks.
 
     Raises:
         ConfigurationError: on all ranks.
     """
-    sizes = world.to_body(standing.sizes if standing else None)
+    sizes = world.to_body(network.sizes if network else None)
     return world.share(world.on_body(lambda: settle_devices(prepared, sizes[1])))
 
 
@@ -192,15 +193,15 @@ def build_brain(
     world: World,
     plan: Plan,
     kernel: Kernel,
-    standing: Standing,
+    network: BuiltNetwork,
     devices: Devices,
     stop: StopSign,
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = Brain(kernel, standing, devices, plan.clock.coupling_step_ms, watch.lap)
+    brain = Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap)
     is_own = partial(holds, plan.virtual_processes, world.brain)
-    recorder = plan.course.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
+    recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     return Parts(
         brain=brain,
         body=Idle(),
@@ -221,7 +222,7 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     start_logging(plan.folder)
     body_file = experiment.body_file or "none"
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
-    for level, note in plan.course.notes(experiment):
+    for level, note in plan.mode.notes(experiment):
         log.log(level, "%s", note)
     write_text(plan.folder.config_file, config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
@@ -229,10 +230,10 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
-    known = attributes(experiment, world.brain_ranks) | plan.course.provenance()
+    known = attributes(experiment, world.brain_ranks) | plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
     functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
-    transfer = plan.course.transfer(functions, exchange, devices, body)
+    transfer = plan.mode.transfer(functions, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(

@@ -13,22 +13,21 @@ import pytest
 from conftest import clean_environment
 
 import cosim.results
-from cosim.engines.nest.brain import BuiltPopulation
+from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.record import populations
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.record.populations import Population
 from cosim.record.profile import STEP_PHASES
 from cosim.record.series import Series, SeriesFile
 from cosim.results import irregularity
 
 STEPS, STEP_MS = 40, 20.0
 POPULATIONS = [
-    Population("A", "M1", 1, 30, 30, layer="L5", cell_type="PT", neuron_model="iaf_cond_alpha"),
-    Population("part", "M1", 31, 20, 5),
-    Population("relay", "M1", 51, 4, 0, is_relay=True),
+    BuiltPopulation("A", "M1", 1, 30, 30, layer="L5", cell_type="PT", neuron_model="iaf_cond_alpha"),
+    BuiltPopulation("part", "M1", 31, 20, 5),
+    BuiltPopulation("relay", "M1", 51, 4, 0, is_relay=True),
 ]
 CONFIG = """title = "made up"
 seed = 1

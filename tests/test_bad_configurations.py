@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 
 from cosim.errors import ConfigurationError
 from cosim.experiment.options import parse
+from cosim.modes.choice import choose
 from cosim.parallel.machine import Machine
 from cosim.plan import prepare
 
@@ -77,7 +78,7 @@ def assert_refused(bad: Bad, folder: Path) -> None:
     if not any(each.startswith(("--out", "--resume")) for each in arguments):
         arguments += ["--out", str(out)]
     with pytest.raises(ConfigurationError) as caught:
-        prepare(parse(arguments, quiet=False), bad.brain_ranks, [Machine(bad.brain_ranks, True, 2**36)])
+        prepare(choose(parse(arguments, quiet=False)), bad.brain_ranks, [Machine(bad.brain_ranks, True, 2**36)])
     message = str(caught.value)
     for text in bad.named:
         assert text in message, message

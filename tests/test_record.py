@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import clean_environment
 
-from cosim.engines.nest.brain import BuiltPopulation
+from cosim.engines.built import BuiltPopulation
 from cosim.record import merge, series
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.record.profile import STEP_PHASES

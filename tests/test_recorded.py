@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from cosim.engines.nest.brain import BuiltPopulation
+from cosim.engines.built import BuiltPopulation
 from cosim.engines.nest.nestlink.stepping import Spikes
 from cosim.errors import Departure
 from cosim.modes import compare, spike_check

@@ -14,11 +14,11 @@ import pytest
 from bmtk.utils.reports import CompartmentReport
 from bmtk.utils.sonata import File
 
+from cosim.engines.built import BuiltPopulation
 from cosim.network.layout import Axis, Grid, Scattered, Unplaced
 from cosim.network.network import Network
 from cosim.network.network import Population as Table
 from cosim.record import circuit, populations
-from cosim.record.populations import Population
 from cosim.record.sonata import SpikeFileWriter
 
 STEPS, STEP_MS = 5, 20.0
@@ -32,9 +32,9 @@ NETWORK = Network(
     )
 )
 BUILT = [
-    Population("E", "M1", 1, 24, 24, False, "L5", "PT", "iaf_cond_alpha"),
-    Population("flat", "BG", 25, 7, 7, False, "", "GPe", "iaf_psc_alpha"),
-    Population("relay", "BG", 32, 3, 0, True, "", "", "parrot_neuron"),
+    BuiltPopulation("E", "M1", 1, 24, 24, False, "L5", "PT", "iaf_cond_alpha"),
+    BuiltPopulation("flat", "BG", 25, 7, 7, False, "", "GPe", "iaf_psc_alpha"),
+    BuiltPopulation("relay", "BG", 32, 3, 0, True, "", "", "parrot_neuron"),
 ]
 VOLTAGES_MV = {"E": np.arange(5.0), "flat": -np.arange(5.0)}
 RATES_HZ = {"input": np.array([0.0, 0.0, 50.0, 50.0, 0.0])}
@@ -139,7 +139,7 @@ def test_rates_are_a_report_at_the_starts_of_steps(simulation):
 
 
 def test_of_a_script_names_and_counts_are_there(tmp_path):
-    nodes = circuit.of_brain([Population("cells", "script", 1, 12, 12)], None)
+    nodes = circuit.of_brain([BuiltPopulation("cells", "script", 1, 12, 12)], None)
     exchanged = circuit.Exchanged({}, {}, STEP_MS, 0)
     circuit.write_circuit(tmp_path, nodes, exchanged, seed=1, resolution_ms=0.1)
     cells = bluepysnap.Circuit(str(tmp_path / "circuit_config.json")).nodes["cells"]
@@ -148,7 +148,7 @@ def test_of_a_script_names_and_counts_are_there(tmp_path):
 
 
 def test_a_population_called_like_the_sinks_keeps_its_name(tmp_path):
-    nodes = circuit.of_brain([Population("spike_sinks", "script", 1, 12, 12)], None)
+    nodes = circuit.of_brain([BuiltPopulation("spike_sinks", "script", 1, 12, 12)], None)
     circuit.write_circuit(tmp_path, nodes, circuit.Exchanged(VOLTAGES_MV, {}, STEP_MS, STEPS), 1, 0.1)
     sizes = libsonata.NodeStorage(str(tmp_path / "nodes.h5")).population_names
     assert sizes == {"spike_sinks", "spike_sinks_of_cosim"}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.engines.nest.brain import BuiltBrain, BuiltPopulation
+from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.record.profile import STEP_PHASES
 from cosim.record.summary import built_brain, built_regions, coupling_fraction, mean_rates_hz, timing
 

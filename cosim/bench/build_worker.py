@@ -11,10 +11,11 @@ from cosim.bench.coupling_worker import turns
 from cosim.devices.devices import Devices
 from cosim.engines.nest.brain import Brain
 from cosim.experiment.options import Options
+from cosim.modes.normal import NormalRun
 from cosim.parallel.world import World
 from cosim.plan import Plan, prepare
 from cosim.record.profile import Stopwatch
-from cosim.run import build_network
+from cosim.run import start_and_build
 
 WIRINGS = ("nestlink", "nest")
 
@@ -26,7 +27,7 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
         ConfigurationError: on all ranks.
     """
     options = Options(request["experiment"], tuple(request["overrides"]), str(Path(request["folder"]) / "build"))
-    prepared = world.on_body(lambda: prepare(options, world.brain_ranks, world.machines))
+    prepared = world.on_body(lambda: prepare(NormalRun(options), world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
     buildings = []
     for repetition, wiring in turns([list(WIRINGS)], request["repetitions"]):
@@ -40,10 +41,10 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
 def build(world: World, plan: Plan, devices: Devices) -> dict[str, Any]:
     """Build in place of what stood before; returns seconds by phase and what is on this rank. Brain ranks."""
     watch = Stopwatch()
-    kernel, standing = build_network(world, plan, watch)
-    brain = Brain(kernel, standing, devices, plan.clock.coupling_step_ms, watch.lap)
+    kernel, network = start_and_build(world, plan, watch)
+    brain = Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap)
     brain.close()
-    synapses = sum(standing.local_synapses.values()) + standing.local_links.get("relay", 0)
+    synapses = sum(network.local_synapses.values()) + network.local_links.get("relay", 0)
     return {"seconds": watch.seconds, "synapses": synapses, "threads": brain.built.threads}
 
 

@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from cosim.engines.nest.brain import BuiltBrain
+from cosim.engines.built import BuiltBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
 from cosim.loop import Parts, loop
+from cosim.modes.normal import NormalRun
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import World
 from cosim.plan import Plan, Prepared, prepare
@@ -43,7 +44,7 @@ log = logging.getLogger("cosim")
 
 
 @dataclass(frozen=True)
-class Kind:
+class BlockKind:
     """A block in our loop, or in one ``Run``, with a network for steps of ``step_ms``."""
 
     step_ms: float
@@ -88,10 +89,10 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     return {"blocks": blocks[1:], "network": network, "peak_memory_mb": memory}
 
 
-def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, Kind]]:
+def order(steps_ms: list[float], repetitions: int) -> Iterator[tuple[int, BlockKind]]:
     """Repetition and kind of every block; the first one is for warming up memory and processor."""
-    plain = Kind(NO_STEP, in_loop=False)
-    pairs = [[Kind(step_ms, in_loop) for in_loop in (False, True)] for step_ms in steps_ms]
+    plain = BlockKind(NO_STEP, in_loop=False)
+    pairs = [[BlockKind(step_ms, in_loop) for in_loop in (False, True)] for step_ms in steps_ms]
     return turns([[plain], *pairs], repetitions)
 
 
@@ -116,7 +117,7 @@ def prepare_steps(request: Mapping[str, Any], world: World) -> dict[float, Prepa
 def _prepare(request: Mapping[str, Any], step_ms: float, world: World) -> Prepared:
     overrides = [*request["overrides"], *step_overrides(request, step_ms)]
     out = str(Path(request["folder"]) / f"steps-of-{step_ms:g}-ms")
-    return prepare(Options(request["experiment"], tuple(overrides), out), world.brain_ranks, world.machines)
+    return prepare(NormalRun(Options(request["experiment"], tuple(overrides), out)), world.brain_ranks, world.machines)
 
 
 def step_overrides(request: Mapping[str, Any], step_ms: float) -> list[str]:
@@ -149,7 +150,7 @@ def set_up(world: World, plan: Plan, prepared: Prepared | None) -> Stage:
     return Stage(world, plan, parts, built[1:] if world.is_body else None)
 
 
-def run_block(stage: Stage, kind: Kind, request: Mapping[str, Any]) -> dict[str, Any] | None:
+def run_block(stage: Stage, kind: BlockKind, request: Mapping[str, Any]) -> dict[str, Any] | None:
     """Warm up, measure one block and close everything; returns what was seen on the body rank. Collective."""
     world, parts = stage.world, stage.parts
     if not world.is_body:

@@ -47,7 +47,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Kind:
+class RunKind:
     """One size on one split."""
 
     size: float
@@ -74,7 +74,7 @@ def main(options: argparse.Namespace) -> int:
     return publish(options, here, result, COLUMNS, rows(result), draw)
 
 
-def make_kinds(options: argparse.Namespace) -> Iterator[Kind]:
+def make_kinds(options: argparse.Namespace) -> Iterator[RunKind]:
     """Every size on every split.
 
     Raises:
@@ -89,7 +89,7 @@ def make_kinds(options: argparse.Namespace) -> Iterator[Kind]:
     clock = [f"clock.coupling_step_ms={options.step_ms}", f"clock.steps={options.steps}", "record.spikes=*"]
     for size, ranks, threads in product(options.sizes, options.ranks, options.threads):
         asked = [*clock, *options.overrides, f"brain.{parameter}={size}"]
-        yield Kind(size, split_over(options.experiment, asked, ranks, threads))
+        yield RunKind(size, split_over(options.experiment, asked, ranks, threads))
 
 
 def size_parameter(experiment: str, overrides: Sequence[str]) -> str:
@@ -106,7 +106,7 @@ def size_parameter(experiment: str, overrides: Sequence[str]) -> str:
     raise ConfigurationError(f"{experiment}: must have a brain of one of the sizes {', '.join(SIZE_PARAMETERS)}")
 
 
-def summarize_kind(options: argparse.Namespace, kind: Kind, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summarize_kind(options: argparse.Namespace, kind: RunKind, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What ran, and medians over repetitions of what it cost."""
     loaded = load(options.experiment, kind.split.overrides)
     clock, totals = loaded.config.clock, runs[0]["totals"]

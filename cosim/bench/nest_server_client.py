@@ -15,7 +15,7 @@ import numpy as np
 
 from cosim.engines.nest import nestlink
 from cosim.engines.nest.brain import Brain
-from cosim.engines.nest.built_network import stand
+from cosim.engines.nest.built_network import build_network
 from cosim.engines.nest.kernel import Kernel
 from cosim.engines.nest.nestlink import Nestlink
 from cosim.experiment.config import load
@@ -37,10 +37,10 @@ def build(experiment: str, overrides: Sequence[str]) -> dict[str, list[int]]:
         config.clock.resolution_ms,
     )
     kernel.restore()
-    standing = stand(kernel, brain_of(loaded), config.brain.wiring, lambda _: None)
-    devices = resolve_devices(loaded, standing.sizes)
+    network = build_network(kernel, brain_of(loaded), config.brain.wiring, lambda _: None)
+    devices = resolve_devices(loaded, network.sizes)
     first = nest.network_size + 1
-    Brain(kernel, standing, devices, config.clock.coupling_step_ms, lambda _: None).close()
+    Brain(kernel, network, devices, config.clock.coupling_step_ms, lambda _: None).close()
     # A brain makes its sources first, then its sinks.
     made = list(range(first, nest.network_size + 1))
     sources, sinks = made[: len(devices.sources)], made[len(devices.sources) :]

@@ -15,6 +15,7 @@ from typing import Any
 
 from cosim.bench.coupling_worker import Stage, advance_in_loop, close_logs, place, set_up, step_times, turns
 from cosim.experiment.options import Options
+from cosim.modes.normal import NormalRun
 from cosim.parallel.world import World
 from cosim.plan import Prepared, prepare
 from cosim.record.merge import merge_profiles, merge_spikes
@@ -63,7 +64,7 @@ def _prepare(world: World, request: dict[str, Any], rate_hz: float, recorded: bo
     values = {"rate_hz": rate_hz, "step_ms": STEP_MS, "steps": request["steps"]}
     values |= {"virtual_processes": request["virtual_processes"], "recorded": "parrots" if recorded else ""}
     (folder / "experiment.toml").write_text(EXPERIMENT.format(**values))
-    return prepare(Options(str(folder), (), str(folder / "out")), world.brain_ranks, world.machines)
+    return prepare(NormalRun(Options(str(folder), (), str(folder / "out"))), world.brain_ranks, world.machines)
 
 
 def run_block(stage: Stage) -> dict[str, Any] | None:

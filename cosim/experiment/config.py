@@ -65,7 +65,7 @@ class Clock(Table):
                 )
 
 
-class Brain(Table):
+class BrainSection(Table):
     """What every brain has; a model adds its own keys."""
 
     model: str | None = Field(None, description="folder with the network tables of a brain")
@@ -76,7 +76,7 @@ class Brain(Table):
     )
 
 
-class Body(Table):
+class BodySection(Table):
     """What hangs on the other side; its kind adds its own keys. An experiment may do without."""
 
     model: str
@@ -130,8 +130,8 @@ class Configuration(Table):
     title: str = ""
     seed: int = Field(1, ge=1, lt=2**31, description="all randomness comes from it")
     clock: Clock
-    brain: Brain
-    body: Body | None = None
+    brain: BrainSection
+    body: BodySection | None = None
     sources: tuple[SpikeSource, ...] = ()
     sinks: tuple[SpikeSink, ...] = ()
     protocol: Table = Table()
@@ -240,8 +240,8 @@ def _schema(
     brain: TableBrain | ScriptBrain, body: kinds.Description, transfer_module: ModuleType
 ) -> type[Configuration]:
     """The configuration with the keys that this brain, this body and this experiment add."""
-    brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, Brain))
-    settings = pydantic.create_model("Body", __base__=(body.Settings, Body))
+    brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, BrainSection))
+    settings = pydantic.create_model("Body", __base__=(body.Settings, BodySection))
     protocol = table_class(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",

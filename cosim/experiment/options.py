@@ -46,11 +46,11 @@ def parse(arguments: Sequence[str], quiet: bool) -> Options:
     for key, value in (("clock.steps", given.steps), ("seed", given.seed)):
         if value is not None:
             overrides.append(f"{key}={value}")
-    _check_course(parser, given)
+    _check_mode(parser, given)
     return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay)
 
 
-def _check_course(parser: _Parser, given: argparse.Namespace) -> None:
+def _check_mode(parser: _Parser, given: argparse.Namespace) -> None:
     """An experiment runs by itself or along a recorded run; one that goes on stays what it was."""
     if not (given.experiment or given.resume or given.replay):
         parser.error("no experiment: name one, or a run that is there by --resume or --replay")

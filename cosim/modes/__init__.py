@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Going along a recorded run: to go on from its end, or to run its brain again on the stimuli that it got."""
+"""How a run goes: by itself, on from where a recorded one ended, or as its brain alone on the recorded stimuli."""

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a run goes: by itself, or along one that was recorded (see ``cosim.modes``). This is the one place
-that tells.
+"""A run that goes by itself, from its experiment to its end; the other modes differ from it in what they override.
 
-A course is made on the body rank and known to all ranks.
+A mode is made on the body rank and known to all ranks.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from cosim.transfer import TransferFunctions
 
 
 @dataclass(frozen=True)
-class Course:
-    """A run by itself; the others differ from it in what they say."""
+class NormalRun:
+    """A run that no recorded run tells what to do."""
 
     options: Options
 
@@ -59,17 +58,3 @@ class Course:
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Called when the results of ``steps`` steps lie in ``folder``; whether they are right. Body rank."""
         return True
-
-
-def choose(options: Options) -> Course:
-    """The course that a user asked for. Body rank.
-
-    Raises:
-        ConfigurationError: there is nothing to go along.
-    """
-    from cosim.modes.replay import Replayed  # courses like this one
-    from cosim.modes.resume import Resumed
-
-    if options.resume:
-        return Resumed.along(options)
-    return Replayed.along(options) if options.replay else Course(options)

@@ -22,7 +22,7 @@ from cosim.errors import ConfigurationError
 from cosim.experiment.config import Experiment
 from cosim.experiment.options import Options
 from cosim.modes.compare import Difference, count_until, series_differences, series_names, spike_differences
-from cosim.modes.normal import Course
+from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
 from cosim.parallel.exchange import Exchange
 from cosim.record.disk import write_text
@@ -36,13 +36,13 @@ log = logging.getLogger("cosim")
 
 
 @dataclass(frozen=True)
-class Replayed(Course):
+class ReplayedRun(NormalRun):
     """A run of the brain of ``recorded`` alone."""
 
     recorded: RecordedRun
 
     @classmethod
-    def along(cls, options: Options) -> Replayed:
+    def along(cls, options: Options) -> ReplayedRun:
         """Replay the run that ``options`` name. Body rank; raises ConfigurationError."""
         return cls(options, RecordedRun.open(options.replay))
 

@@ -24,7 +24,7 @@ from cosim.experiment.config import Experiment
 from cosim.experiment.options import Options
 from cosim.modes import recover
 from cosim.modes.compare import Difference, series_differences, series_names, spike_differences
-from cosim.modes.normal import Course
+from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
 from cosim.modes.spike_check import CheckedRecorder, SpikeCheck
 from cosim.parallel.exchange import Exchange
@@ -41,13 +41,13 @@ log = logging.getLogger("cosim")
 
 
 @dataclass(frozen=True)
-class Resumed(Course):
+class ResumedRun(NormalRun):
     """A run that goes along ``recorded`` and then on."""
 
     recorded: RecordedRun
 
     @classmethod
-    def along(cls, options: Options) -> Resumed:
+    def along(cls, options: Options) -> ResumedRun:
         """Go on with the run that ``options`` name. Body rank; raises ConfigurationError."""
         path = Path(options.resume).resolve()
         _settle(RunFolder(path))

@@ -11,8 +11,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cosim.engines.nest.brain import Brain, BuiltPopulation
-from cosim.engines.nest.nestlink.stepping import Spikes
+from cosim.engines.built import BuiltPopulation
+from cosim.engines.nest.brain import Brain
+from cosim.engines.nest.nestlink.stepping import JournalSpikes
 from cosim.errors import Departure
 from cosim.record import populations
 from cosim.record.folder import RunFolder
@@ -64,7 +65,7 @@ class SpikeCheck:
         spikes = file["spikes"]
         self._recorded = [_Recorded(each.name, each.first_id, spikes[each.name], is_own) for each in recorded]
 
-    def __call__(self, spikes: Spikes) -> None:
+    def __call__(self, spikes: JournalSpikes) -> None:
         if all(each.is_over for each in self._recorded):
             return
         owner = np.searchsorted(self._first_ids, spikes.node_ids, side="right") - 1
@@ -116,7 +117,7 @@ class _Recorded:
         self._read += len(ids)
 
 
-def _check_populations(known: Sequence[populations.Population], built: Sequence[BuiltPopulation]) -> None:
+def _check_populations(known: Sequence[populations.BuiltPopulation], built: Sequence[BuiltPopulation]) -> None:
     """Node ids mean the same neurons only in the same network."""
     fields = attrgetter("name", "first_id", "size", "recorded")
     then, now = ([fields(each) for each in some] for some in (known, built))

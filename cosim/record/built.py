@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from cosim.engines.nest.brain import BuiltBrain, BuiltPopulation
+from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.record.disk import write_text
-from cosim.record.populations import Population
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,14 @@ class RankReport:
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltRun:
     """What stands before the first step: the brain on all brain ranks, and reports of all ranks."""
 
     brain: Sequence[BuiltBrain]
     reports: Sequence[RankReport]
 
 
-def write(path: Path, built: Built) -> None:
+def write(path: Path, built: BuiltRun) -> None:
     """Body rank. The populations, which all ranks know alike, are in ``populations.json``."""
     content = {
         "brain": [asdict(replace(each, populations=())) for each in built.brain],
@@ -38,15 +37,8 @@ def write(path: Path, built: Built) -> None:
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
-def read(path: Path, populations: Sequence[Population]) -> Built:
+def read(path: Path, populations: Sequence[BuiltPopulation]) -> BuiltRun:
     """The same, with the populations of ``populations.json``."""
     content = json.loads(path.read_text())
-    known = tuple(_population(each) for each in populations)
-    return Built(
-        [BuiltBrain(**{**rank, "populations": known, "notes": tuple(rank["notes"])}) for rank in content["brain"]],
-        [RankReport(**each) for each in content["reports"]],
-    )
-
-
-def _population(known: Population) -> BuiltPopulation:
-    return BuiltPopulation(**{each.name: getattr(known, each.name) for each in fields(BuiltPopulation)})
+    ranks = [rank | {"populations": tuple(populations), "notes": tuple(rank["notes"])} for rank in content["brain"]]
+    return BuiltRun([BuiltBrain(**rank) for rank in ranks], [RankReport(**each) for each in content["reports"]])

@@ -24,9 +24,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from cosim.engines.built import BuiltPopulation
 from cosim.network.layout import Grid, Layout, Scattered
 from cosim.network.network import Network
-from cosim.record.populations import Population
 from cosim.record.sonata import write_magic, write_report
 
 SINKS, SOURCES = "spike_sinks", "spike_sources"
@@ -72,7 +72,7 @@ class Exchanged:
     steps: int
 
 
-def of_brain(populations: Sequence[Population], network: Network | None) -> list[NodePopulation]:
+def of_brain(populations: Sequence[BuiltPopulation], network: Network | None) -> list[NodePopulation]:
     """The populations of a brain; of a script, which has no ``network``, only names and sizes are known."""
     return [
         NodePopulation(

@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cosim.engines.nest.brain import BuiltPopulation
+from cosim.engines.built import BuiltPopulation
 from cosim.record.disk import whole
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.profile import STEP_PHASES

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.engines.nest.brain import BuiltBrain, BuiltPopulation
+from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.record.profile import STEP_PHASES, run_times
 
 COUPLING_FRACTION = (

@@ -12,7 +12,7 @@ import quantities as pq
 
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.quantities import quantity
-from cosim.record.populations import Population
+from cosim.engines.built import BuiltPopulation
 
 if TYPE_CHECKING:
     from cosim.results.run_data import RunData, Spikes
@@ -44,7 +44,7 @@ def by_node(spikes: Spikes, nodes: np.ndarray) -> Iterator[np.ndarray]:
     return (times_ms[start:stop] for start, stop in zip(starts, stops, strict=True))
 
 
-def _annotations(population: Population) -> dict[str, str]:
+def _annotations(population: BuiltPopulation) -> dict[str, str]:
     """What Neo keeps beside a train; what is not known is left out."""
     known = {name: getattr(population, name) for name in ("region", "layer", "cell_type", "neuron_model")}
     return {"population": population.name, **{name: value for name, value in known.items() if value}}

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from cosim.record.populations import Population
+from cosim.engines.built import BuiltPopulation
 
 
-def recorded_nodes(population: Population, fired: np.ndarray) -> np.ndarray:
+def recorded_nodes(population: BuiltPopulation, fired: np.ndarray) -> np.ndarray:
     """Ids from 0, ascending: all neurons; where only a part is recorded, those that ``fired``."""
     whole = population.recorded == population.size
     return np.arange(population.size, dtype=np.uint64) if whole else np.unique(fired)

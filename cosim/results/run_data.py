@@ -18,7 +18,7 @@ from cosim.errors import ConfigurationError
 from cosim.record.profile import STEP_PHASES
 from cosim.record import populations
 from cosim.record.folder import RunFolder
-from cosim.record.populations import Population
+from cosim.engines.built import BuiltPopulation
 
 if TYPE_CHECKING:
     import neo
@@ -115,7 +115,7 @@ class RunData:
             return dict(file.attrs)
 
     @cached_property
-    def populations(self) -> dict[str, Population]:
+    def populations(self) -> dict[str, BuiltPopulation]:
         """What is known of each population of the brain; FileNotFoundError before the brain stands."""
         return {each.name: each for each in populations.read(self.folder.path / populations.FILE)}
 

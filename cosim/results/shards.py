@@ -16,7 +16,7 @@ import numpy as np
 
 from cosim.record.folder import RunFolder
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.record.populations import Population
+from cosim.engines.built import BuiltPopulation
 
 
 def are_in(folder: RunFolder) -> bool:
@@ -36,7 +36,7 @@ def read_profile(folder: RunFolder) -> dict[str, np.ndarray]:
 
 
 def read_spikes(
-    folder: RunFolder, populations: Sequence[Population], steps: range | None = None
+    folder: RunFolder, populations: Sequence[BuiltPopulation], steps: range | None = None
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Times in ms and node ids from 0 of each population, sorted by time and then id.
 

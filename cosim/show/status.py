@@ -17,6 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Clock
 from cosim.finalize import substeps
@@ -25,7 +26,6 @@ from cosim.record.folder import RunFolder
 from cosim.record.merge import open_shard
 from cosim.record.names import MEMORY, PROFILE
 from cosim.record.owner import last_written, living_owner
-from cosim.record.populations import Population
 from cosim.record.runfile import whole_steps
 from cosim.results import shards
 from cosim.results.run_data import RunData
@@ -180,7 +180,7 @@ def _ended(folder: RunFolder, clock: Clock) -> Glance:
     )
 
 
-def _rates_of_shards(folder: RunFolder, known: list[Population], steps: range, step_ms: float) -> dict[str, float]:
+def _rates_of_shards(folder: RunFolder, known: list[BuiltPopulation], steps: range, step_ms: float) -> dict[str, float]:
     recorded = [each for each in known if each.recorded]
     if not steps:
         return {}

@@ -96,7 +96,7 @@ def summarize(run):
 
 def tell(summary):
     """Lines to print at the end of a run."""
-    if summary:
+    if "hand_at_end_m" in summary:
         forward_m, _, up_m = np.subtract(summary["hand_at_end_m"], summary["hand_before_m"])
         yield f"told another posture, the hand moved {forward_m:+.2f} m forward and {up_m:+.2f} m up"
         strayed_cm = 100 * summary["hand_strayed_m"]

@@ -16,7 +16,7 @@ from models.balanced.network import network
 
 def main(scale: float, duration_ms: float, out: str) -> None:
     brain = kernel.start(MPI.COMM_WORLD, virtual_processes=1, seed=1, resolution_ms=0.1)
-    nodes = built_network.stand(brain, network(scale), "nestlink", lambda phase: None).nodes
+    nodes = built_network.build_network(brain, network(scale), "nestlink", lambda phase: None).nodes
     brain.nest.Simulate(duration_ms)
     found = {}
     for source in nodes:

@@ -5,50 +5,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from cosim.devices.devices import Devices, Sink, Source
-from cosim.engines.nest.built_network import Standing, local_connections
+from cosim.engines.built import BuiltBrain
+from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
-from cosim.engines.nest.nestlink.stepping import Journal, SinkVoltages, Spikes, Stepper
+from cosim.engines.nest.nestlink.stepping import Journal, JournalSpikes, SinkVoltages, Stepper
 from cosim.network.address import Address, as_array, union
-
-
-@dataclass(frozen=True)
-class BuiltPopulation:
-    """A population as it stands in NEST: node ids from ``first_id`` on, one after the other.
-
-    ``recorded`` is the number of its neurons whose spikes are recorded.
-    """
-
-    name: str
-    region: str
-    first_id: int
-    size: int
-    recorded: int
-    is_relay: bool = False
-
-
-@dataclass(frozen=True)
-class BuiltBrain:
-    """What a brain rank tells the body rank after building.
-
-    ``local_synapses`` are those of this rank by region, ``local_links`` its other connections by kind:
-    Poisson generators of the network, relays, and devices of the experiment.
-    """
-
-    populations: tuple[BuiltPopulation, ...]
-    local_synapses: dict[str, int]
-    local_links: dict[str, int]
-    min_delay_ms: float
-    threads: int
-    notes: tuple[str, ...] = ()
-    connect_bytes: int = 0
-    """Memory that the synapses took on this rank; 0 for a script."""
 
 
 class Brain:
@@ -58,17 +26,17 @@ class Brain:
     """
 
     def __init__(
-        self, kernel: Kernel, standing: Standing, devices: Devices, step_ms: float, lap: Callable[[str], None]
+        self, kernel: Kernel, network: BuiltNetwork, devices: Devices, step_ms: float, lap: Callable[[str], None]
     ) -> None:
         self._nest, self._link = kernel.nest, kernel.link
         nest = kernel.nest
         before = local_connections(nest)
-        nodes = standing.nodes | standing.aliases
+        nodes = network.nodes | network.aliases
         source_ids = _ids(_create_source(nest, source, nodes) for source in devices.sources)
         sink_ids = _ids(_create_sink(nest, sink, nodes) for sink in devices.sinks)
-        links = {**standing.local_links, "devices": local_connections(nest) - before}
-        recorded = recorded_neurons(devices.recorded, standing)
-        self._journal = Journal(kernel.link, _recorded_ids(recorded, standing))
+        links = {**network.local_links, "devices": local_connections(nest) - before}
+        recorded = recorded_neurons(devices.recorded, network)
+        self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
         lap("devices")
         nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
         kernel.link.fit_min_delay(step_ms)
@@ -76,7 +44,7 @@ class Brain:
         self._stepper = Stepper(kernel.link, source_ids, step_ms)
         self._sinks = SinkVoltages(kernel.link, sink_ids)
         lap("prepare")
-        self.built = _describe(nest, standing, recorded, links)
+        self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
         """Set the rates of all sources, (number of sources,) in Hz; they act from now on."""
@@ -98,7 +66,7 @@ class Brain:
         """Take over the spikes since the last call; returns how many wait for ``forget_spikes``."""
         return self._journal.collect()
 
-    def spikes(self) -> Spikes:
+    def spikes(self) -> JournalSpikes:
         """Spikes of this rank that were collected since the last ``forget_spikes``; views, not copies."""
         return self._journal.spikes()
 
@@ -112,22 +80,22 @@ class Brain:
         self._nest.Cleanup()
 
 
-def recorded_neurons(addresses: Sequence[Address], standing: Standing) -> dict[str, range | np.ndarray]:
+def recorded_neurons(addresses: Sequence[Address], network: BuiltNetwork) -> dict[str, range | np.ndarray]:
     """Of each population that is recorded the places of its neurons, each once; other names count for their nodes."""
     parts: dict[str, list[range | np.ndarray]] = {}
     for address in addresses:
-        for name, meant in _meant(address, standing):
+        for name, meant in _meant(address, network):
             parts.setdefault(name, []).append(meant)
-    return {name: union(parts[name]) for name in standing.nodes if name in parts}
+    return {name: union(parts[name]) for name in network.nodes if name in parts}
 
 
-def _meant(address: Address, standing: Standing) -> Iterator[tuple[str, range | np.ndarray]]:
+def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range | np.ndarray]]:
     """Populations and places in them that an address means; an alias means nodes of one or several populations."""
-    if address.pattern in standing.nodes:
-        yield address.pattern, range(len(standing.nodes[address.pattern]))[address.part]
+    if address.pattern in network.nodes:
+        yield address.pattern, range(len(network.nodes[address.pattern]))[address.part]
         return
-    ids = np.array(standing.aliases[address.pattern].tolist())[address.part]
-    for name, nodes in standing.nodes.items():
+    ids = np.array(network.aliases[address.pattern].tolist())[address.part]
+    for name, nodes in network.nodes.items():
         places = ids - nodes[0].global_id
         places = places[(places >= 0) & (places < len(nodes))]
         if len(places):
@@ -164,9 +132,9 @@ def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
     return integrator.global_id
 
 
-def _recorded_ids(recorded: dict[str, range | np.ndarray], standing: Standing) -> np.ndarray:
+def _recorded_ids(recorded: dict[str, range | np.ndarray], network: BuiltNetwork) -> np.ndarray:
     """Node ids, (n,) int64, of places in populations."""
-    first = {name: nodes[0].global_id for name, nodes in standing.nodes.items()}
+    first = {name: nodes[0].global_id for name, nodes in network.nodes.items()}
     return np.concatenate([_ids([]), *(first[name] + as_array(places) for name, places in recorded.items())])
 
 
@@ -175,20 +143,14 @@ def _ids(ids: Iterable[int]) -> np.ndarray:
 
 
 def _describe(
-    nest: ModuleType, standing: Standing, recorded: dict[str, range | np.ndarray], links: dict[str, int]
+    nest: ModuleType, network: BuiltNetwork, recorded: dict[str, range | np.ndarray], links: dict[str, int]
 ) -> BuiltBrain:
-    def population(name: str, nodes: Any) -> BuiltPopulation:
-        region, is_relay = standing.regions[name], name in standing.relays
-        count = len(recorded.get(name, ()))
-        return BuiltPopulation(name, region, nodes[0].global_id, len(nodes), count, is_relay)
-
-    populations = tuple(population(name, nodes) for name, nodes in standing.nodes.items())
     return BuiltBrain(
-        populations,
-        dict(standing.local_synapses),
+        tuple(replace(each, recorded=len(recorded.get(each.name, ()))) for each in network.populations),
+        dict(network.local_synapses),
         links,
         min_delay_ms=nest.min_delay,
         threads=nest.local_num_threads,
-        notes=standing.notes,
-        connect_bytes=standing.connect_bytes,
+        notes=network.notes,
+        connect_bytes=network.connect_bytes,
     )

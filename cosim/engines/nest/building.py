@@ -24,7 +24,7 @@ Wire = Callable[[int, str], int]
 
 
 @dataclass
-class Built:
+class CreatedNetwork:
     """What stands in NEST so far, by population name.
 
     ``local_synapses`` has one count per projection, in the order of ``network.projections``: synapses onto
@@ -36,14 +36,14 @@ class Built:
     local_synapses: list[int] = field(default_factory=list)
 
 
-def create(network: Network, nest: ModuleType, seed: int, placed: bool = True) -> Built:
+def create(network: Network, nest: ModuleType, seed: int, placed: bool = True) -> CreatedNetwork:
     """Check the tables, then create all populations with their initial potentials.
 
     ``seed`` is the experiment's and fixes the potentials. Positions are only for NEST's own spatial rules; NEST
     needs none if not ``placed``. Raises NetworkError for tables that do not fit.
     """
     network.check(nest.resolution)
-    return Built(network, {each.name: _create(each, nest, seed, placed) for each in network.populations})
+    return CreatedNetwork(network, {each.name: _create(each, nest, seed, placed) for each in network.populations})
 
 
 def _create(population: Population, nest: ModuleType, seed: int, placed: bool) -> NodeCollection:
@@ -79,7 +79,7 @@ def _drawn(value: Any, nest: ModuleType) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def connect(built: Built, wire: Wire, nest: ModuleType) -> None:
+def connect(built: CreatedNetwork, wire: Wire, nest: ModuleType) -> None:
     """Draw the synapses of all projections and count those of this rank.
 
     ``wire`` draws one projection: ``cosim.engines.nest.wiring`` or, as a reference,
@@ -98,7 +98,7 @@ def _synapse_model(projection: Projection, number: int, nest: ModuleType) -> str
     return own
 
 
-def drive(built: Built, nest: ModuleType) -> None:
+def drive(built: CreatedNetwork, nest: ModuleType) -> None:
     """Give every drive a Poisson generator; NEST sends each target of a generator a train of its own."""
     for each in built.network.drives:
         _drive(each, built.nodes[each.population], nest)

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from cosim.engines.built import BuiltPopulation
 from cosim.engines.nest import building, pynest_rules
 from cosim.engines.nest.kernel import Kernel
 from cosim.engines.nest.script import run_script
 from cosim.engines.nest.wiring import Wiring
-from cosim.network.network import Network
+from cosim.network.network import Network, Population
 from cosim.record.profile import resident_bytes
 
 NodeCollection = Any  # NEST's type
@@ -25,8 +26,8 @@ SCRIPT_REGION = "script"
 
 
 @dataclass(frozen=True)
-class Standing:
-    """``nodes`` by the name of their population, populations that have ids of their own one after the other.
+class BuiltNetwork:
+    """``nodes`` by the name of their population, those of a population one after the other; ``populations`` say more.
 
     ``aliases`` are other names for some of these nodes. ``local_synapses`` are those onto neurons of this rank, by
     region and by projection; ``local_links`` those that are not between neurons (from Poisson generators and onto
@@ -35,10 +36,9 @@ class Standing:
     """
 
     nodes: Mapping[str, NodeCollection]
-    regions: Mapping[str, str]
+    populations: tuple[BuiltPopulation, ...]
     local_synapses: Mapping[str, int]
     local_links: Mapping[str, int]
-    relays: frozenset[str] = frozenset()
     aliases: Mapping[str, NodeCollection] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     connect_bytes: int = 0
@@ -49,7 +49,7 @@ class Standing:
         return {name: len(nodes) for name, nodes in (self.nodes | self.aliases).items()}
 
 
-def stand(kernel: Kernel, brain: Network | Path, wiring: str, lap: Callable[[str], None]) -> Standing:
+def build_network(kernel: Kernel, brain: Network | Path, wiring: str, lap: Callable[[str], None]) -> BuiltNetwork:
     """Build the network of a brain: tables, or the path of a script. Collective over the brain ranks.
 
     ``wiring`` says who draws the synapses of tables, "nestlink" or "nest". ``lap`` is called after each phase with its
@@ -60,7 +60,7 @@ def stand(kernel: Kernel, brain: Network | Path, wiring: str, lap: Callable[[str
     return _from_script(kernel, brain, lap)
 
 
-def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[str], None]) -> Standing:
+def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[str], None]) -> BuiltNetwork:
     nest = kernel.nest
     built = building.create(network, nest, kernel.seed, placed=wiring == "nest")
     lap("create")
@@ -73,12 +73,17 @@ def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[s
     lap("drive")
     synapses = synapses_by_region(built)
     links = {"poisson": local_connections(nest) - before, "relay": sum(built.local_synapses) - sum(synapses.values())}
-    relays = frozenset(each.name for each in network.populations if each.is_relay)
-    regions = {each.name: each.region for each in network.populations}
-    return Standing(built.nodes, regions, synapses, links, relays, connect_bytes=connect_bytes)
+    populations = tuple(_population(each, built.nodes[each.name]) for each in network.populations)
+    return BuiltNetwork(built.nodes, populations, synapses, links, connect_bytes=connect_bytes)
 
 
-def _wire(kernel: Kernel, built: building.Built, wiring: str) -> building.Wire:
+def _population(table: Population, nodes: NodeCollection) -> BuiltPopulation:
+    """None of its neurons is recorded yet."""
+    of_table = {name: getattr(table, name) for name in ("is_relay", "layer", "cell_type", "neuron_model")}
+    return BuiltPopulation(table.name, table.region, nodes[0].global_id, len(nodes), recorded=0, **of_table)
+
+
+def _wire(kernel: Kernel, built: building.CreatedNetwork, wiring: str) -> building.Wire:
     """Who draws a projection; what NEST has no rule for is drawn by nestlink in any case."""
     first_ids = {name: nodes[0].global_id for name, nodes in built.nodes.items()}
     own = Wiring(kernel.link, built.network, first_ids, kernel.seed)
@@ -88,15 +93,18 @@ def _wire(kernel: Kernel, built: building.Built, wiring: str) -> building.Wire:
     return lambda number, model: (nests if pynest_rules.has_rule(built.network, number) else own)(number, model)
 
 
-def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Standing:
+def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> BuiltNetwork:
     script = run_script(path, kernel.nest, kernel)
     lap("script")
-    regions = dict.fromkeys(script.populations, SCRIPT_REGION)
+    populations = tuple(
+        BuiltPopulation(name, SCRIPT_REGION, nodes[0].global_id, len(nodes), recorded=0)
+        for name, nodes in script.populations.items()
+    )
     synapses = {SCRIPT_REGION: local_connections(kernel.nest)}
-    return Standing(script.populations, regions, synapses, {}, frozenset(), script.aliases, script.notes)
+    return BuiltNetwork(script.populations, populations, synapses, {}, script.aliases, script.notes)
 
 
-def synapses_by_region(built: building.Built) -> dict[str, int]:
+def synapses_by_region(built: building.CreatedNetwork) -> dict[str, int]:
     """Synapses of this rank by the region of their target, those onto relays left out; 0 for a region without any."""
     counts = dict.fromkeys((population.region for population in built.network.populations), 0)
     for projection, synapses in zip(built.network.projections, built.local_synapses, strict=True):

@@ -110,8 +110,8 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Load:
-    """What all brain ranks hold together; from this, `Load.split` gives the share of one.
+class RankLoad:
+    """What all brain ranks hold together; from this, `RankLoad.split` gives the share of one.
 
     ``synapses`` is the exact mean number by synapse model, ``recorded`` the number of neurons whose spikes
     are recorded.
@@ -161,13 +161,13 @@ def synapse_bytes(model: str) -> int:
     return plain - HPC_SAVES_BYTES if model.endswith("_hpc") else plain
 
 
-def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_ms: float) -> Load:
+def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_ms: float) -> RankLoad:
     """Count what a network and its devices will hold; ``expected`` as from ``expected_synapses``."""
     synapses = dict.fromkeys((each.synapse_model for each in network.projections), 0.0)
     for projection, number in zip(network.projections, expected, strict=True):
         synapses[projection.synapse_model] += float(number)
     synapses["static_synapse"] = synapses.get("static_synapse", 0.0) + sink_links(network, devices)
-    return Load(
+    return RankLoad(
         network,
         synapses,
         generators=len(network.drives) + len(devices.sources),

@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim.results.flatten import flatten
 from cosim.results.run_data import RunData
-from cosim.record.populations import Population
+from cosim.engines.built import BuiltPopulation
 
 BLOCK_ROWS = 100_000
 
@@ -21,7 +21,7 @@ BLOCK_ROWS = 100_000
 def write(run: RunData, path: Path) -> None:
     """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv."""
     path.mkdir()
-    names = [field.name for field in fields(Population)]
+    names = [field.name for field in fields(BuiltPopulation)]
     _write(path / "populations.csv", names, (asdict(each).values() for each in run.populations.values()))
     _write(path / "spikes.csv", ["population", "node_id", "time_ms"], _spikes(run))
     _write_columns(path / "exchange.csv", dict(_exchanged(run)))
@@ -42,7 +42,7 @@ def _write_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _spikes(run: RunData) -> Iterator[tuple[str, int, float]]:
-    """Population by population, each in order of time."""
+    """BuiltPopulation by population, each in order of time."""
     for name, spikes in run.spikes.items():
         for start in range(0, len(spikes.node_ids), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)

@@ -17,7 +17,7 @@ from pynwb.misc import Units
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.run_data import RunData
 from cosim.results.quantities import label, quantity
-from cosim.record.populations import Population
+from cosim.engines.built import BuiltPopulation
 
 MS_PER_S = 1000.0
 
@@ -74,7 +74,7 @@ def _units(run: RunData) -> Units:
     )
 
 
-def _columns(owners: Sequence[Population]) -> Iterator[VectorData]:
+def _columns(owners: Sequence[BuiltPopulation]) -> Iterator[VectorData]:
     """What is known of the population of each neuron; a column for each thing that is known of any."""
     for attribute, description in COLUMNS.items():
         values = [getattr(each, attribute) for each in owners]

@@ -130,7 +130,7 @@ class Renderer:
         self._bodies = {link.name: self._solids(link) for link in description.links if self._moves(link)}
         self._strands = [
             self._strand(muscle, start)
-            for muscle, start in zip(description.muscles, self._kinematics.path_start, strict=True)
+            for muscle, start in zip(description.muscles, self._kinematics.path_start, strict=False)
         ]
         self._stretched: list[int] = []
 

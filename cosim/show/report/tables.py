@@ -25,7 +25,7 @@ ACTIVITY_FORMATS = {
 }
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """``rows`` start with a name; the other cells stand below ``columns``."""
 
     title: str
@@ -34,7 +34,7 @@ class Table(NamedTuple):
     note: str = ""
 
 
-def tables(runs: list[dict[str, Any]]) -> Iterator[Table]:
+def tables(runs: list[dict[str, Any]]) -> Iterator[ReportTable]:
     """All tables; several runs stand side by side."""
     yield _side_by_side("Runs", runs, _what)
     yield _activity(runs)
@@ -49,12 +49,12 @@ def tables(runs: list[dict[str, Any]]) -> Iterator[Table]:
 
 def _side_by_side(
     title: str, runs: list[dict[str, Any]], describe: Callable[[dict[str, Any]], dict[str, str]]
-) -> Table:
+) -> ReportTable:
     """One column for each run, one row for each thing that ``describe`` says of any of them."""
     described = [describe(run) for run in runs]
     names = dict.fromkeys(name for column in described for name in column)
     rows = [(name, *(column.get(name, "") for column in described)) for name in names]
-    return Table(title, run_names(runs), rows)
+    return ReportTable(title, run_names(runs), rows)
 
 
 def run_names(runs: list[dict[str, Any]]) -> list[str]:
@@ -79,13 +79,13 @@ def _what(run: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _activity(runs: list[dict[str, Any]]) -> Table:
+def _activity(runs: list[dict[str, Any]]) -> ReportTable:
     """Populations down, and for each run its neurons, spikes, rates and irregularity across."""
     columns = [column for number, run in enumerate(runs, 1) for column in _activity_columns(number, run, runs)]
     names = dict.fromkeys(name for run in runs for name in run["populations"])
     rows = [(name, *(cell for run in runs for cell in _activity_cells(run["populations"].get(name)))) for name in names]
     title = "Activity: rate over the run, rate over the window, irregularity over the run"
-    return Table(title, columns, rows, _note(runs))
+    return ReportTable(title, columns, rows, _note(runs))
 
 
 def _activity_columns(number: int, run: dict[str, Any], runs: list[dict[str, Any]]) -> list[str]:
@@ -143,13 +143,13 @@ def _provenance(run: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _differences(runs: list[dict[str, Any]]) -> Table:
+def _differences(runs: list[dict[str, Any]]) -> ReportTable:
     """The keys of the configurations that are not the same in all runs."""
     flat = [{name: str(value) for name, value in flatten(run["configuration"])} for run in runs]
     names = dict.fromkeys(name for each in flat for name in each)
     rows = [(name, *(each.get(name, "") for each in flat)) for name in names]
     differing = [row for row in rows if len(set(row[1:])) > 1] or [("none", *[""] * len(runs))]
-    return Table("Configuration: what differs", run_names(runs), differing)
+    return ReportTable("Configuration: what differs", run_names(runs), differing)
 
 
 def _value(value: Any) -> str:

@@ -58,7 +58,7 @@ class Stepping(Library):
 class Stepper:
     """Advances NEST in steps of ``step_ms``, with Poisson generators, ``source_ids`` (n,) int64, as sources.
 
-    The rates of the sources are 0 when it is opened. Spikes and NEST's own time are those of ``nest.Run``, whose
+    The rates of the sources are 0 when it is opened. JournalSpikes and NEST's own time are those of ``nest.Run``, whose
     comparison of random numbers over ranks is left out.
     """
 
@@ -86,7 +86,7 @@ class Stepper:
     def run_ahead(self) -> None:
         """Do of the next `run` what no rate can change, before its rates are known; not collective.
 
-        Spikes of the last step are delivered and all nodes before the first source updated, as far as NEST
+        JournalSpikes of the last step are delivered and all nodes before the first source updated, as far as NEST
         does so before ranks exchange spikes again. The state of NEST is then between two times: voltages
         are read and spikes collected before, NEST's own recorders hold what came until then, and only
         another `run` of this stepper leads out of it (or ``ResetKernel``). Nothing happens in a network with
@@ -110,8 +110,8 @@ class SinkVoltages:
         self._read(self._handle, self._address)
 
 
-class Spikes(NamedTuple):
-    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
+class JournalSpikes(NamedTuple):
+    """JournalSpikes of this rank that were collected: views that are valid until the next ``collect``."""
 
     times_ms: np.ndarray
     """(n,) float64."""
@@ -136,13 +136,13 @@ class Journal:
         """Take over the spikes since the last call, and return how many wait to be forgotten."""
         return self._link.lib.nestlink_journal_collect()
 
-    def spikes(self) -> Spikes:
+    def spikes(self) -> JournalSpikes:
         """What was collected since the last ``forget``."""
         times, ids, done = (ctypes.c_void_p() for _ in range(3))
         counts = (ctypes.c_long * 2)()
         self._link.lib.nestlink_journal_read(*map(ctypes.byref, (times, ids, done)), counts)
         spikes, collects = counts
-        return Spikes(
+        return JournalSpikes(
             view(times, spikes, ctypes.c_double),
             view(ids, spikes, ctypes.c_int64),
             view(done, collects, ctypes.c_int64),
