@@ -37,7 +37,7 @@ PATCH_SCALE = {"chatter": 82 / 41, "every_other": 41 / 21, "early": 6 / 3}
 @pytest.fixture(
     scope="module",
     params=[(3, 6.0, 8), (2, 1.9, 20), (3, 0.5, 24)],
-    ids=["whole min_delays", "no whole min_delays", "below min_delay"],
+    ids=["4 min_delays", "1.27 min_delays", "0.33 min_delays"],
 )
 def run(request, tmp_path_factory) -> RunData:
     """The experiment of this test on ranks, with a coupling step in ms, for some steps; min_delay is 1.5 ms."""
