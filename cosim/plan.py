@@ -15,6 +15,7 @@ from cosim import transfer
 from cosim.body import kinds
 from cosim.devices.devices import Devices, make_ports, resolve, suppose
 from cosim.engines.nest import connection_limits, kernel, memory, script
+from cosim.engines.nest.rules import registry
 from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Clock, Experiment
@@ -72,6 +73,8 @@ def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> P
     _raise_any(problems)
     problems += _transfer_problems(experiment, supposed)
     if devices is not None:
+        with _collect(problems):
+            registry.check(brain)
         with _collect(problems):
             connection_limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
         with _collect(problems):

@@ -21,7 +21,7 @@ ALLOWED = {
     "network": ("errors", "table", "timegrid"),
     "body": ("errors", "table", "timegrid"),
     "parallel": ("errors",),
-    "devices": ("errors", "experiment", "network", "table"),
+    "devices": ("errors", "experiment", "network", "table", "timegrid"),
     "experiment": ("body", "devices", "errors", "network", "table", "timegrid", "transfer"),
 }
 # Rooms that only these may import: nothing below them knows that they are there.
