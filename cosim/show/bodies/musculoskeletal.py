@@ -38,18 +38,6 @@ AROUND, CAP_RINGS = 24, 6
 ACTIVATION_COLOURS = LinearSegmentedColormap.from_list("activation", [(0.10, 0.25, 0.90), (0.92, 0.08, 0.08)])
 
 
-def render(description: MusculoskeletalDescription, joint_angle_rad, activation, width: int, height: int) -> np.ndarray:
-    """Picture (height, width, 3) uint8 of the body at joint angles (n_joints,), activations (n_muscles,).
-
-    The camera follows from the description alone, so that pictures of one body can be compared.
-    """
-    renderer = Renderer(description, width, height)
-    try:
-        return renderer.picture(joint_angle_rad, activation)
-    finally:
-        renderer.close()
-
-
 def film(description: MusculoskeletalDescription, run, rows: np.ndarray, width: int, height: int) -> Film:
     """The body at some ``rows`` of the series of ``run``, a `RunData`; all of the motion is in view.
 
