@@ -14,10 +14,10 @@ from pynwb import NWBHDF5IO, NWBFile, ProcessingModule, TimeSeries
 from pynwb.behavior import Position, SpatialSeries
 from pynwb.misc import Units
 
+from cosim.engines.built import BuiltPopulation
+from cosim.results.quantities import label, quantity
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.run_data import RunData
-from cosim.results.quantities import label, quantity
-from cosim.engines.built import BuiltPopulation
 
 MS_PER_S = 1000.0
 
@@ -95,9 +95,7 @@ COLUMNS = {
 
 def _exchange(run: RunData) -> ProcessingModule:
     """A time series for each spike sink and each spike source."""
-    module = ProcessingModule(
-        name="exchange", description="what brain and body exchanged in every coupling step"
-    )
+    module = ProcessingModule(name="exchange", description="what brain and body exchanged in every coupling step")
     step_s = run.config["clock"]["coupling_step_ms"] / MS_PER_S
     for name, voltages_mv in run.readout.items():
         text = "voltage of a spike sink at the end of each step"
