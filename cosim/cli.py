@@ -7,9 +7,15 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from cosim.body.engines import registry
 from cosim.errors import ConfigurationError
 from cosim.experiment.overrides import add_experiment, add_overrides
+
+if TYPE_CHECKING:
+    from cosim.experiment.config import Experiment
 
 EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
 
@@ -121,7 +127,7 @@ def _add_validate(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("validate", help="compare a body with reference data that OpenSim computed for it")
     parser.add_argument("body", help="name of a folder in models/, or the path of one, with a body.toml")
     parser.add_argument("reference", metavar="REFERENCE.npz", help="the reference data")
-    parser.add_argument("--engine", choices=("pybullet", "mujoco"), default="pybullet", help="default: pybullet")
+    parser.add_argument("--engine", choices=registry.ENGINES, default=registry.DEFAULT, help="default: %(default)s")
     parser.add_argument("--physics-step-ms", type=float, default=1.0, metavar="MS", help="default: 1")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.set_defaults(command=_validate)
@@ -172,8 +178,15 @@ def _describe(options: argparse.Namespace) -> int:
         options.threads,
         options.json,
         options.projections,
-        options.predict,
+        options.predict and partial(_predict, options.predict),
     )
+
+
+def _predict(wish: str, experiment: Experiment) -> dict[str, Any]:
+    """What an experiment would cost on so many nodes, ranks and threads as the ``wish`` says."""
+    from cosim.bench import prediction
+
+    return prediction.describe(experiment, prediction.parse(wish), prediction.read())
 
 
 def _render(options: argparse.Namespace) -> int:

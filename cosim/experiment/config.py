@@ -3,7 +3,7 @@
 
 Everything is checked before NEST starts, on the body rank, and all problems are reported together: file, key, value
 and what is allowed. The keys of ``[brain]`` that belong to one brain model are declared by that model (``Parameters``
-in its ``network.py``), those of ``[body]`` by the kind of the body (``Settings`` of its description), those of
+in its ``network.py``), those of ``[body]`` by the kind of the body (``settings`` of `cosim.body.kind.Kind`), those of
 ``[protocol]`` by the experiment (``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all
 the rest.
 """
@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 
 from cosim import transfer
 from cosim.body import kinds
+from cosim.body.kind import Description
 from cosim.errors import ConfigurationError, nearest
 from cosim.experiment.brains import ScriptBrain, TableBrain
 from cosim.experiment.models import Tables, find_body, find_brain, is_file
@@ -150,7 +151,7 @@ class Experiment:
         folder: Path,
         config: Configuration,
         brain: TableBrain | ScriptBrain,
-        body: kinds.Description,
+        body: Description,
         body_file: Path | None,
         transfer_module: ModuleType,
     ) -> None:
@@ -169,7 +170,7 @@ class Experiment:
     @property
     def body_settings(self) -> dict[str, Any]:
         """The keys of ``[body]`` that belong to the body's kind."""
-        return {key: getattr(self.config.body, key) for key in self.body.Settings.model_fields}
+        return {key: getattr(self.config.body, key) for key in kinds.settings(self.body).model_fields}
 
 
 def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
@@ -236,12 +237,10 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def _schema(
-    brain: TableBrain | ScriptBrain, body: kinds.Description, transfer_module: ModuleType
-) -> type[Configuration]:
+def _schema(brain: TableBrain | ScriptBrain, body: Description, transfer_module: ModuleType) -> type[Configuration]:
     """The configuration with the keys that this brain, this body and this experiment add."""
     brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, BrainSection))
-    settings = pydantic.create_model("Body", __base__=(body.Settings, BodySection))
+    settings = pydantic.create_model("Body", __base__=(kinds.settings(body), BodySection))
     protocol = table_class(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cosim.body import kinds
+from cosim.body.kind import Description
+from cosim.body.nobody import NoBody
 from cosim.errors import ConfigurationError, nearest
 from cosim.experiment.brains import ScriptBrain, TableBrain
 from cosim.experiment.usercode import MODELS, load_module
@@ -65,13 +67,13 @@ def find_brain(tables: Tables, models: Path) -> TableBrain | ScriptBrain:
     return ScriptBrain(base / script)
 
 
-def find_body(tables: Tables, models: Path) -> tuple[kinds.Description, Path | None]:
+def find_body(tables: Tables, models: Path) -> tuple[Description, Path | None]:
     """The description of the body that ``[body]`` names, and its file; of no body without that table.
 
     Raises ConfigurationError.
     """
     if "body" not in tables.content:
-        return kinds.NoBody(), None
+        return NoBody(), None
     file = _model_file(tables, "body", "body.toml", models)
     try:
         return kinds.load(file), file

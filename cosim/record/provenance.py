@@ -14,12 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cosim
+from cosim.body.engines.registry import ENGINES
 from cosim.engines.nest.nestlink import find_nest
 from cosim.experiment.config import Experiment
 from cosim.parallel.mpi import MPI
 
-# Those that make numbers; MuJoCo is an extra.
-PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "mujoco", "pydantic", "numba")
+# Those that make numbers; some engines are extras.
+PACKAGES = ("numpy", "h5py", "mpi4py", *(each.package for each in ENGINES.values()), "pydantic", "numba")
 
 # What the files of a model end in; others, such as pictures, say nothing about what it does.
 MODEL_SUFFIXES = (".py", ".toml", ".csv", ".json", ".urdf", ".xml", ".osim", ".sdf")
