@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
         with fatal_errors_end_the_job(rescues):
-            return run(split(), options, rescues)
+            return run(split(brain_ranks=options.ranks), options, rescues)
     except ConfigurationError as error:
         if MPI.COMM_WORLD.rank == 0:
             print(f"cosim: {error}", file=sys.stderr)

@@ -26,10 +26,11 @@ from cosim import transfer
 from cosim.body import kinds
 from cosim.body.kind import Description
 from cosim.errors import ConfigurationError, nearest
+from cosim.experiment import search
 from cosim.experiment.brains import ScriptBrain, TableBrain
-from cosim.experiment.models import Tables, find_body, find_brain, is_file
+from cosim.experiment.models import Tables, find_body, find_brain
 from cosim.experiment.overrides import override
-from cosim.experiment.usercode import MODELS, table_class
+from cosim.experiment.usercode import table_class
 from cosim.network.counting import LONGEST_TIME_MS, TIC_MS
 from cosim.table import Table
 from cosim.timegrid import is_multiple
@@ -173,17 +174,17 @@ class Experiment:
         return {key: getattr(self.config.body, key) for key in kinds.settings(self.body).model_fields}
 
 
-def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
-    """Load and check an experiment: a name below ``models/`` or the path of a folder or of its ``experiment.toml``.
+def load(experiment: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Load and check an experiment: the path of a folder or of its ``experiment.toml``, or a name (`search.folders`).
 
     ``overrides`` are ``key=value`` strings as in ``--set brain.patch_mm=0.2``; values are read as TOML, else as text.
 
     Raises:
         ConfigurationError: all problems together.
     """
-    folder = find_experiment(experiment, models)
+    folder = find_experiment(experiment)
     file = folder / "experiment.toml"
-    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides, models)
+    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides)
 
 
 def assemble(
@@ -192,7 +193,6 @@ def assemble(
     content: dict[str, Any],
     transfer_module: ModuleType,
     overrides: Sequence[str] = (),
-    models: Path = MODELS,
 ) -> Experiment:
     """`load` of an experiment whose tables were read from another ``file`` than its folder's ``experiment.toml``.
 
@@ -200,8 +200,8 @@ def assemble(
     """
     tables = Tables(content, file, folder, override(content, overrides))
     content.setdefault("protocol", {})
-    brain = find_brain(tables, models)
-    body, body_file = find_body(tables, models)
+    brain = find_brain(tables)
+    body, body_file = find_body(tables)
     schema = _schema(brain, body, transfer_module)
     problems = [f"{file}: {problem}" for problem in _clock_problems(content.get("clock"), "body" in content)]
     try:
@@ -213,16 +213,15 @@ def assemble(
     return Experiment(folder, config, brain, body, body_file, transfer_module)
 
 
-def find_experiment(experiment: str, models: Path = MODELS) -> Path:
+def find_experiment(experiment: str) -> Path:
     """The folder of an experiment, by name or path. Raises ConfigurationError."""
     path = Path(experiment)
-    if path.name == "experiment.toml" and is_file(path):
-        path = path.parent
-    for folder in (path, models / experiment):
-        if is_file(folder / "experiment.toml"):
-            return folder.resolve()
-    known = [path.parent.name for path in models.glob("*/experiment.toml")]
-    raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {nearest(experiment, known)}")
+    if path.name == "experiment.toml" and search.is_file(path):
+        return path.resolve().parent
+    try:
+        return search.find(experiment, "experiment.toml").resolve()
+    except LookupError as error:
+        raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {error}") from None
 
 
 def read_toml(file: Path) -> dict[str, Any]:

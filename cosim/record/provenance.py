@@ -70,9 +70,12 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def git_revision() -> str:
     """Revision of the source that runs, with ``-dirty`` if files were changed since; empty outside a git clone."""
+    root = Path(cosim.__file__).resolve().parents[1]
+    if not (root / ".git").exists():  # installed, maybe below some other clone
+        return ""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True)
     except FileNotFoundError:  # no git on this machine
         return ""
     return result.stdout.strip()

@@ -18,8 +18,7 @@ from cosim.body import kinds
 from cosim.body.engines import registry
 from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.errors import ConfigurationError
-from cosim.experiment.models import model_folder
-from cosim.experiment.usercode import MODELS
+from cosim.experiment import search
 from cosim.tools import opensim_comparison
 
 # The unit of each error, and what it means.
@@ -113,10 +112,10 @@ def _checked(name: str, section: Callable[[], dict[str, Any]]) -> dict[str, Any]
 
 
 def _load(name: str) -> MusculoskeletalDescription:
-    file = model_folder(name, Path()) / "body.toml"
-    if not file.is_file():
-        known = ", ".join(sorted(path.parent.name for path in MODELS.glob("*/body.toml")))
-        raise ConfigurationError(f"no body {name!r}: there is no file {file}; there are {known}")
+    try:
+        file = search.find(name, "body.toml") / "body.toml"
+    except LookupError as error:
+        raise ConfigurationError(f"no body {name!r}: there is no body.toml in such a folder; {error}") from None
     try:
         description = kinds.load(file)
     except ValueError as error:
