@@ -11,11 +11,10 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
-import cosim
 from cosim.errors import nearest
 
 VARIABLE = "COSIM_MODELS"
-_PACKAGE = Path(cosim.__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 # What comes with cosim: within the package where that was installed, beside it in a clone.
 SHIPPED = next((folder for folder in (_PACKAGE / "models", _PACKAGE.parent / "models") if folder.is_dir()), _PACKAGE)
 
