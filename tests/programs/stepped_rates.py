@@ -17,9 +17,9 @@ nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})
 recorder = nest.Create("spike_recorder", params={"record_to": "cosim"})
 nest.Connect(relays, recorder)
 nest.Prepare()
-stepper = Stepper(link, np.array([generator.global_id]), 5.0)
+stepper = Stepper(link, [(generator.global_id, "rate")], 5.0)
 for rate_hz in (0.0, 1000.0, 100.0, 0.0):
-    stepper.set_rates(np.array([rate_hz]))
+    stepper.set(np.array([rate_hz]))
     stepper.run()  # delays: what is on its way arrives
     link.clear(recorder.global_id)
     nest.Run(100.0)
