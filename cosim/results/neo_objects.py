@@ -10,6 +10,7 @@ import neo
 import numpy as np
 import quantities as pq
 
+from cosim.devices.series import by_quantity
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.quantities import quantity
 from cosim.engines.built import BuiltPopulation
@@ -62,15 +63,14 @@ def block(run: RunData) -> neo.Block:
 
 
 def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
-    """Voltages are those at the end of a step, rates those that act from its start."""
+    """Values of sinks are those at the end of a step, of sources those that act from its start."""
     step_ms = run.config["clock"]["coupling_step_ms"]
-    for name, series, units, start_ms in (
-        ("sink_voltage", run.readout, "mV", step_ms),
-        ("source_rate", run.stimulus, "Hz", 0.0),
-    ):
-        if series:
-            values = np.stack(list(series.values()), axis=1)
-            yield _signal(name, values, units, start_ms, step_ms, list(series))
+    for what, devices, start_ms in (("sink", run.sinks, step_ms), ("source", run.sources, 0.0)):
+        for quantity_, units, series in by_quantity(devices.values()):
+            columns = {name: values for each in series for name, values in each.columns.items()}
+            values = np.stack(list(columns.values()), axis=1)
+            units, name = "dimensionless" if units == "1" else units, f"{what}_{quantity_}".replace(" ", "_")
+            yield _signal(name, values, units, start_ms, step_ms, list(columns))
     if run.body:
         first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
         for name, values in run.body.items():
