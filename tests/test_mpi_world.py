@@ -66,7 +66,7 @@ def test_what_the_body_rank_shares_arrives_everywhere(world):
 
 def test_one_item_of_each_rank_reaches_the_body_rank_in_order(world):
     items = world.to_body(world.rank**2)
-    assert items == ([rank**2 for rank in range(world.comm.size)] if world.is_body else None)
+    assert items == ([rank**2 for rank in range(world.comm.size)] if world.is_body else [])
 
 
 def test_no_rank_passes_synchronise_before_all_have_reached_it(world):

@@ -18,11 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 from cosim.errors import ConfigurationError, Departure, RecordingError
 from cosim.parallel.machine import Machine, available_bytes
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import LAST_WORDS_S
+
+T = TypeVar("T")
 
 BODY_RANK = 0
 
@@ -78,31 +81,32 @@ class World:
         cores = len(os.sched_getaffinity(0))
         return 0 if cores == 1 else max(0, self.machines[0].brain_ranks * threads + 1 - cores)
 
-    def on_body(self, make: Callable[[], object]) -> object:
-        """Call ``make`` on the body rank and return its result there, None elsewhere. Collective.
+    def on_body(self, make: Callable[[], T]) -> T:
+        """Call ``make`` on the body rank and return its result there; elsewhere None, not to be used. Collective.
 
         Raises:
             ConfigurationError: on every rank, if ``make`` raised it on the body rank.
         """
-        result, error = None, None
+        result = cast(T, None)
+        refused: ConfigurationError | None = None
         if self.is_body:
             try:
                 result = make()
-            except ConfigurationError as problem:
-                error = problem
-        error = self.share(error)
-        if error is not None:
-            raise error
+            except ConfigurationError as error:
+                refused = error
+        refused = self.share(refused)
+        if refused is not None:
+            raise refused
         return result
 
-    def share(self, item: object) -> object:
+    def share(self, item: T) -> T:
         """The body rank's ``item``, on every rank. Collective; pickles, so build time only."""
         return self.comm.bcast(item, root=BODY_RANK)
 
-    def to_body(self, item: object) -> list | None:
-        """One item of every rank, as a list on the body rank and None elsewhere. Collective; pickles."""
+    def to_body(self, item: T) -> list[T]:
+        """One item of every rank, as a list on the body rank, empty elsewhere. Collective; pickles."""
         self.synchronise()
-        return self.comm.gather(item, root=BODY_RANK)
+        return self.comm.gather(item, root=BODY_RANK) or []
 
     def synchronise(self) -> None:
         """Wait for all ranks. Collective."""

@@ -7,6 +7,7 @@ import resource
 import time
 from array import array
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +47,22 @@ class StepProfile:
         self._write = write
         # A list would take four times the memory: thousands of steps may be done between two writes.
         self._marks = array("d")
+        self._phases = cycle(STEP_PHASES)
 
     def start(self) -> None:
         """The first step begins here."""
-        self._marks = array("d", [time.perf_counter()])
+        self._marks, self._phases = array("d", [time.perf_counter()]), cycle(STEP_PHASES)
 
-    def lap(self, _phase: str) -> None:
-        """A phase ends here; they come in the order of ``STEP_PHASES``, each once a step."""
-        self._marks.append(time.perf_counter())
+    def lap(self, phase: str) -> None:
+        """``phase`` ends here; they come in the order of ``STEP_PHASES``, each once a step.
+
+        Raises:
+            ValueError: another phase should end here; its time would get a wrong name.
+        """
+        now = time.perf_counter()
+        if phase != (expected := next(self._phases)):
+            raise ValueError(f"phase {phase!r} of a step: must be {expected!r} here, see STEP_PHASES")
+        self._marks.append(now)
 
     def hand_over(self) -> None:
         """Write the rows of all steps that are complete."""

@@ -75,9 +75,7 @@ def _fano(
         return None
     edges_ms = FANO_WINDOW_MS * np.arange(windows + 1)
     inside = [times_ms[times_ms <= edges_ms[-1]] for times_ms in trains]
-    cut = [
-        np.split(times_ms, np.searchsorted(times_ms, edges_ms[1:-1])) for times_ms in inside if times_ms.size
-    ]
+    cut = [np.split(times_ms, np.searchsorted(times_ms, edges_ms[1:-1])) for times_ms in inside if times_ms.size]
     mean = _mean(fanofactor, cut)
     return None if mean is None else mean * windows / (windows - 1)
 

@@ -11,9 +11,9 @@ import numpy as np
 import quantities as pq
 
 from cosim.devices.series import by_quantity
-from cosim.results.recorded_nodes import recorded_nodes
-from cosim.results.quantities import quantity
 from cosim.engines.built import BuiltPopulation
+from cosim.results.quantities import quantity
+from cosim.results.recorded_nodes import recorded_nodes
 
 if TYPE_CHECKING:
     from cosim.results.run_data import RunData, Spikes
@@ -75,9 +75,7 @@ def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
         first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
         for name, values in run.body.items():
             if name != "time_ms":
-                yield _signal(
-                    name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name)
-                )
+                yield _signal(name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name))
 
 
 def _signal(

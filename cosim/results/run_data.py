@@ -14,12 +14,12 @@ import h5py
 import numpy as np
 
 from cosim.devices.series import DeviceSeries
-from cosim.results import shards
+from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
-from cosim.record.profile import STEP_PHASES
 from cosim.record import populations
 from cosim.record.folder import RunFolder
-from cosim.engines.built import BuiltPopulation
+from cosim.record.profile import STEP_PHASES
+from cosim.results import shards
 
 if TYPE_CHECKING:
     import neo
@@ -44,9 +44,7 @@ def load(folder: Path | str) -> RunData:
     """
     data = RunData(folder)
     if not data.folder.run_file.is_file():
-        raise ConfigurationError(
-            f"{folder}: no {data.folder.run_file.name}: must be the results folder of a run"
-        )
+        raise ConfigurationError(f"{folder}: no {data.folder.run_file.name}: must be the results folder of a run")
     return data
 
 
@@ -144,9 +142,7 @@ class RunData:
         with self._open() as file:
             groups = ("exchange/time_ms", "exchange/readout", "exchange/stimulus")
             items = [file[name] for name in groups if name in file]
-            series = [
-                each for item in items for each in (item.values() if isinstance(item, h5py.Group) else [item])
-            ]
+            series = [each for item in items for each in (item.values() if isinstance(item, h5py.Group) else [item])]
             return min(len(each) for each in series)
 
     @cached_property

@@ -14,9 +14,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosim.engines.built import BuiltPopulation
 from cosim.record.folder import RunFolder
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.engines.built import BuiltPopulation
 
 
 def are_in(folder: RunFolder) -> bool:
@@ -70,9 +70,7 @@ def _joined(files: Sequence[h5py.File], name: str, rows: Sequence[slice]) -> np.
     return np.concatenate([np.empty(0, int), *parts])
 
 
-def _of_population(
-    times_ms: np.ndarray, ids: np.ndarray, population: Population
-) -> tuple[np.ndarray, np.ndarray]:
+def _of_population(times_ms: np.ndarray, ids: np.ndarray, population: BuiltPopulation) -> tuple[np.ndarray, np.ndarray]:
     own = (ids >= population.first_id) & (ids < population.first_id + population.size)
     times_ms, nodes = times_ms[own], (ids[own] - population.first_id).astype(np.uint64)
     order = np.lexsort((nodes, times_ms))

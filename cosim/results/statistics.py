@@ -36,9 +36,7 @@ def of_clusters(
     """
     rates_e = cluster_rates_hz(excitatory, size_e, start_ms, end_ms)
     rates_i = cluster_rates_hz(inhibitory, size_i, start_ms, end_ms)
-    trains_e, trains_i = (
-        joined(clusters, size) for clusters, size in ((excitatory, size_e), (inhibitory, size_i))
-    )
+    trains_e, trains_i = (joined(clusters, size) for clusters, size in ((excitatory, size_e), (inhibitory, size_i)))
     neurons_e, neurons_i = size_e * len(excitatory), size_i * len(inhibitory)
     return {
         "rate_e_hz": mean_rate_hz(trains_e, neurons_e, start_ms, end_ms),
@@ -54,9 +52,7 @@ def of_clusters(
         "cluster_rate_cv": float(rates_e.std(axis=1).mean() / rates_e.mean()) if rates_e.any() else None,
         "cluster_rate_max_hz": float(rates_e.max()),
         "ei_correlation": correlation(rates_e, rates_i),
-        "largest_fraction_in_1ms": largest_fraction(
-            (trains_e, trains_i), neurons_e + neurons_i, start_ms, end_ms
-        ),
+        "largest_fraction_in_1ms": largest_fraction((trains_e, trains_i), neurons_e + neurons_i, start_ms, end_ms),
         **episodes(rates_e),
     }
 
@@ -103,9 +99,7 @@ def cv2(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INT
     return float(of_neurons[enough].mean()) if enough.any() else None
 
 
-def interval_cv(
-    spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS
-) -> float | None:
+def interval_cv(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INTERVALS) -> float | None:
     """Standard deviation (ddof 0) over mean of a neuron's intervals, mean of neurons as in `cv2`."""
     times_ms, ids = intervals(spikes, start_ms, end_ms)
     _, owner, number = np.unique(ids, return_inverse=True, return_counts=True)
@@ -117,9 +111,7 @@ def interval_cv(
     return float((np.sqrt(variance) / mean_ms)[enough].mean())
 
 
-def fano_factor(
-    spikes: Spikes, neurons: int, window_ms: float, start_ms: float, end_ms: float
-) -> float | None:
+def fano_factor(spikes: Spikes, neurons: int, window_ms: float, start_ms: float, end_ms: float) -> float | None:
     """Variance over mean of a neuron's spike counts in windows side by side, averaged over neurons that fire.
 
     None with fewer than two windows or without spikes.

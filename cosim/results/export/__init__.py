@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from cosim.results.run_data import RunData, load_ended
 from cosim.errors import ConfigurationError
+from cosim.results.run_data import RunData, load_ended
 
 
 class Format(NamedTuple):
@@ -57,9 +57,7 @@ def _format(name: str) -> Format:
 
 def _require(format: str, package: str | None) -> None:
     if package and find_spec(package) is None:
-        raise ConfigurationError(
-            f"--format {format}: needs {package}: pip install 'cosim[{EXTRAS[package]}]'"
-        )
+        raise ConfigurationError(f"--format {format}: needs {package}: pip install 'cosim[{EXTRAS[package]}]'")
 
 
 def _target(run: RunData, kind: Format, out: str | None) -> Path:

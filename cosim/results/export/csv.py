@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from cosim.engines.built import BuiltPopulation
 from cosim.results.flatten import flatten
 from cosim.results.run_data import RunData
-from cosim.engines.built import BuiltPopulation
 
 BLOCK_ROWS = 100_000
 
@@ -66,6 +66,5 @@ def _of_body(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
     for series, values in run.body.items():
         if series != "time_ms":
             yield from (
-                (f"{series}.{name}", column)
-                for name, column in zip(run.columns(series), values.T, strict=True)
+                (f"{series}.{name}", column) for name, column in zip(run.columns(series), values.T, strict=True)
             )

@@ -15,10 +15,10 @@ from pynwb.behavior import Position, SpatialSeries
 from pynwb.misc import Units
 
 from cosim.devices.series import DeviceSeries
+from cosim.engines.built import BuiltPopulation
+from cosim.results.quantities import label, quantity
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.run_data import RunData
-from cosim.results.quantities import label, quantity
-from cosim.engines.built import BuiltPopulation
 
 MS_PER_S = 1000.0
 
@@ -96,9 +96,7 @@ COLUMNS = {
 
 def _exchange(run: RunData) -> ProcessingModule:
     """A time series for each spike sink and each spike source."""
-    module = ProcessingModule(
-        name="exchange", description="what brain and body exchanged in every coupling step"
-    )
+    module = ProcessingModule(name="exchange", description="what brain and body exchanged in every coupling step")
     step_s = run.config["clock"]["coupling_step_ms"] / MS_PER_S
     for each in run.sinks.values():
         text = f"{each.quantity} of a spike sink at the end of each step"

@@ -15,7 +15,7 @@ from typing import Any
 import cosim
 from cosim.record.folder import RunFolder
 from cosim.show.report.figures import Figure, figures
-from cosim.show.report.tables import Table, tables
+from cosim.show.report.tables import ReportTable, tables
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -56,7 +56,7 @@ def render(runs: Sequence[dict[str, Any]]) -> str:
     return f'<!DOCTYPE html>\n<html lang="en">\n<head>{head}</head>\n<body>\n{body}\n</body>\n</html>\n'
 
 
-def _table(table: Table, marked: bool = False) -> str:
+def _table(table: ReportTable, marked: bool = False) -> str:
     """With ``marked``, rows in which the runs differ stand out."""
     head = _cells("th", ["", *table.columns])
     rows = "\n".join(_row(row, marked and len(set(row[1:])) > 1) for row in table.rows)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from cosim.show.report.tables import Table
+from cosim.show.report.tables import ReportTable
 
 
-def show(tables: Iterable[Table]) -> None:
+def show(tables: Iterable[ReportTable]) -> None:
     """Print the tables, one below the other."""
     console = Console(markup=False, highlight=False)
     for table in tables:
@@ -22,7 +22,7 @@ def show(tables: Iterable[Table]) -> None:
             console.print(table.note)
 
 
-def _shown(table: Table) -> RichTable:
+def _shown(table: ReportTable) -> RichTable:
     """The first column is for names, the others hold numbers or what stands in their place."""
     shown = RichTable(box=None, pad_edge=False)
     shown.add_column("", overflow="fold")
