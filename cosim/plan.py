@@ -70,7 +70,8 @@ def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> P
         wanted = transfer.wanted_ports(experiment.transfer_module)
         supposed = devices or suppose(config.devices, experiment.body.make_ports(), wanted)
     _raise_any(problems)
-    problems += _transfer_problems(experiment, supposed)
+    if devices or config.devices.has_fixed_sizes:  # else transfer functions are tried when the script has run
+        problems += _transfer_problems(experiment, supposed)
     if devices is not None:
         with _collect(problems):
             connection_limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)

@@ -28,6 +28,11 @@ class Wanted:
     recorded: Sequence[str]
     resolution_ms: float
 
+    @property
+    def has_fixed_sizes(self) -> bool:
+        """Whether all devices exchange as many values whatever neurons they find."""
+        return all(table.size(1) == table.size(2) for table in (*self.sources, *self.sinks))
+
 
 def resolve(
     wanted: Wanted,
@@ -74,7 +79,8 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
     if not problems:
         taken = (*of_body, *OTHER_PORTS)
         sources = tuple(_supposed_sources(wanted.sources))
-        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - {each.name for each in sources}))
+        named = {each.name for each in (*wanted.sources, *wanted.sinks)}
+        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named))
         problems = [*_name_problems([each.name for each in (*sources, *sinks)], taken)]
     if problems:
         raise ValueError("\n".join(problems))
