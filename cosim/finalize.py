@@ -165,7 +165,8 @@ def add_own(run: EndedRun, summary: dict[str, Any], stages: Stages) -> None:
 def describe_circuit(run: EndedRun) -> None:
     """SONATA's files beside ``spikes.h5``."""
     data = RunData(run.folder.path)
-    exchanged = circuit.Exchanged(data.readout, data.stimulus, run.clock.coupling_step_ms, run.steps)
+    sinks, sources = [*data.sinks.values()], [*data.sources.values()]
+    exchanged = circuit.Exchanged(sinks, sources, run.clock.coupling_step_ms, run.steps)
     nodes = circuit.of_brain(known_populations(run), run.network)
     with several(run.folder.path) as folder:
         circuit.write_circuit(folder, nodes, exchanged, run.seed, run.clock.resolution_ms)

@@ -206,7 +206,7 @@ def build_brain(
         brain=brain,
         body=Idle(),
         transfer=Idle(),
-        exchange=Exchange(world, len(devices.sinks), len(devices.sources), stop),
+        exchange=Exchange(world, devices.readout_size, devices.stimulus_size, stop),
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),
         progress=Idle(),
@@ -230,7 +230,7 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     steps_ms = clock.physics_step_ms, clock.coupling_step_ms
     body = kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings)
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
-    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
+    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     known = attributes(experiment, world.brain_ranks) | plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)

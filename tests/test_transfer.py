@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cosim.devices.devices import SourcePort
+from cosim.devices.poisson import PoissonPort
 from cosim.errors import ConfigurationError
 from cosim.experiment.usercode import load_module
 from cosim.transfer import TransferFunctions, check
@@ -92,7 +92,7 @@ def test_the_rehearsal_meets_wrong_shapes_and_misspelt_attributes_of_all_functio
 
 
 def test_the_rehearsal_names_the_line_of_the_file_for_errors_inside_of_ports(write, ports):
-    ports["drive"] = SourcePort("drive", np.zeros(1))
+    ports["drive"] = PoissonPort("drive", np.zeros(1))
     file = write(
         "@transfer_function\ndef negative(drive):\n    drive.rate_hz = -3\n"
         "@transfer_function\ndef misspelt(drive):\n    drive.rate = 3\n"

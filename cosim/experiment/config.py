@@ -4,8 +4,8 @@
 Everything is checked before NEST starts, on the body rank, and all problems are reported together: file, key, value
 and what is allowed. The keys of ``[brain]`` that belong to one brain model are declared by that model (``Parameters``
 in its ``network.py``), those of ``[body]`` by the kind of the body (``settings`` of `cosim.body.kind.Kind`), those of
-``[protocol]`` by the experiment (``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all
-the rest.
+``[[sources]]`` and ``[[sinks]]`` by their kinds (``cosim.devices``), those of ``[protocol]`` by the experiment
+(``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pydantic_core
@@ -25,6 +25,9 @@ from pydantic import BaseModel, Field
 from cosim import transfer
 from cosim.body import kinds
 from cosim.body.kind import Description
+from cosim.devices import kinds as device_kinds
+from cosim.devices.base import SinkTable, SourceTable
+from cosim.devices.resolve import Wanted
 from cosim.errors import ConfigurationError, nearest
 from cosim.experiment import search
 from cosim.experiment.brains import ScriptBrain, TableBrain
@@ -84,32 +87,6 @@ class BodySection(Table):
     model: str
 
 
-class SpikeSource(Table):
-    """Poisson trains into a population: one independent train for every neuron, all at one rate."""
-
-    name: str
-    population: str = Field(min_length=1, description="name, or a part such as E[0:100]")
-    weight: float = Field(description="in the unit of the population's neurons: nS or pA")
-    delay_ms: float = Field(gt=0)
-    receptor: int = Field(0, ge=0, description="port of neurons that have several: 1, 2, ... of ..._multisynapse")
-
-
-class SpikeSink(Table):
-    """A leaky integrator that listens to a population; see ``cosim.devices.devices`` for its equation and defaults."""
-
-    populations: str = Field(
-        min_length=1,
-        description="name or shell pattern such as M1_*, or a part such as E[0:100]; each gets a sink of its name",
-    )
-    name: str | None = Field(None, description="another name than the population's, for a single match")
-    kind: Literal["leaky_integrator_alpha"] = "leaky_integrator_alpha"
-    weight_pa: float = Field(gt=0)
-    delay_ms: float = Field(gt=0)
-    c_m_pf: float = Field(1000.0, gt=0)
-    tau_m_ms: float = Field(10.0, gt=0)
-    tau_syn_ms: float = Field(2.0, gt=0)
-
-
 class Record(Table):
     """What goes to disk besides exchange, body and profile."""
 
@@ -127,17 +104,24 @@ class Record(Table):
 
 
 class Configuration(Table):
-    """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare."""
+    """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare,
+    ``sources`` and ``sinks`` those of their kinds.
+    """
 
     title: str = ""
     seed: int = Field(1, ge=1, lt=2**31, description="all randomness comes from it")
     clock: Clock
     brain: BrainSection
     body: BodySection | None = None
-    sources: tuple[SpikeSource, ...] = ()
-    sinks: tuple[SpikeSink, ...] = ()
+    sources: tuple[SourceTable, ...] = ()
+    sinks: tuple[SinkTable, ...] = ()
     protocol: Table = Table()
     record: Record = Record()
+
+    @property
+    def devices(self) -> Wanted:
+        """What has to be known to find the populations of sources and sinks."""
+        return Wanted(self.sources, self.sinks, self.record.patterns, self.clock.resolution_ms)
 
     def to_toml(self) -> str:
         """The effective configuration; as an ``experiment.toml`` it gives the same run."""
@@ -237,7 +221,7 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def _schema(brain: TableBrain | ScriptBrain, body: Description, transfer_module: ModuleType) -> type[Configuration]:
-    """The configuration with the keys that this brain, this body and this experiment add."""
+    """The configuration with the keys that this brain, this body, kinds of devices and this experiment add."""
     brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, BrainSection))
     settings = pydantic.create_model("Body", __base__=(kinds.settings(body), BodySection))
     protocol = table_class(transfer_module, "Protocol", Table)
@@ -246,6 +230,8 @@ def _schema(brain: TableBrain | ScriptBrain, body: Description, transfer_module:
         __base__=Configuration,
         brain=(brain_table, ...),
         body=(settings | None, None),
+        sources=(tuple[Annotated[SourceTable, device_kinds.OfAnyKind("sources")], ...], ()),
+        sinks=(tuple[Annotated[SinkTable, device_kinds.OfAnyKind("sinks")], ...], ()),
         protocol=(protocol, ...),
     )
 
@@ -266,8 +252,10 @@ def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: T
         if problem["type"] == "extra_forbidden":
             *parents, last = location
             prefix = "".join(f"{parent}." for parent in parents)
-            hint = nearest(str(last), _fields(schema, parents))
+            hint = nearest(str(last), _keys(schema, parents, tables.content))
             yield f"{where}: unknown key; {hint}" if not prefix else f"{where}: unknown key in {prefix[:-1]}; {hint}"
+        elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            yield f"{where}.{_unknown_kind(location, problem['input'])}"
         elif problem["type"] == "missing":
             yield f"{where}: missing; it must be given"
         else:
@@ -276,6 +264,8 @@ def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: T
 
 def _location(parts: Sequence[str | int], content: Any) -> list[str | int]:
     """Where a problem is in the tables; pydantic also names the types that it tried there."""
+    if parts[0] in device_kinds.DEFAULTS:
+        parts = [*parts[:2], *parts[3:]]  # the third is the kind
     location = []
     for part in parts:
         if isinstance(content, dict):
@@ -296,8 +286,17 @@ def _allowed(problem: pydantic_core.ErrorDetails) -> str:
     return re.sub(r"^\w+ should", "must", problem["msg"].removeprefix("Value error, "))
 
 
-def _fields(schema: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
+def _unknown_kind(location: Sequence[str | int], table: Any) -> str:
+    """What is wrong with the kind of a source or sink."""
+    section, kind = str(location[0]), table["kind"]
+    return f"kind = {kind!r}: {nearest(str(kind), device_kinds.kinds(section))}"
+
+
+def _keys(schema: type[BaseModel], parents: Sequence[str | int], content: Any) -> list[str]:
     """Keys that the table at ``parents`` may have."""
+    if len(parents) > 1 and parents[0] in device_kinds.DEFAULTS:
+        section, place = parents
+        return [*device_kinds.keys(section, content[section][place])]
     for parent in parents:
         if isinstance(parent, str):
             kind = schema.model_fields[parent].annotation

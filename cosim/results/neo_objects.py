@@ -10,6 +10,7 @@ import neo
 import numpy as np
 import quantities as pq
 
+from cosim.devices.series import DeviceSeries, by_quantity
 from cosim.engines.built import BuiltPopulation
 from cosim.record.folder import RunFolder
 from cosim.results.quantities import quantity
@@ -32,10 +33,10 @@ class ReadableRun(Protocol):
     def spikes(self) -> Mapping[str, Spikes]: ...
 
     @property
-    def readout(self) -> Mapping[str, np.ndarray]: ...
+    def sinks(self) -> Mapping[str, DeviceSeries]: ...
 
     @property
-    def stimulus(self) -> Mapping[str, np.ndarray]: ...
+    def sources(self) -> Mapping[str, DeviceSeries]: ...
 
     @property
     def body(self) -> Mapping[str, np.ndarray]: ...
@@ -90,15 +91,14 @@ def block(run: ReadableRun) -> neo.Block:
 
 
 def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
-    """Voltages are those at the end of a step, rates those that act from its start."""
+    """Values of sinks are those at the end of a step, of sources those that act from its start."""
     step_ms = run.config["clock"]["coupling_step_ms"]
-    for name, series, units, start_ms in (
-        ("sink_voltage", run.readout, "mV", step_ms),
-        ("source_rate", run.stimulus, "Hz", 0.0),
-    ):
-        if series:
-            values = np.stack(list(series.values()), axis=1)
-            yield _signal(name, values, units, start_ms, step_ms, list(series))
+    for what, devices, start_ms in (("sink", run.sinks, step_ms), ("source", run.sources, 0.0)):
+        for quantity_, units, series in by_quantity(devices.values()):
+            columns = {name: values for each in series for name, values in each.columns.items()}
+            values = np.stack(list(columns.values()), axis=1)
+            units, name = "dimensionless" if units == "1" else units, f"{what}_{quantity_}".replace(" ", "_")
+            yield _signal(name, values, units, start_ms, step_ms, list(columns))
     if run.body:
         first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
         for name, values in run.body.items():

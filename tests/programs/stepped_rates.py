@@ -16,9 +16,9 @@ generator = nest.Create("poisson_generator", params={"rate": 0.0})
 nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})
 journal = Journal(link, np.array(relays.tolist()))
 nest.Prepare()
-stepper = Stepper(link, np.array([generator.global_id]), 5.0)
+stepper = Stepper(link, [(generator.global_id, "rate")], 5.0)
 for rate_hz in (0.0, 1000.0, 100.0, 0.0):
-    stepper.set_rates(np.array([rate_hz]))
+    stepper.set(np.array([rate_hz]))
     stepper.run()  # delays: what is on its way arrives
     journal.collect()
     journal.forget()

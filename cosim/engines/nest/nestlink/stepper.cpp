@@ -98,20 +98,20 @@ step_on_all_threads( Work work )
 class Stepper
 {
 public:
-  Stepper( const nest::Time& step, const long* source_ids, long count )
+  Stepper( const nest::Time& step, const long* source_ids, const char* const* parameters, long count )
     : step_( step )
-    , sources_( source_ids, count )
+    , sources_( source_ids, parameters, count )
     , first_source_( count ? *std::min_element( source_ids, source_ids + count ) : std::numeric_limits< long >::max() )
   {
   }
 
   void
-  set( const double* rates_hz )
+  set( const double* values )
   {
-    sources_.set( rates_hz );
+    sources_.set( values );
   }
 
-  //! Begin the next step, as far as no rate of a source can change it.
+  //! Begin the next step, as far as no source can change it.
   void
   run_ahead()
   {
@@ -283,21 +283,25 @@ using namespace cosim;
 extern "C"
 {
 
-//! Steps of a time in ms, with Poisson generators as sources, whose rates are 0. Inside Prepare ... Cleanup.
+//! Steps of a time in ms, with a parameter of each of some nodes as sources. Inside Prepare ... Cleanup.
 int
-nestlink_open_stepper( const long* source_ids, long count, double step_ms, void** stepper )
+nestlink_open_stepper( const long* source_ids,
+  const char* const* parameters,
+  long count,
+  double step_ms,
+  void** stepper )
 {
-  return guarded( [ & ] { *stepper = new Stepper( grid_time( step_ms ), source_ids, count ); } );
+  return guarded( [ & ] { *stepper = new Stepper( grid_time( step_ms ), source_ids, parameters, count ); } );
 }
 
-//! Set the rates of all sources of which they have changed; they act from the next step on.
+//! Set the sources of which the values have changed; they act from the next step on.
 int
-nestlink_set_rates( void* stepper, const double* rates_hz )
+nestlink_set_sources( void* stepper, const double* values )
 {
-  return guarded( [ & ] { static_cast< Stepper* >( stepper )->set( rates_hz ); } );
+  return guarded( [ & ] { static_cast< Stepper* >( stepper )->set( values ); } );
 }
 
-//! Begin the next step as far as no rate changes it.
+//! Begin the next step as far as no source changes it.
 int
 nestlink_run_ahead( void* stepper )
 {
