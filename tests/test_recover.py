@@ -23,6 +23,7 @@ from cosim.modes import recover as recovery
 from cosim.record import disk, failure, owner
 from cosim.record.folder import RunFolder, make_folder
 from cosim.results.run_data import RunData
+from cosim.run import rescue
 
 RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 300, 5, 20.0
 SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)
@@ -333,6 +334,20 @@ def test_space_that_is_not_there_is_told_before(tmp_path):
     disk.check_space(tmp_path, free // 2, "make space")
     with pytest.raises(disk.RecordingError, match="MB are free there, but about .* MB are needed: make space"):
         disk.check_space(tmp_path, 2 * free, "make space")
+
+
+def test_why_a_rank_failed_is_there_also_if_it_cannot_write_what_it_has(tmp_path):
+    class Stuck:
+        """A recorder of which the last write fails."""
+
+        def close(self) -> None:
+            raise KeyError("no spikes of this step")
+
+    folder = make_folder("e", str(tmp_path / "run"), tmp_path)
+    failure.reserve(folder.failure_file(1))
+    with pytest.raises(KeyError, match="no spikes"):
+        rescue(folder, 1, Stuck(), ValueError("the network is gone"))
+    assert failure.told(folder.failure_file(1)) == "rank 1: the network is gone"
 
 
 def test_why_a_rank_failed_fits_into_its_reserved_space(tmp_path):
