@@ -64,7 +64,7 @@ def _add_watch(commands: argparse._SubParsersAction) -> None:
         "--interval",
         default="1s",
         metavar="TIME",
-        help="between two looks, such as 10s, 2min or a number of seconds; default: 1s",
+        help="between looks: 10s, 2min or seconds; default: 1s",
     )
     parser.add_argument("--once", action="store_true", help="look once, and do not wait until the run has ended")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each look")

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
+from killed_run import make_experiment, make_run
 
 from cosim.modes import recover as recovery
 from cosim.record import disk, failure, owner
@@ -194,6 +195,19 @@ def test_on_another_machine_whose_locks_are_not_seen_it_is_known_by_its_age(tmp_
 def test_what_is_no_run_is_refused(tmp_path, recover, capsys):
     assert recover(tmp_path) == 2
     assert "neither results nor shards: must be the results folder of a run" in capsys.readouterr().err
+
+
+def test_a_figure_is_announced_if_it_is_there(tmp_path, recover, monkeypatch):
+    experiment = make_experiment(tmp_path / "experiment")
+    whole, failed = (make_run(tmp_path / name, experiment) for name in ("whole", "failed"))
+    assert recover(whole.path) == 0
+    assert whole.log_file.read_text().count(f"figure: {whole.path / 'figure.png'}") == 1
+    monkeypatch.setattr("cosim.show.figure.draw_run", lambda data, path: 1 / 0)
+    assert recover(failed.path) == 1
+    said = failed.log_file.read_text()
+    assert "figures: Traceback" in said and "ZeroDivisionError" in said
+    assert "no figure: drawing it failed" in said and "figure.png" not in said
+    assert RunData(failed.path).summary["mine"] == 1, "what comes after is done"
 
 
 def test_a_finished_run_is_left_alone(reference, recover, capsys):
