@@ -30,6 +30,15 @@ steps = 6
 [brain]
 model = "brain"
 virtual_processes = 1
+[[sinks]]
+populations = "E"
+weight_pa = 10.0
+delay_ms = 1.0
+[[sources]]
+name = "drive"
+population = "E"
+weight = 1.0
+delay_ms = 1.0
 """
 TRANSFER = """
 def summarize(run):
@@ -46,7 +55,10 @@ def make_experiment(folder: Path) -> Path:
 
 
 def make_run(path: Path, experiment: Path, steps: int = 3) -> RunFolder:
-    """What a body rank and one brain rank leave of `make_experiment` when they are killed after some steps."""
+    """What a body rank and one brain rank leave of `make_experiment` when they are killed after some steps.
+
+    The body moves two joints, five times a step; the sink is at 1 mV and the source at 1 Hz.
+    """
     loaded = load(str(experiment))
     folder = make_folder(experiment.name, str(path), path.parent)
     folder.config_file.write_text(loaded.config.to_toml())
@@ -57,7 +69,14 @@ def make_run(path: Path, experiment: Path, steps: int = 3) -> RunFolder:
     ends_ms = 5.0 * np.arange(1, steps + 1)
     profile = np.full((steps, *PROFILE_SERIES.shape), 1e-3)
     spikes = {SPIKE_TIMES: Series(), SPIKE_IDS: Series(dtype="i8"), SPIKES_DONE: Series(dtype="i8")}
-    _write(folder.run_file, {"exchange/time_ms": Series()}, [ends_ms], attributes(loaded, 1))
+    exchanged = {"exchange/readout": Series(columns=("E",)), "exchange/stimulus": Series(columns=("drive",))}
+    of_body = {"body/angle_rad": Series((2,), attributes={"columns": ["hip", "knee"]}), "body/time_ms": Series()}
+    _write(
+        folder.run_file,
+        {"exchange/time_ms": Series(), **exchanged, **of_body},
+        [ends_ms, *[np.ones((steps, 1))] * 2, np.ones((5 * steps, 2)), np.arange(1.0, 5 * steps + 1)],
+        attributes(loaded, 1),
+    )
     _write(folder.shard(0), {PROFILE: PROFILE_SERIES}, [profile])
     one_a_step = [ends_ms, np.full(steps, 2), np.arange(1, steps + 1)]
     _write(folder.shard(1), spikes | {PROFILE: PROFILE_SERIES}, [*one_a_step, profile])
