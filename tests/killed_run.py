@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,10 @@ def make_experiment(folder: Path) -> Path:
     return folder
 
 
-def make_run(path: Path, experiment: Path, steps: int = 3) -> RunFolder:
+def make_run(path: Path, experiment: Path, steps: int = 3, columns: Sequence[str] = ("hip", "knee")) -> RunFolder:
     """What a body rank and one brain rank leave of `make_experiment` when they are killed after some steps.
 
-    The body moves two joints, five times a step; the sink is at 1 mV and the source at 1 Hz.
+    The body moves two joints, ``columns``, five times a step; the sink is at 1 mV and the source at 1 Hz.
     """
     loaded = load(str(experiment))
     folder = make_folder(experiment.name, str(path), path.parent)
@@ -70,7 +71,7 @@ def make_run(path: Path, experiment: Path, steps: int = 3) -> RunFolder:
     profile = np.full((steps, *PROFILE_SERIES.shape), 1e-3)
     spikes = {SPIKE_TIMES: Series(), SPIKE_IDS: Series(dtype="i8"), SPIKES_DONE: Series(dtype="i8")}
     exchanged = {"exchange/readout": Series(columns=("E",)), "exchange/stimulus": Series(columns=("drive",))}
-    of_body = {"body/angle_rad": Series((2,), attributes={"columns": ["hip", "knee"]}), "body/time_ms": Series()}
+    of_body = {"body/angle_rad": Series((2,), attributes={"columns": list(columns)}), "body/time_ms": Series()}
     _write(
         folder.run_file,
         {"exchange/time_ms": Series(), **exchanged, **of_body},

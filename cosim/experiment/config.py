@@ -137,9 +137,13 @@ class Configuration(Table):
     protocol: Table = Table()
     record: Record = Record()
 
+    def plain(self) -> dict[str, Any]:
+        """The effective configuration in the types of TOML, which has no None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def to_toml(self) -> str:
         """The effective configuration; as an ``experiment.toml`` it gives the same run."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))  # TOML has no None
+        return tomli_w.dumps(self.plain())
 
 
 class Experiment:
