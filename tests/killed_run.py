@@ -22,7 +22,7 @@ NETWORK = """
 from cosim.network import Network, Population, Unplaced
 
 def network():
-    return Network((Population("E", "cortex", "iaf_psc_exp", {}, Unplaced(4)),))
+    return Network((Population("NAME", "cortex", "iaf_psc_exp", {}, Unplaced(4)),))
 """
 EXPERIMENT = """
 [clock]
@@ -32,12 +32,12 @@ steps = 6
 model = "brain"
 virtual_processes = 1
 [[sinks]]
-populations = "E"
+populations = "NAME"
 weight_pa = 10.0
 delay_ms = 1.0
 [[sources]]
 name = "drive"
-population = "E"
+population = "NAME"
 weight = 1.0
 delay_ms = 1.0
 """
@@ -47,11 +47,11 @@ def summarize(run):
 """
 
 
-def make_experiment(folder: Path) -> Path:
+def make_experiment(folder: Path, population: str = "E") -> Path:
     """An experiment of four neurons in tables of its own, with a number that it adds to the summary."""
     (folder / "brain").mkdir(parents=True)
     for name, text in (("experiment.toml", EXPERIMENT), ("brain/network.py", NETWORK), ("transfer.py", TRANSFER)):
-        (folder / name).write_text(text)
+        (folder / name).write_text(text.replace("NAME", population))
     return folder
 
 
@@ -63,14 +63,17 @@ def make_run(path: Path, experiment: Path, steps: int = 3, columns: Sequence[str
     loaded = load(str(experiment))
     folder = make_folder(experiment.name, str(path), path.parent)
     folder.config_file.write_text(loaded.config.to_toml())
-    population = BuiltPopulation("E", "cortex", first_id=1, size=4, recorded=4)
+    population = BuiltPopulation(loaded.config.sinks[0].populations, "cortex", first_id=1, size=4, recorded=4)
     populations.write(folder.path / populations.FILE, [population])
     brain = BuiltBrain((population,), {"cortex": 0}, {}, min_delay_ms=1.0, threads=1)
     built.write(folder.built_file, BuiltRun([brain], [RankReport({}, 100.0)] * 2))
     ends_ms = 5.0 * np.arange(1, steps + 1)
     profile = np.full((steps, *PROFILE_SERIES.shape), 1e-3)
     spikes = {SPIKE_TIMES: Series(), SPIKE_IDS: Series(dtype="i8"), SPIKES_DONE: Series(dtype="i8")}
-    exchanged = {"exchange/readout": Series(columns=("E",)), "exchange/stimulus": Series(columns=("drive",))}
+    exchanged = {
+        "exchange/readout": Series(columns=(population.name,)),
+        "exchange/stimulus": Series(columns=("drive",)),
+    }
     of_body = {"body/angle_rad": Series((2,), attributes={"columns": list(columns)}), "body/time_ms": Series()}
     _write(
         folder.run_file,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from conftest import REPOSITORY, clean_environment, find_mpiexec
 from killed_run import make_experiment, make_run
 
 import cosim.results
+from cosim import cli
 from cosim.errors import ConfigurationError
 from cosim.results import export
 
@@ -193,6 +195,26 @@ def test_nwb_and_csv_of_a_run_without_a_step_are_empty(without_a_step, tmp_path)
         "exchange": "time_ms,E.voltage_mv,drive.rate_hz\n",
         "body": "time_ms,angle_rad.hip,angle_rad.knee\n",
     }
+
+
+def test_every_name_that_a_population_may_have_goes_through_all_files(tmp_path, recover):
+    """Figure, page, SONATA, NWB, Neo and CSV; voltages are called like the population."""
+    name = "L2_3E-PT.1+Z\u00e4hler"
+    folder = make_run(tmp_path / "run", make_experiment(tmp_path / "experiment", name))
+    assert recover(folder.path) == 0, "figure.png and SONATA's files"
+    run = cosim.results.load(folder.path)
+    assert run.spikes[name].timestamps_ms.tolist() == [5.0, 10.0, 15.0] and run.readout[name].tolist() == [1.0] * 3
+    simulation = bluepysnap.Simulation(str(folder.path / "simulation_config.json"))
+    assert simulation.spikes[name].get().index.tolist() == [5.0, 10.0, 15.0]
+    assert cli.main(["report", str(folder.path)]) == 0 and name in (folder.path / "report.html").read_text()
+    with pynwb.NWBHDF5IO(str(exported(run, "nwb", tmp_path / "run.nwb")), "r") as reader:
+        assert f"{name}_voltage" in reader.read().processing["exchange"].data_interfaces
+    trains = neo.io.NeoMatlabIO(str(exported(run, "neo", tmp_path / "run.mat"))).read_block().segments[0].spiketrains
+    assert trains[1].name == f"{name} 1" and trains[1].magnitude.tolist() == [5.0, 10.0, 15.0]
+    exported(run, "neo", tmp_path / "run.nix")
+    assert rows(exported(run, "csv", tmp_path / "tables") / "spikes.csv")[0]["population"] == name
+    assert json.loads((folder.path / "summary.json").read_text())["mean_rate_hz"][name] > 0
+    assert cli.main(["watch", str(folder.path), "--once"]) == 0
 
 
 def test_the_target_has_a_name_of_its_own_in_the_folder_of_the_run(runs):
