@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -196,12 +196,13 @@ def assemble(
     transfer_module: ModuleType,
     overrides: Sequence[str] = (),
     models: Path = MODELS,
+    admit: Callable[[Path, bool], None] = lambda _file, _is_code: None,
 ) -> Experiment:
     """`load` of an experiment whose tables were read from another ``file`` than its folder's ``experiment.toml``.
 
-    ``content`` are these tables, which are changed.
+    ``content`` are these tables, which are changed; ``admit`` may refuse files that they name, see `Tables`.
     """
-    tables = Tables(content, file, folder, override(content, overrides))
+    tables = Tables(content, file, folder, override(content, overrides), admit)
     content.setdefault("protocol", {})
     brain = find_brain(tables, models)
     body, body_file = find_body(tables, models)
