@@ -81,8 +81,15 @@ def moved_run(folder: Path) -> Path:
     return folder
 
 
+def with_tables(folder: Path, experiment: Path) -> Path:
+    """``folder`` with the tables of an experiment and nothing else of it."""
+    shutil.copy(experiment / "experiment.toml", folder)
+    return folder
+
+
 PLACES: dict[str, Callable[[Path, RunFolder, Path], str | Path]] = {
     "the results folder": lambda tmp, run, caught: lay_traps(run.path, caught),
+    "one without code": lambda tmp, run, caught: with_tables(run.path, tmp / "experiment"),
     "its file": lambda tmp, run, caught: lay_traps(run.path, caught) / "experiment.toml",
     "earlier results": lambda tmp, run, caught: lay_traps(moved_run(run.path / "earlier-1"), caught),
     "deep inside": lambda tmp, run, caught: lay_traps(run.path / "a/b/c", caught),
@@ -97,6 +104,7 @@ SETTINGS: dict[str, Callable[[RunFolder], tuple[str, dict[str, str]]]] = {
     "a brain by its path": lambda run: ("brain", {"model": str(run.path / "brain")}),
     "a brain by a relative path": lambda run: ("brain", {"model": "../run/brain"}),
     "a brain by a link": lambda run: ("brain", {"model": str(link(run.path.parent / "in", run.path / "brain"))}),
+    "a brain by a link out": lambda run: ("brain", {"model": str(link(run.path / "out", Path("../elsewhere")))}),
     "a script": lambda run: ("brain", {"script": "../run/script.py"}),
     "a body": lambda run: ("body", {"model": "../run/brain"}),
 }
@@ -109,6 +117,7 @@ def tamper(how: str, run: RunFolder, tmp_path: Path) -> Path:
         name_experiment(run, PLACES[how](tmp_path, run, caught))
     else:
         lay_traps(run.path, caught)
+        shutil.copytree(run.path / "brain", tmp_path / "elsewhere")
         configure(run, *SETTINGS[how](run))
     return caught
 
