@@ -79,7 +79,12 @@ def _add_describe(commands: argparse._SubParsersAction) -> None:
 def _add_watch(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("watch", help="show what a run does, from its files, while it goes on")
     parser.add_argument("run", metavar="RUN", help="results folder of the run")
-    parser.add_argument("--interval", default="1s", metavar="TIME", help="between two looks, such as 10s; default: 1s")
+    parser.add_argument(
+        "--interval",
+        default="1s",
+        metavar="TIME",
+        help="between looks: 10s, 2min or seconds; default: 1s",
+    )
     parser.add_argument("--once", action="store_true", help="look once, and do not wait until the run has ended")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each look")
     parser.set_defaults(command=_watch)

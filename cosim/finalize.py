@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -105,8 +106,9 @@ def finalize(run: EndedRun) -> bool:
     with stages.stage("SONATA files"):
         describe_circuit(run)
     watch.lap("describe circuit")
+    figure = None
     with stages.stage("figures"):
-        draw(run)
+        figure = draw(run)
     watch.lap("draw")
     with stages.stage("summarize of the experiment"):
         add_own(run, summary, stages)
@@ -114,7 +116,7 @@ def finalize(run: EndedRun) -> bool:
     with stages.stage(folder.summary_file.name):
         write_text(folder.summary_file, to_json(summary))
     with stages.stage("last lines"):
-        tell(run, summary)
+        tell(run, summary, figure)
     folder.remove_shards()
     return stages.all_well
 
@@ -177,21 +179,23 @@ def known_populations(run: EndedRun) -> list[BuiltPopulation]:
     return populations.read(run.folder.path / populations.FILE)
 
 
-def draw(run: EndedRun) -> None:
-    """``figure.png`` and, of a body, ``body.png``."""
+def draw(run: EndedRun) -> Path | None:
+    """``figure.png`` and, of a body, ``body.png``; returns the path of the first, None for a run without a step."""
     from cosim.show.bodies.kinds import pictures_of
     from cosim.show.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
-    if run.steps:
-        data = RunData(run.folder.path)
-        with several(run.folder.path) as folder:
-            draw_run(data, folder / "figure.png")
-            if pictures := pictures_of(run.body):
-                pictures.draw_run(folder / "body.png", run.body, data)
+    if not run.steps:
+        return None
+    data, name = RunData(run.folder.path), "figure.png"
+    with several(run.folder.path) as folder:
+        draw_run(data, folder / name)
+        if pictures := pictures_of(run.body):
+            pictures.draw_run(folder / "body.png", run.body, data)
+    return run.folder.path / name
 
 
-def tell(run: EndedRun, summary: dict[str, Any]) -> None:
-    """The last lines of a run."""
+def tell(run: EndedRun, summary: dict[str, Any], figure: Path | None) -> None:
+    """The last lines of a run; there is no ``figure`` if drawing failed."""
     if run.failure:
         sys.stderr.write(f"cosim: {run.stopped_by}\n{run.failure}")
     if not run.is_complete:
@@ -202,7 +206,10 @@ def tell(run: EndedRun, summary: dict[str, Any]) -> None:
     log.info("real-time factor %.3g, coupling %.2f %% of the loop", *_speed(summary))
     for line in getattr(run.transfer_module, "tell", lambda _: [])(summary):
         log.info("%s", line)
-    log.info("figure: %s", run.folder.path / "figure.png")
+    if figure:
+        log.info("figure: %s", figure)
+    else:
+        log.warning("no figure: drawing it failed, see above")
 
 
 def _speed(summary: dict[str, Any]) -> tuple[float, float]:

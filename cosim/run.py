@@ -98,11 +98,13 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
 
 
 def rescue(folder: RunFolder, rank: int, recorder: Recorder, error: BaseException) -> None:
-    """Before this rank ends the job because of ``error``: write what it has and, for `cosim recover`, why."""
-    if not isinstance(error, RecordingError):
-        recorder.close()
-    failure.tell(folder.failure_file(rank), f"rank {rank}: {error or type(error).__name__}")
-    sys.stderr.write(f"cosim: what all ranks had written is kept: cosim recover {folder.path}\n")
+    """Before this rank ends the job because of ``error``: write why, for `cosim recover`, and what it has."""
+    try:
+        failure.tell(folder.failure_file(rank), f"rank {rank}: {error or type(error).__name__}")
+        sys.stderr.write(f"cosim: what all ranks had written is kept: cosim recover {folder.path}\n")
+    finally:  # to write what it has may fail, too
+        if not isinstance(error, RecordingError):
+            recorder.close()
 
 
 def network_of(plan: Plan) -> Network | None:

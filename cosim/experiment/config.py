@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
@@ -123,9 +123,13 @@ class Configuration(Table):
         """What has to be known to find the populations of sources and sinks."""
         return Wanted(self.sources, self.sinks, self.record.patterns, self.clock.resolution_ms)
 
+    def plain(self) -> dict[str, Any]:
+        """The effective configuration in the types of TOML, which has no None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def to_toml(self) -> str:
         """The effective configuration; as an ``experiment.toml`` it gives the same run."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))  # TOML has no None
+        return tomli_w.dumps(self.plain())
 
 
 class Experiment:
@@ -177,12 +181,13 @@ def assemble(
     content: dict[str, Any],
     transfer_module: ModuleType,
     overrides: Sequence[str] = (),
+    admit: Callable[[Path, bool], None] = lambda _file, _is_code: None,
 ) -> Experiment:
     """`load` of an experiment whose tables were read from another ``file`` than its folder's ``experiment.toml``.
 
-    ``content`` are these tables, which are changed.
+    ``content`` are these tables, which are changed; ``admit`` may refuse files that they name, see `Tables`.
     """
-    tables = Tables(content, file, folder, override(content, overrides))
+    tables = Tables(content, file, folder, override(content, overrides), admit)
     content.setdefault("protocol", {})
     brain = find_brain(tables)
     body, body_file = find_body(tables)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,15 @@ from cosim.experiment.usercode import load_module
 class Tables:
     """The tables of an experiment as they were read from ``file``, after the settings ``overridden``.
 
-    Paths in them are relative to ``folder``, the experiment's.
+    Paths in them are relative to ``folder``, the experiment's. ``admit`` is called with each file that they name, and
+    whether it is code, before it is used; it raises ConfigurationError for one that must not be.
     """
 
     content: dict[str, Any]
     file: Path
     folder: Path
     overridden: Sequence[str]
+    admit: Callable[[Path, bool], None] = lambda _file, _is_code: None
 
     def origin(self, key: str) -> str:
         """Where the value of ``key`` came from: a --set of it, of a table around it or of a key in it, or the file."""
@@ -54,7 +56,9 @@ def find_brain(tables: Tables) -> TableBrain | ScriptBrain:
     table, base = tables.part("brain"), tables.folder
     script = table.get("script")
     if script is None:
-        brain = TableBrain(load_module(_model_file(tables, "brain", "network.py")))
+        file = _model_file(tables, "brain", "network.py")
+        tables.admit(file, True)
+        brain = TableBrain(load_module(file))
         brain.check()
         return brain
     if "model" in table:
@@ -62,6 +66,7 @@ def find_brain(tables: Tables) -> TableBrain | ScriptBrain:
         raise tables.refusal("brain.script", script, problem)
     if not (isinstance(script, str) and search.is_file(base / script)):
         raise tables.refusal("brain.script", script, f"no such file {base / str(script)}")
+    tables.admit(base / script, True)
     return ScriptBrain(base / script)
 
 
@@ -73,6 +78,7 @@ def find_body(tables: Tables) -> tuple[Description, Path | None]:
     if "body" not in tables.content:
         return NoBody(), None
     file = _model_file(tables, "body", "body.toml")
+    tables.admit(file, False)
     try:
         return kinds.load(file), file
     except ValueError as error:

@@ -116,7 +116,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=_wall_s,
         metavar="TIME",
         help="end after the running step, with complete results, when so much wall time has passed since the start: "
-        "55min, 90s, 1.5h or HH:MM:SS",
+        "55min, 90s, 1.5h, HH:MM:SS or a number of seconds",
     )
     parser.add_argument(
         "--ranks",

@@ -18,6 +18,7 @@ import numpy as np
 
 from cosim.network.counting import MOST_NODES, longest_delay_ms
 from cosim.network.layout import Grid, Layout
+from cosim.network.names import ALLOWED, as_name, is_name
 from cosim.network.population import Population
 from cosim.network.rules.rule import Rule
 from cosim.network.values import Constant, Weight
@@ -128,6 +129,8 @@ def _population_problems(network: Network) -> Iterator[str]:
             yield f"population {name}: listed {times} times, names must be unique"
     for population in network.populations:
         where, layout = f"population {population.name}", population.layout
+        if not is_name(population.name):
+            yield f"population {population.name!r}: must be called by {ALLOWED}, such as {as_name(population.name)}"
         if population.size < 1:
             yield f"{where} of region {population.region}: is empty{_counts(layout)}, must have at least 1 neuron"
         if population.size > MOST_NODES:

@@ -156,11 +156,22 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD, brain_ranks: int | None = None) -> Wo
         raise ConfigurationError(f"--ranks {brain_ranks}: must be {comm.size - 1}, as many as the launcher started")
     prctl = ctypes.CDLL(None).prctl
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
-    if Path(f"/proc/{os.getppid()}/comm").read_text().startswith(LAUNCHERS_HELPERS):
+    if is_launchers_helper(os.getppid()):
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     is_body = comm.rank == BODY_RANK
     brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
     return World(comm.Dup(), None if is_body else brain, _machines(comm))
+
+
+def is_launchers_helper(pid: int) -> bool:
+    """Whether mpiexec starts the ranks of this machine through this process.
+
+    A parent that no name can be read of is taken for none: one outside of a container has the number 0 in it.
+    """
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().startswith(LAUNCHERS_HELPERS)
+    except OSError:
+        return False
 
 
 def _machines(comm: MPI.Comm) -> tuple[Machine, ...]:

@@ -31,7 +31,7 @@ def attributes(experiment: Experiment, brain_ranks: int) -> dict[str, str | int]
     config = experiment.config
     versions = {f"version_{name}": importlib.metadata.version(name) for name in PACKAGES if find_spec(name)}
     return {
-        "configuration": config.to_toml(),
+        "configuration": json.dumps(config.plain()),
         "experiment": str(experiment.folder),
         "files": json.dumps(files(experiment)),
         "seed": config.seed,

@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from cosim.errors import RecordingError
+from cosim.record.attributes import set_attributes
 from cosim.record.disk import whole, writing
 
 FLUSH_INTERVAL_S = 1.0
@@ -84,7 +85,7 @@ class SeriesFile:
         self._path, self._series, self._abandoned = path, series, False
         with whole(path) as unfinished:
             self._file = h5py.File(unfinished, "w-", libver=("v110", "latest"), rdcc_nbytes=CACHE_BYTES)
-            self._file.attrs.update(attributes or {})
+            set_attributes(self._file, attributes or {})
             self._datasets = {
                 name: [_create(self._file, *dataset, each) for dataset in each.datasets(name).items()]
                 for name, each in series.items()
@@ -204,5 +205,5 @@ def _create(file: h5py.File, name: str, series: Series, whole_series: Series) ->
         chunks=(max(1, chunk_bytes // row_bytes), *series.shape),
         dtype=series.dtype,
     )
-    dataset.attrs.update(series.attributes)
+    set_attributes(dataset, series.attributes)
     return dataset

@@ -100,10 +100,10 @@ def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
             units, name = "dimensionless" if units == "1" else units, f"{what}_{quantity_}".replace(" ", "_")
             yield _signal(name, values, units, start_ms, step_ms, list(columns))
     if run.body:
-        first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
+        step_ms = run.config["clock"]["physics_step_ms"]  # the first row is that of the end of the first step
         for name, values in run.body.items():
             if name != "time_ms":
-                yield _signal(name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name))
+                yield _signal(name, values, quantity(name)[1] or "dimensionless", step_ms, step_ms, run.columns(name))
 
 
 def _signal(
