@@ -79,7 +79,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     parts = build(world, plan, prepared, stop, watch)
     failure.reserve(plan.folder.failure_file(world.rank))
     rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
-    built = world.to_body(None if world.is_body else parts.brain.built)
+    built = tell_built(world, parts, plan.folder)
     watch.lap("wait for others")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     if world.is_body:
@@ -95,6 +95,20 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+
+
+def tell_built(world: World, parts: Parts, folder: RunFolder) -> list[BuiltBrain] | None:
+    """What the brain ranks have built, by rank, on the body rank. Collective over all ranks.
+
+    Raises:
+        ConfigurationError: on the body rank, if brain ranks refused to build; of the run nothing is left then.
+    """
+    try:
+        return world.to_body(None if world.is_body else parts.brain.built)
+    except ConfigurationError:
+        parts.recorder.close()
+        folder.remove()
+        raise
 
 
 def rescue(folder: RunFolder, rank: int, recorder: Recorder, error: BaseException) -> None:
@@ -165,7 +179,8 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
 
 def build(world: World, plan: Plan, prepared: Prepared | None, stop: StopSign, watch: Stopwatch) -> Parts:
     """The network with its devices on brain ranks, the body on its rank; ``prepared`` is needed there. Collective."""
-    kernel, network = (None, None) if world.is_body else start_and_build(world, plan, watch)
+    built = None if world.is_body else world.on_brain(lambda: start_and_build(world, plan, watch))
+    kernel, network = built or (None, None)
     devices = plan.devices or agree_on_devices(world, prepared, network)
     if world.is_body:
         return build_body(world, prepared, devices, stop, watch)
@@ -185,7 +200,11 @@ def agree_on_devices(world: World, prepared: Prepared | None, network: BuiltNetw
     Raises:
         ConfigurationError: on all ranks.
     """
-    sizes = world.to_body(network.sizes if network else None)
+    try:
+        sizes = world.to_body(network.sizes if network else None)
+    except ConfigurationError:
+        prepared.plan.folder.remove()
+        raise
     return world.share(world.on_body(lambda: settle_devices(prepared, sizes[1])))
 
 
@@ -199,7 +218,7 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap)
+    brain = world.on_brain(lambda: Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     return Parts(

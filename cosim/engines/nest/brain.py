@@ -13,6 +13,7 @@ import numpy as np
 
 from cosim.devices.devices import Devices, Sink, Source
 from cosim.engines.built import BuiltBrain
+from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
 from cosim.engines.nest.nestlink.stepping import Journal, JournalSpikes, SinkVoltages, Stepper
@@ -106,7 +107,8 @@ def _create_source(nest: ModuleType, source: Source, nodes: dict[str, Any]) -> i
     generator = nest.Create("poisson_generator", params={"rate": 0.0})
     table = source.table
     synapse = {"weight": table.weight, "delay": table.delay_ms, "receptor_type": table.receptor}
-    nest.Connect(generator, _part(source.neurons, nodes), "all_to_all", synapse)
+    with said_of(f"spike source {table.name}", nest.NESTError):
+        nest.Connect(generator, _part(source.neurons, nodes), "all_to_all", synapse)
     return generator.global_id
 
 
@@ -128,7 +130,8 @@ def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
     }
     integrator = nest.Create("iaf_psc_alpha", params=parameters)
     synapse = {"weight": sink.weight_pa, "delay": table.delay_ms}
-    nest.Connect(_part(sink.neurons, nodes), integrator, "all_to_all", synapse)
+    with said_of(f"spike sink {sink.name}", nest.NESTError):
+        nest.Connect(_part(sink.neurons, nodes), integrator, "all_to_all", synapse)
     return integrator.global_id
 
 
