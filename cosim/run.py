@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from cosim.body import kinds
+from cosim.body.warm import make_warm
 from cosim.devices.devices import Devices
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
@@ -245,7 +246,8 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         log.log(level, "%s", note)
     write_text(plan.folder.config_file, config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
-    body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
+    steps_ms = clock.physics_step_ms, clock.coupling_step_ms
+    body = make_warm(lambda: experiment.body.make_body(*steps_ms, **experiment.body_settings))
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
