@@ -244,6 +244,8 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
     for level, note in plan.mode.notes(experiment):
         log.log(level, "%s", note)
+    for warning in prepared.warnings:
+        log.warning("%s", warning)
     write_text(plan.folder.config_file, config.to_toml())
     kinds.save(experiment.body, plan.folder.body_file)
     steps_ms = clock.physics_step_ms, clock.coupling_step_ms
@@ -251,7 +253,8 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
     exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
-    known = attributes(experiment, world.brain_ranks) | plan.mode.provenance()
+    known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
+    known |= plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
     functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
     transfer = plan.mode.transfer(functions, exchange, devices, body)

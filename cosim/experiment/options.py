@@ -24,6 +24,7 @@ class Options:
     wall_limit_s: float | None = None
     resume: str | None = None
     replay: str | None = None
+    force: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,7 +48,9 @@ def parse(arguments: Sequence[str], quiet: bool) -> Options:
         if value is not None:
             overrides.append(f"{key}={value}")
     _check_mode(parser, given)
-    return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay)
+    return Options(
+        given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay, given.force
+    )
 
 
 def _check_mode(parser: _Parser, given: argparse.Namespace) -> None:
@@ -104,5 +107,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="end after the running step, with complete results, when so much wall time has passed since the start: "
         "55min, 90s, 1.5h or HH:MM:SS",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="start also what is predicted not to fit into memory: that is an estimate; with a warning that says by "
+        "how much",
     )
     return parser
