@@ -38,12 +38,15 @@ def test_real_time_factor_is_simulated_over_wall_time_of_the_loop():
     result = timing(TWO_STEPS, step_ms=20.0)
     assert result["loop_s"] == pytest.approx(36.0)
     assert result["real_time_factor"] == pytest.approx(0.04 / 36.0)
+    assert result["real_time_factor_of_paper"] == pytest.approx(0.02 / 22.0)
+    assert "first one included" in result["real_time_factor_is"]
     assert result["loop_phases_s"]["brain"] == pytest.approx(28.0)
 
 
 def test_a_run_without_steps_has_no_factors():
     empty = np.zeros((3, 0, len(STEP_PHASES)))
     assert timing(empty, 20.0)["real_time_factor"] is None
+    assert timing(TWO_STEPS[:, :1], 20.0)["real_time_factor_of_paper"] is None
     assert coupling_fraction(empty) is None
     assert mean_rates_hz({"A": 0}, BuiltBrain(POPULATIONS, {}, {}, 1.0, 1), 0.0) == {}
 
