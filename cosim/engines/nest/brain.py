@@ -156,4 +156,5 @@ def _describe(
         threads=nest.local_num_threads,
         notes=network.notes,
         connect_bytes=network.connect_bytes,
+        left_to_nestlink=network.left_to_nestlink,
     )
