@@ -18,6 +18,13 @@ class NothingToDo(ConfigurationError):
     """What a user asked for is there already."""
 
 
+class BrainError(Exception):
+    """What a user wrote is no brain that can be built; the message says where, and what NEST or Python says of it.
+
+    A brain rank raises it and shows it without a traceback. Where all do, it becomes a ConfigurationError.
+    """
+
+
 class RecordingError(Exception):
     """What a run brings cannot be written to disk; the message names the file, the reason and the space that is left.
 

@@ -148,6 +148,7 @@ def summarize(run: EndedRun, profile: np.ndarray, spike_counts: dict[str, int]) 
         "peak_memory_mb": [report.peak_memory_mb for report in run.reports],
         "built": built_brain(run.built, [report.peak_memory_mb for report in run.reports]),
         "connect": connecting(run.built, _longest_s(run.reports, "connect")),
+        "left_to_nestlink": list(run.built[0].left_to_nestlink),
         "spikes": sum(spike_counts.values()),
         "mean_rate_hz": mean_rates_hz(spike_counts, run.built[0], simulated_s),
     }

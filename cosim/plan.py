@@ -50,6 +50,8 @@ class Prepared:
 
     plan: Plan
     experiment: Experiment
+    warnings: tuple[str, ...] = ()
+    """For the log."""
 
 
 def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> Prepared:
@@ -63,6 +65,7 @@ def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> P
     experiment = mode.load()
     config = experiment.config
     problems: list[str] = []
+    warnings: list[str] = []
     devices = None
     with _collect(problems):
         kernel.check(brain_ranks, config.brain.virtual_processes)
@@ -80,11 +83,12 @@ def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> P
         with _collect(problems):
             connection_limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
         with _collect(problems):
-            memory.check(experiment, brain, devices, brain_ranks, machines)
+            warnings += memory.check(experiment, brain, devices, brain_ranks, machines, mode.options.force)
     _raise_any(problems)
     folder = mode.make_folder(experiment)
     processes, wiring = config.brain.virtual_processes, config.brain.wiring
-    return Prepared(Plan(config.clock, config.seed, processes, wiring, brain, devices, folder, mode), experiment)
+    plan = Plan(config.clock, config.seed, processes, wiring, brain, devices, folder, mode)
+    return Prepared(plan, experiment, tuple(warnings))
 
 
 def brain_of(experiment: Experiment) -> Network | Path:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from cosim.body import kinds
+from cosim.body.warm import make_warm
 from cosim.devices.devices import Devices
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
@@ -79,7 +80,7 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     parts = build(world, plan, prepared, stop, watch)
     failure.reserve(plan.folder.failure_file(world.rank))
     rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
-    built = world.to_body(None if world.is_body else parts.brain.built)
+    built = tell_built(world, parts, plan.folder)
     watch.lap("wait for others")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     if world.is_body:
@@ -95,6 +96,20 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+
+
+def tell_built(world: World, parts: Parts, folder: RunFolder) -> list[BuiltBrain]:
+    """What the brain ranks have built, by rank, on the body rank. Collective over all ranks.
+
+    Raises:
+        ConfigurationError: on the body rank, if brain ranks refused to build; of the run nothing is left then.
+    """
+    try:
+        return world.to_body(None if world.is_body else parts.brain.built)
+    except ConfigurationError:
+        parts.recorder.close()
+        folder.remove()
+        raise
 
 
 def rescue(folder: RunFolder, rank: int, recorder: Recorder, error: BaseException) -> None:
@@ -167,7 +182,8 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
 
 def build(world: World, plan: Plan, prepared: Prepared | None, stop: StopSign, watch: Stopwatch) -> Parts:
     """The network with its devices on brain ranks, the body on its rank; ``prepared`` is needed there. Collective."""
-    kernel, network = (None, None) if world.is_body else start_and_build(world, plan, watch)
+    built = None if world.is_body else world.on_brain(lambda: start_and_build(world, plan, watch))
+    kernel, network = built or (None, None)
     devices = plan.devices or agree_on_devices(world, prepared, network)
     if world.is_body:
         return build_body(world, prepared, devices, stop, watch)
@@ -187,7 +203,11 @@ def agree_on_devices(world: World, prepared: Prepared | None, network: BuiltNetw
     Raises:
         ConfigurationError: on all ranks.
     """
-    sizes = world.to_body(network.sizes if network else None)
+    try:
+        sizes = world.to_body(network.sizes if network else None)
+    except ConfigurationError:
+        prepared.plan.folder.remove()
+        raise
     return world.share(world.on_body(lambda: settle_devices(prepared, sizes[1])))
 
 
@@ -201,7 +221,7 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap)
+    brain = world.on_brain(lambda: Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     return Parts(
@@ -226,15 +246,18 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
     for level, note in plan.mode.notes(experiment):
         log.log(level, "%s", note)
+    for warning in prepared.warnings:
+        log.warning("%s", warning)
     write_text(plan.folder.config_file, config.to_toml())
     if experiment.body_file:
         write_text(plan.folder.body_file, kinds.to_toml(experiment.body))
     steps_ms = clock.physics_step_ms, clock.coupling_step_ms
-    body = kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings)
+    body = make_warm(lambda: kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings))
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
     exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
-    known = attributes(experiment, world.brain_ranks) | plan.mode.provenance()
+    known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
+    known |= plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
     functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
     transfer = plan.mode.transfer(functions, exchange, devices, body)

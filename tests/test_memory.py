@@ -11,14 +11,17 @@ from cosim.devices.devices import Devices
 from cosim.engines.nest import memory
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load
+from cosim.experiment.options import parse
+from cosim.modes.choice import choose
 from cosim.network.address import Address
 from cosim.network.layout import Unplaced
 from cosim.network.network import Drive, Network, Population, Projection, expected_synapses
 from cosim.network.rules import FixedIndegree
 from cosim.network.values import Constant
 from cosim.parallel.machine import Machine
+from cosim.plan import Prepared, prepare, resolve_devices
 from cosim.plan import network as tables_of
-from cosim.plan import resolve_devices
+from cosim.results.run_data import RunData
 
 NOTHING = Devices((), (), ())
 
@@ -118,3 +121,48 @@ def test_what_does_not_fit_is_refused_with_what_would():
 def test_where_processes_alone_do_not_fit_no_size_is_proposed():
     with pytest.raises(ConfigurationError, match="fits at no size"):
         mouse(available=100e6, brain_ranks=4)
+
+
+def test_models_that_are_not_known_are_told_with_what_was_assumed():
+    unknown = network(model="my_neuron", synapse="my_synapse_hpc")
+    load = memory.weigh(unknown, expected_synapses(unknown), NOTHING, 0.1)
+    # 1940 bytes and three ring buffers of 1.5 + 1.5 ms; 112 bytes without the 16 that _hpc saves.
+    assert load.assumptions == [
+        "memory of neurons of my_neuron is not known; 2,660 bytes for each of them are assumed, "
+        "as of the largest model that is known",
+        "memory of synapses of my_synapse_hpc is not known; 96 bytes for each of them are assumed, "
+        "as of the largest model that is known",
+    ]
+    known = network(synapse="static_synapse_hpc")
+    assert memory.weigh(known, expected_synapses(known), NOTHING, 0.1).assumptions == []
+
+
+def planned(*words: str, available: float) -> Prepared:
+    """A run of one brain rank on a machine with so much memory, as far as its plan."""
+    return prepare(choose(parse(words, quiet=False)), 1, [Machine(1, True, int(available))])
+
+
+def test_force_goes_past_a_prediction_with_its_numbers_and_past_nothing_else(tmp_path):
+    words = ("mouse_m1", "--out", str(tmp_path / "run"))
+    with pytest.raises(ConfigurationError, match="but 0.4 GB are available.*; --force starts it all the same"):
+        planned(*words, available=4e8)
+    assert not (tmp_path / "run").exists()
+    assert planned(*words, available=8e9).warnings == ()
+    (tmp_path / "run/shards").rmdir()
+    (warning,) = planned(*words, "--force", available=4e8).warnings
+    assert re.search(r"by --force: the brain needs about [\d.]+ GB of memory on this machine, but 0.4 GB are", warning)
+    with pytest.raises(ConfigurationError, match="connections by static_synapse, but NEST holds at most") as refusal:
+        planned("mouse_brain", "--set", "brain.patch_mm=1.0", "--force", available=1e9)
+    assert "GB" not in str(refusal.value)
+
+
+def test_a_forced_run_says_so_in_its_log_and_its_provenance(launch, tmp_path):
+    words = ("run.py", "mouse_m1", "--set", "brain.patch_mm=0.1", "--steps", 1, "--out", tmp_path / "run")
+    little = {"SLURM_MEM_PER_NODE": "400"}
+    refused = launch(2, *words, environment=little)
+    assert refused.returncode == 2
+    assert "0.419 GB are available" in refused.stderr
+    forced = launch(2, *words, "--force", environment=little)
+    assert forced.returncode == 0, forced.stderr
+    assert "WARNING started all the same, by --force: the brain needs about" in (tmp_path / "run/log.txt").read_text()
+    assert RunData(tmp_path / "run").provenance["force"] == 1

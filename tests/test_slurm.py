@@ -350,6 +350,8 @@ def test_scaling_over_more_ranks_than_fit_says_how_many_do(slurm, tmp_path):
             "--set brain.virtual_processes=2 mouse_m1 --set brain.virtual_processes=12",
         ),
         ("--resume results/mouse_m1/7", "--resume results/mouse_m1/7"),
+        ("mouse_m1 --steps 9 --resume=results/mouse_m1/7", "mouse_m1 --steps 9 --resume=results/mouse_m1/7"),
+        ("mouse_m1 --out again --replay results/mouse_m1/7", "mouse_m1 --out again --replay results/mouse_m1/7"),
     ],
 )
 def test_what_the_user_sets_comes_after_what_the_job_sets(slurm, stub, script, shape, arguments, expected):

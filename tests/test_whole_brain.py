@@ -79,7 +79,7 @@ def test_a_brain_that_does_not_fit_is_refused_with_what_would(launch):
     assert "brain.patch_mm = 0." in result.stderr
 
 
-def test_wiring_of_nest_falls_back_where_nest_has_no_rule(launch, tmp_path):
+def test_wiring_of_nest_falls_back_where_nest_has_no_rule_and_says_so(launch, tmp_path):
     """Relays one to one, and scattered cells onto a grid."""
     settings = ('brain.regions=["BG", "VL"]', "brain.variant=loop", "brain.wiring=nest", "brain.patch_rule=kernel")
     counts = built(run(launch, 2, tmp_path / "run", "rodent_rest", *settings, "brain.patch_mm=0.25", steps=1))
@@ -87,3 +87,12 @@ def test_wiring_of_nest_falls_back_where_nest_has_no_rule(launch, tmp_path):
     expected = expected_synapses(tables).sum() + drive_links(tables)
     assert counts["links"]["relay"] == tables.sizes["GPi_fake"]
     assert abs(counts["totals"]["synapses"] - expected) < 4 * synapse_variance(tables).sum() ** 0.5
+    summary = json.loads((tmp_path / "run/summary.json").read_text())
+    assert summary["left_to_nestlink"][0] == "GPi -> GPi_fake"
+    number = len(summary["left_to_nestlink"])
+    said = (
+        f'wiring = "nest": NEST has no rule for {number} of {len(tables.projections)} projections, nestlink drew them: '
+    )
+    log = (tmp_path / "run/log.txt").read_text()
+    assert log.count(said) == 1
+    assert all(log.count(f"{ends},") + log.count(f"{ends}\n") == 1 for ends in set(summary["left_to_nestlink"]))

@@ -121,7 +121,7 @@ def summarize_kind(options: argparse.Namespace, kind: RunKind, runs: Sequence[di
         resolution_ms=clock.resolution_ms,
         min_delay_ms=runs[0]["min_delay_ms"],
     )
-    each = [cost(run, clock.coupling_step_ms) for run in runs]
+    each = [cost(run) for run in runs]
     measured = {name: median(one[name] for one in each) for name in ("build_s", "prepare_s", "step_s")}
     measured["run_s"] = median(median(run["profile"]["run_s"][1:]) for run in runs)
     measured["coupling_s"] = median(_coupling_s(run["profile"]) for run in runs)

@@ -43,7 +43,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
         "energy_j": None if None in energy_j else sum(energy_j),
         "memory_mb": summary["peak_memory_mb"],
         "wall_s": summary["wall_s"],
-        "coupling_fraction": summary["coupling_fraction"],
+        **{name: summary[name] for name in ("real_time_factor", "real_time_factor_of_paper", "coupling_fraction")},
         "totals": summary["built"]["totals"],
         "spikes": summary["spikes"],
         "min_delay_ms": min_delay_ms[1],

@@ -41,3 +41,5 @@ class BuiltBrain:
     notes: tuple[str, ...] = ()
     connect_bytes: int = 0
     """Memory that the synapses took on this rank; 0 for a script."""
+    left_to_nestlink: tuple[str, ...] = ()
+    """Projections that wiring = "nest" left to nestlink, as NEST has no rule for them."""

@@ -29,6 +29,8 @@ class Options:
     replay: str | None = None
     ranks: int | None = None
     """Brain ranks; None where it was not said."""
+    force: bool = False
+    """Whether to start also what is predicted not to fit into memory."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -53,7 +55,14 @@ def parse(arguments: Sequence[str], quiet: bool, program: str = "run.py") -> Opt
             overrides.append(f"{key}={value}")
     _check_mode(parser, given)
     return Options(
-        given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay, given.ranks
+        given.experiment,
+        tuple(overrides),
+        given.out,
+        given.wall_limit_s,
+        given.resume,
+        given.replay,
+        given.ranks,
+        given.force,
     )
 
 
@@ -124,5 +133,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         metavar="N",
         help="brain ranks; default of `cosim run`: as many as the allocation of Slurm has, else one with threads; "
         "of run.py: what its launcher started, and nothing else is allowed",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="start also what is predicted not to fit into memory: that is an estimate; with a warning that says by "
+        "how much",
     )
     return parser

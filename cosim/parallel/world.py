@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-from cosim.errors import ConfigurationError, Departure, RecordingError
+import numpy as np
+
+from cosim.errors import BrainError, ConfigurationError, Departure, RecordingError
 from cosim.parallel import launch
 from cosim.parallel.machine import Machine, available_bytes
 from cosim.parallel.mpi import MPI
@@ -43,6 +45,8 @@ PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
+# A brain rank whose build failed gives the others so long to fail too; they may wait for it inside NEST instead.
+FAIL_TOGETHER_S = 2.0
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
 
@@ -57,6 +61,8 @@ class World:
     """The brain ranks; None on the body rank."""
     machines: tuple[Machine, ...]
     """All machines that the ranks are on; that of the body rank comes first."""
+    agreement: MPI.Comm | None = None
+    """The brain ranks once more, so that they can agree while one of them is inside NEST; None on the body rank."""
 
     @property
     def is_body(self) -> bool:
@@ -96,14 +102,57 @@ class World:
             raise refused
         return result
 
+    def on_brain(self, make: Callable[[], T]) -> T:
+        """Call ``make`` on every brain rank and return its result. Collective over the brain ranks.
+
+        Raises:
+            ConfigurationError: if ``make`` raised BrainError on all of them; on the body rank `to_body` raises it.
+            BrainError: if it did so on some, which have to end the job.
+        """
+        result = cast(T, None)
+        failed: BrainError | None = None
+        try:
+            result = make()
+        except BrainError as error:
+            failed = error
+        if self._failures(failed) == self.brain_ranks:
+            refusal = ConfigurationError(str(failed))
+            self.to_body(refusal)
+            raise refusal
+        if failed is not None:
+            raise failed
+        return result
+
+    def _failures(self, error: BrainError | None) -> int:
+        """On how many brain ranks there is an error. Collective over them, but a rank with an error does not wait long.
+
+        Raises:
+            BrainError: the ``error``, if the others do not come.
+        """
+        count = np.zeros(1, dtype=np.int64)
+        request = self.agreement.Iallreduce(np.array([error is not None], dtype=np.int64), count)
+        last = time.monotonic() + FAIL_TOGETHER_S
+        while not request.Test():
+            if error is not None and time.monotonic() > last:
+                raise error
+            time.sleep(PATIENT_NAP_S)
+        return int(count[0])
+
     def share(self, item: T) -> T:
         """The body rank's ``item``, on every rank. Collective; pickles, so build time only."""
         return self.comm.bcast(item, root=BODY_RANK)
 
     def to_body(self, item: T) -> list[T]:
-        """One item of every rank, as a list on the body rank, empty elsewhere. Collective; pickles."""
+        """One item of every rank, as a list on the body rank, empty elsewhere. Collective; pickles.
+
+        Raises:
+            ConfigurationError: on the body rank, if brain ranks raised it together in `on_brain`.
+        """
         self.synchronise()
-        return self.comm.gather(item, root=BODY_RANK) or []
+        items = self.comm.gather(item, root=BODY_RANK) or []
+        if items and isinstance(items[-1], ConfigurationError):
+            raise items[-1]
+        return items
 
     def synchronise(self) -> None:
         """Wait for all ranks. Collective."""
@@ -160,7 +209,8 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD, brain_ranks: int | None = None) -> Wo
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     is_body = comm.rank == BODY_RANK
     brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
-    return World(comm.Dup(), None if is_body else brain, _machines(comm))
+    world, machines = comm.Dup(), _machines(comm)
+    return World(world, None, machines) if is_body else World(world, brain, machines, agreement=brain.Dup())
 
 
 def is_launchers_helper(pid: int) -> bool:
@@ -217,7 +267,7 @@ def fatal_errors_end_the_job(rescues: list[Callable[[BaseException], None]]) -> 
     except ConfigurationError:
         raise
     except BaseException as error:
-        is_plain = isinstance(error, (RecordingError, Departure))
+        is_plain = isinstance(error, (BrainError, RecordingError, Departure))
         what = f"stopped: {error}" if is_plain else f"failed:\n{traceback.format_exc()}"
         _say(what)
         try:

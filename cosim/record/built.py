@@ -40,5 +40,8 @@ def write(path: Path, built: BuiltRun) -> None:
 def read(path: Path, populations: Sequence[BuiltPopulation]) -> BuiltRun:
     """The same, with the populations of ``populations.json``."""
     content = json.loads(path.read_text())
-    ranks = [rank | {"populations": tuple(populations), "notes": tuple(rank["notes"])} for rank in content["brain"]]
+    texts = [{name: tuple(rank.get(name, ())) for name in ("notes", "left_to_nestlink")} for rank in content["brain"]]
+    ranks = [
+        rank | text | {"populations": tuple(populations)} for rank, text in zip(content["brain"], texts, strict=True)
+    ]
     return BuiltRun([BuiltBrain(**rank) for rank in ranks], [RankReport(**each) for each in content["reports"]])

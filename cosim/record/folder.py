@@ -79,6 +79,15 @@ class RunFolder:
         self.shard_folder.rename(merged)
         shutil.rmtree(merged)
 
+    def remove(self) -> None:
+        """Take the folder of a run away that was refused when it had begun to write, with its log."""
+        log = logging.getLogger("cosim")
+        for handler in [each for each in log.handlers if isinstance(each, LogFile)]:
+            log.removeHandler(handler)
+            handler.close()
+        # On a network file system a file that this process has open keeps a name until the process ends.
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def remove_if_empty(self) -> None:
         """Take the folder of a run away that could not start."""
         for folder in (self.shard_folder, self.path):

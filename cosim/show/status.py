@@ -43,10 +43,10 @@ POSITIONS = {"tip": "tip_position_m", "vehicle": "position_m"}
 class Glance:
     """What the files of a run told at a moment; None and empty are for what is not known (yet).
 
-    ``step`` steps of ``steps`` are on disk whole. Real-time factors are simulated over wall time, over all
-    steps and over the last seconds. Rates in Hz per recorded neuron are over the last ``window_ms``.
-    ``position_m`` is of the body after ``step`` steps. ``memory_mb`` is of each rank: in use at its last flush,
-    or of a run that has ended, its peak.
+    ``step`` steps of ``steps`` are on disk whole. Real-time factors are those of ``summary.json``, of all steps so
+    far and of those of the last seconds, as the body rank sees them. Rates in Hz per recorded neuron are over the
+    last ``window_ms``. ``position_m`` is of the body after ``step`` steps. ``memory_mb`` is of each rank: in use at
+    its last flush, or of a run that has ended, its peak.
     """
 
     folder: str

@@ -82,6 +82,7 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
     description["ports"] = [*_device_ports(tables, devices), *_body_ports(experiment)]
     description["memory"] = {"ranks": ranks, "threads": threads, "bytes": predicted.bytes}
     description["memory"] |= {"bytes_per_rank": predicted.bytes_per_rank, "body_bytes": predicted.body_bytes}
+    description["memory"]["assumed"] = load_.assumptions
     description["connections"] = _connections(tables, devices, ranks, threads)
     return description
 
@@ -202,6 +203,7 @@ def _tables(description: dict[str, Any], projections: bool) -> Iterator[Renderab
     yield _regions(description)
     yield from _ports(description["ports"])
     yield _memory(description["memory"])
+    yield from (Text(line) for line in description["memory"]["assumed"])
     yield from _refusals(description["connections"])
     if "prediction" in description:
         yield _prediction(description["prediction"])

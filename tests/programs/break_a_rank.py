@@ -39,8 +39,11 @@ def signal_while_building() -> None:
 
 
 def _signal_first(function):
+    signals = [signal.SIGTERM]
+
     def signalled(*arguments):
-        os.kill(os.getpid(), signal.SIGTERM)
+        if signals:
+            os.kill(os.getpid(), signals.pop())
         return function(*arguments)
 
     return signalled
@@ -57,13 +60,11 @@ def in_step(act) -> None:
 
 
 def _count(method, act):
-    calls = 0
-
     def counted(self, *arguments):
-        nonlocal calls
+        calls = vars(self).get("calls", 0)  # of this object: another body takes a step before the run's own does
+        self.calls = calls + 1
         if calls == step:
             act(self)
-        calls += 1
         return method(self, *arguments)
 
     return counted

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cosim.devices.base import Reading, Setting, Site
+from cosim.devices.base import Reading, Setting, Site, SourceTable
 from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
+from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
 from cosim.engines.nest.nestlink.stepping import Journal, JournalSpikes, SinkValues, Stepper
@@ -108,7 +109,9 @@ def _create(
     """Make some sources or sinks; what is set or read of them, in the order of the message."""
     values = []
     for device in devices:
-        made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
+        kind = "source" if isinstance(device.table, SourceTable) else "sink"
+        with said_of(f"spike {kind} {device.name}", nest.NESTError):
+            made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
         if len(made) != device.size:
             raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
         values += made
@@ -142,4 +145,5 @@ def _describe(
         threads=nest.local_num_threads,
         notes=network.notes,
         connect_bytes=network.connect_bytes,
+        left_to_nestlink=network.left_to_nestlink,
     )

@@ -9,11 +9,14 @@ communicator, resolution, virtual processes and ``rng_seed`` are set by the call
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from cosim.engines.nest.nestlink import NestlinkError
+from cosim.errors import BrainError
 from cosim.network.layout import Grid, Layout, Scattered
 from cosim.network.network import Drive, Network, Population, Projection
 from cosim.network.values import Constant, Normal, Uniform, UniformOnce
@@ -36,6 +39,15 @@ class CreatedNetwork:
     local_synapses: list[int] = field(default_factory=list)
 
 
+@contextmanager
+def said_of(what: str, *errors: type[Exception]) -> Iterator[None]:
+    """What the block refuses by one of these ``errors`` becomes a BrainError that says of ``what`` it was said."""
+    try:
+        yield
+    except errors as error:
+        raise BrainError(f"{what}: {type(error).__name__}: {error}") from None
+
+
 def create(network: Network, nest: ModuleType, seed: int, placed: bool = True) -> CreatedNetwork:
     """Check the tables, then create all populations with their initial potentials.
 
@@ -53,7 +65,9 @@ def _create(population: Population, nest: ModuleType, seed: int, placed: bool) -
     elif population.v_m is not None:
         parameters["V_m"] = _drawn(population.v_m, nest)
     places = _places(population.layout, nest) if placed else {"n": population.size}
-    return nest.Create(population.neuron_model, params=parameters, **places)
+    # The second one is for values of a type that NEST does not know.
+    with said_of(f"population {population.name}", nest.NESTError, AttributeError):
+        return nest.Create(population.neuron_model, params=parameters, **places)
 
 
 def _places(layout: Layout, nest: ModuleType) -> dict[str, Any]:
@@ -86,7 +100,9 @@ def connect(built: CreatedNetwork, wire: Wire, nest: ModuleType) -> None:
     ``cosim.engines.nest.pynest_rules``.
     """
     for number, projection in enumerate(built.network.projections):
-        built.local_synapses.append(wire(number, _synapse_model(projection, number, nest)))
+        ends = f"{projection.source} -> {projection.target}"
+        with said_of(f"projection {ends}", nest.NESTError, NestlinkError, ValueError):
+            built.local_synapses.append(wire(number, _synapse_model(projection, number, nest)))
 
 
 def _synapse_model(projection: Projection, number: int, nest: ModuleType) -> str:
@@ -101,7 +117,8 @@ def _synapse_model(projection: Projection, number: int, nest: ModuleType) -> str
 def drive(built: CreatedNetwork, nest: ModuleType) -> None:
     """Give every drive a Poisson generator; NEST sends each target of a generator a train of its own."""
     for each in built.network.drives:
-        _drive(each, built.nodes[each.population], nest)
+        with said_of(f"drive of {each.population}", nest.NESTError):
+            _drive(each, built.nodes[each.population], nest)
 
 
 def _drive(drive: Drive, nodes: NodeCollection, nest: ModuleType) -> None:

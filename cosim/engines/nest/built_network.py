@@ -32,7 +32,8 @@ class BuiltNetwork:
     ``aliases`` are other names for some of these nodes. ``local_synapses`` are those onto neurons of this rank, by
     region and by projection; ``local_links`` those that are not between neurons (from Poisson generators and onto
     relays), by kind. A script does not say which is which: all its connections count as synapses of one region.
-    ``notes`` are for the user. ``connect_bytes`` is the memory that the synapses of tables took on this rank.
+    ``notes`` are for the user. ``connect_bytes`` is the memory that the synapses of tables took on this rank,
+    ``left_to_nestlink`` are projections of tables that NEST was to draw and has no rule for.
     """
 
     nodes: Mapping[str, NodeCollection]
@@ -42,6 +43,7 @@ class BuiltNetwork:
     aliases: Mapping[str, NodeCollection] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     connect_bytes: int = 0
+    left_to_nestlink: tuple[str, ...] = ()
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -74,7 +76,22 @@ def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[s
     synapses = synapses_by_region(built)
     links = {"poisson": local_connections(nest) - before, "relay": sum(built.local_synapses) - sum(synapses.values())}
     populations = tuple(_population(each, built.nodes[each.name]) for each in network.populations)
-    return BuiltNetwork(built.nodes, populations, synapses, links, connect_bytes=connect_bytes)
+    left = _left_to_nestlink(network) if wiring == "nest" else ()
+    notes = (_note(left, len(network.projections)),) if left else ()
+    return BuiltNetwork(
+        built.nodes, populations, synapses, links, notes=notes, connect_bytes=connect_bytes, left_to_nestlink=left
+    )
+
+
+def _left_to_nestlink(network: Network) -> tuple[str, ...]:
+    """The projections that NEST has no rule for, each by its ends."""
+    without = (each for number, each in enumerate(network.projections) if not pynest_rules.has_rule(network, number))
+    return tuple(f"{each.source} -> {each.target}" for each in without)
+
+
+def _note(left: tuple[str, ...], projections: int) -> str:
+    ends = ", ".join(dict.fromkeys(left))
+    return f'wiring = "nest": NEST has no rule for {len(left)} of {projections} projections, nestlink drew them: {ends}'
 
 
 def _population(table: Population, nodes: NodeCollection) -> BuiltPopulation:

@@ -137,6 +137,20 @@ class RankLoad:
         """Of all synapses, relay links and links to sinks among them."""
         return sum(number * (synapse_bytes(model) + SOURCE_BYTES) for model, number in self.synapses.items())
 
+    @property
+    def assumptions(self) -> list[str]:
+        """What was assumed of models that are not known here, one line each."""
+        neurons = {each.neuron_model: each for each in self.network.populations if each.neuron_model not in NODE_BYTES}
+        synapses = [model for model in self.synapses if _plain(model) not in SYNAPSE_BYTES]
+        known = "is not known; {:,} bytes for each of them are assumed, as of the largest model that is known"
+        return [
+            *(
+                f"memory of neurons of {model} {known.format(node_bytes(each, self.ring_slots))}"
+                for model, each in neurons.items()
+            ),
+            *(f"memory of synapses of {model} {known.format(synapse_bytes(model))}" for model in synapses),
+        ]
+
     def split(self, ranks: int, threads: int) -> Memory:
         """The memory on ``ranks`` brain ranks with ``threads`` each; virtual processes share evenly."""
         shared = self.node_bytes + self.synapse_bytes + TAP_BYTES * self.recorded
@@ -158,8 +172,12 @@ def node_bytes(population: Population, ring_slots: int) -> int:
 
 def synapse_bytes(model: str) -> int:
     """Of one connection object; an unknown model counts as the largest one."""
-    plain = SYNAPSE_BYTES.get(model.removesuffix("_hpc"), LARGEST_SYNAPSE)
+    plain = SYNAPSE_BYTES.get(_plain(model), LARGEST_SYNAPSE)
     return plain - HPC_SAVES_BYTES if model.endswith("_hpc") else plain
+
+
+def _plain(model: str) -> str:
+    return model.removesuffix("_hpc")
 
 
 def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_ms: float) -> RankLoad:
@@ -199,25 +217,42 @@ def _ring_slots(network: Network, devices: Devices, resolution_ms: float) -> int
 
 
 def check(
-    experiment: Experiment, network: Network, devices: Devices, brain_ranks: int, machines: Sequence[Machine]
-) -> None:
+    experiment: Experiment,
+    network: Network,
+    devices: Devices,
+    brain_ranks: int,
+    machines: Sequence[Machine],
+    force: bool = False,
+) -> list[str]:
     """Refuse a network that will not fit into one of ``machines``, before anything is built. Body rank.
+
+    Returns warnings for the user: what had to be assumed, and the refusal itself if ``force`` goes past it.
 
     Raises:
         ConfigurationError: with the prediction for the fullest machine, how it splits, and what would fit.
     """
     threads = experiment.config.brain.virtual_processes // brain_ranks
-    resolution_ms = experiment.config.clock.resolution_ms
-    memory = weigh(network, expected_synapses(network), devices, resolution_ms).split(brain_ranks, threads)
+    load = weigh(network, expected_synapses(network), devices, experiment.config.clock.resolution_ms)
+    memory = load.split(brain_ranks, threads)
     fullest = max(machines, key=memory.lacking)
     if memory.lacking(fullest) <= 0:
-        return
+        return load.assumptions
+    refusal = _refusal(experiment, devices, memory, machines, fullest)
+    if force:
+        return [*load.assumptions, f"started all the same, by --force: {refusal}"]
+    raise ConfigurationError("\n".join([f"{refusal}; --force starts it all the same", *load.assumptions]))
+
+
+def _refusal(
+    experiment: Experiment, devices: Devices, memory: Memory, machines: Sequence[Machine], fullest: Machine
+) -> str:
+    """What does not fit, and what would."""
     where = "this machine" if len(machines) == 1 else f"the fullest of {len(machines)} machines"
     body = f", the body rank {_gb(memory.body_bytes)} GB" if fullest.has_body else ""
-    raise ConfigurationError(
+    return (
         f"the brain needs about {_gb(memory.on_machine(fullest))} GB of memory on {where}, "
-        f"but {_gb(fullest.available_bytes)} GB are available: {fullest.brain_ranks} of {brain_ranks} brain ranks take "
-        f"{_gb(memory.bytes_per_rank)} GB each{body}; "
+        f"but {_gb(fullest.available_bytes)} GB are available: {fullest.brain_ranks} of {memory.ranks} brain ranks "
+        f"take {_gb(memory.bytes_per_rank)} GB each{body}; "
         + "; ".join(_remedies(experiment, devices, memory, machines, fullest))
     )
 

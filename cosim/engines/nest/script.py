@@ -30,7 +30,7 @@ import numpy as np
 
 from cosim.engines.nest.script_populations import Batch, NodeCollection, find
 from cosim.engines.nest.variable_names import assigned_name
-from cosim.errors import ConfigurationError
+from cosim.errors import BrainError, ConfigurationError
 
 if TYPE_CHECKING:
     from cosim.engines.nest.kernel import Kernel
@@ -44,11 +44,8 @@ EXPERIMENTS_OWN = {
 SIMULATING = ("llapi_simulate", "llapi_run", "llapi_prepare")
 
 
-class ScriptError(Exception):
-    """A script cannot be a brain; the message names its file and line.
-
-    It may be raised on one rank alone, so its handler has to end the job.
-    """
+class ScriptError(BrainError):
+    """A script cannot be a brain; the message names its file and line, and the calls on the way."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +137,13 @@ def _what_went_wrong(path: Path, error: BaseException) -> str:
     walked = traceback.walk_tb(error.__traceback__)
     users = ((frame, line) for frame, line in walked if _is_users(frame, path.parent))
     places = traceback.StackSummary.extract(users)
-    file, line = places[-1].filename, places[-1].lineno
+    file, line, said = places[-1].filename, places[-1].lineno, error
     if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # a module that it imports
-        file, line = error.filename, error.lineno
+        file, line, said = error.filename, error.lineno, error.msg
     if isinstance(error, SystemExit):
         text = f"exits with {error.code!r} before its network is complete"
     else:
-        text = str(error) if isinstance(error, ScriptError) else f"{type(error).__name__}: {error}"
+        text = str(error) if isinstance(error, ScriptError) else f"{type(error).__name__}: {said}"
     calls = [f"  {each.filename}, line {each.lineno}, in {each.name}: {each.line}" for each in places]
     return "\n".join([f"{file}, line {line}: {text}", *(calls if len(calls) > 1 else [])])
 
