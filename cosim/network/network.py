@@ -45,6 +45,11 @@ class Population:
     """Neurons of one kind; ``parameters`` have NEST's names and units, ``v_m`` is the rule for the start in mV.
 
     Without ``v_m`` neurons start where their model does.
+
+    >>> from cosim.network import Population, Uniform, Unplaced
+    >>> e = Population("E", "cortex", "iaf_psc_exp", {"tau_m": 20.0}, Unplaced(800), Uniform(-70.0, -55.0))
+    >>> e.size
+    800
     """
 
     name: str
@@ -81,6 +86,10 @@ class Projection:
     """Synapses from one population onto another, or onto itself.
 
     ``synapse_parameters`` are those that all its synapses share; ``receptor`` is the port of a target that has several.
+
+    >>> from cosim.network import Bernoulli, Constant, Projection
+    >>> Projection("E", "I", Bernoulli(0.1), Constant(20.0), delay_ms=1.5).target
+    'I'
     """
 
     source: str
@@ -108,7 +117,18 @@ class Drive:
 
 @dataclass(frozen=True)
 class Network:
-    """Everything that is needed to build a brain; names of populations are unique."""
+    """Everything that is needed to build a brain; names of populations are unique.
+
+    >>> from cosim.network import Constant, FixedIndegree, Network, Population, Projection, Unplaced
+    >>> e = Population("E", "cortex", "iaf_psc_exp", {}, Unplaced(800))
+    >>> network = Network((e,), (Projection("E", "E", FixedIndegree(50), Constant(20.0), delay_ms=1.5),))
+    >>> network.sizes
+    {'E': 800}
+    >>> network.check(resolution_ms=0.1)
+    >>> network.check(resolution_ms=1.0)
+    Traceback (most recent call last):
+    cosim.network.network.NetworkError: projection 0 (E -> E): delay_ms is 1.5, must be a positive multiple of ...
+    """
 
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...] = ()
