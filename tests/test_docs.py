@@ -23,7 +23,6 @@ from conftest import REPOSITORY, clean_environment
 
 from cosim.bench.readme import insert, section
 from cosim.body import kinds
-from cosim.body.musculoskeletal.description import Description
 from cosim.body.readers import include
 from cosim.experiment import config
 from cosim.transfer import load as load_transfer
@@ -155,7 +154,7 @@ def check_toml(block: Block, folder: Path) -> None:
         kinds.load(folder / block.title)
     elif block.title:
         assert block.title == "keys of a body.toml"
-        assert tomllib.loads(block.text).keys() <= {*include.KEYS, *Description.model_fields}
+        assert tomllib.loads(block.text).keys() <= {*include.KEYS}
     else:
         experiment = REPOSITORY / "models/mouse_m1"
         tables = tomllib.loads((experiment / "experiment.toml").read_text()) | tomllib.loads(block.text)

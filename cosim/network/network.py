@@ -45,11 +45,6 @@ class Population:
     """Neurons of one kind; ``parameters`` have NEST's names and units, ``v_m`` is the rule for the start in mV.
 
     Without ``v_m`` neurons start where their model does.
-
-    >>> from cosim.network import Population, Uniform, Unplaced
-    >>> e = Population("E", "cortex", "iaf_psc_exp", {"tau_m": 20.0}, Unplaced(800), Uniform(-70.0, -55.0))
-    >>> e.size
-    800
     """
 
     name: str
