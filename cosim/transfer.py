@@ -33,15 +33,16 @@ def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
 
     Its parameters are ports, found by name; it can still be called by hand, for instance in a test:
 
-    >>> from types import SimpleNamespace
-    >>> from cosim import transfer_function
-    >>> @transfer_function
-    ... def see(light_sensors, left_light):
-    ...     left_light.rate_hz = 4000.0 * light_sensors.left
-    >>> source = SimpleNamespace(rate_hz=0.0)
-    >>> see(SimpleNamespace(left=0.25), source)
-    >>> source.rate_hz
-    1000.0
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from cosim import transfer_function
+        >>> @transfer_function
+        ... def see(light_sensors, left_light):
+        ...     left_light.rate_hz = 4000.0 * light_sensors.left
+        >>> source = SimpleNamespace(rate_hz=0.0)
+        >>> see(SimpleNamespace(left=0.25), source)
+        >>> source.rate_hz
+        1000.0
 
     Raises:
         TypeError: a generator or a coroutine, of which a call would do nothing.

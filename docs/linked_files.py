@@ -61,5 +61,5 @@ def _file(source: str, config: MkDocsConfig) -> File:
     if source.endswith((".md", *PICTURES)):
         return File.generated(config, _uri(source), abs_src_path=os.path.abspath(source))
     language = LANGUAGES.get(Path(source).suffix, "text")
-    text = f"# {source}\n\n````{language}\n{Path(source).read_text()}````\n"
+    text = f"---\nhide: [toc]\n---\n\n# {source}\n\n````{language}\n{Path(source).read_text()}````\n"
     return File.generated(config, _uri(source), content=text)

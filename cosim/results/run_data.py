@@ -38,10 +38,11 @@ def load(folder: Path | str) -> RunData:
 
     Of a run that goes on it is what was on disk when it was first asked for; load again to see more.
 
-    >>> import cosim
-    >>> run = cosim.load("results/light")
-    >>> run.summary["complete"], run.simulated_ms
-    (True, 12000.0)
+    Examples:
+        >>> import cosim
+        >>> run = cosim.load("results/light")
+        >>> run.summary["complete"], run.simulated_ms
+        (True, 12000.0)
 
     Raises:
         ConfigurationError: the folder is not that of a run.
@@ -98,15 +99,16 @@ class SpikeFile(Mapping[str, Spikes]):
 class RunData:
     """The data of a run as numpy arrays; each is read when it is first asked for.
 
-    >>> import cosim
-    >>> run = cosim.load("results/light")
-    >>> list(run.spikes)
-    ['left_eye', 'left_motor', 'right_eye', 'right_motor']
-    >>> times_ms, node_ids = run.spikes["left_motor"]
-    >>> int(node_ids.max())
-    9
-    >>> run.readout["left_motor"].shape, run.body["position_m"].shape
-    ((600,), (3000, 3))
+    Examples:
+        >>> import cosim
+        >>> run = cosim.load("results/light")
+        >>> list(run.spikes)
+        ['left_eye', 'left_motor', 'right_eye', 'right_motor']
+        >>> times_ms, node_ids = run.spikes["left_motor"]
+        >>> int(node_ids.max())
+        9
+        >>> run.readout["left_motor"].shape, run.body["position_m"].shape
+        ((600,), (3000, 3))
     """
 
     def __init__(self, folder: Path | str) -> None:
