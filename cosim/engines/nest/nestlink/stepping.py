@@ -59,7 +59,7 @@ class Stepping(Library):
 class Stepper:
     """Advances NEST in steps of ``step_ms``, with Poisson generators, ``source_ids`` (n,) int64, as sources.
 
-    The rates of the sources are 0 when it is opened. Spikes and NEST's time are the same as with ``nest.Run``; only its
+    The rates of the sources are 0 when it is opened. JournalSpikes and NEST's own time are those of ``nest.Run``, whose
     comparison of random numbers over ranks is left out.
     """
 
@@ -116,7 +116,7 @@ class SinkVoltages:
 
 
 class JournalSpikes(NamedTuple):
-    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
+    """JournalSpikes of this rank that were collected: views that are valid until the next ``collect``."""
 
     times_ms: np.ndarray
     """(n,) float64."""
