@@ -13,12 +13,13 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from cosim.body import kinds
+from cosim.body.kind import Description
 from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.errors import RecordingError
 from cosim.experiment.config import Clock
@@ -51,7 +52,7 @@ class EndedRun:
     folder: RunFolder
     clock: Clock
     seed: int
-    body: kinds.Description
+    body: Description
     network: Network | None
     transfer_module: ModuleType
     built: Sequence[BuiltBrain]
@@ -105,8 +106,9 @@ def finalize(run: EndedRun) -> bool:
     with stages.stage("SONATA files"):
         describe_circuit(run)
     watch.lap("describe circuit")
+    figure = None
     with stages.stage("figures"):
-        draw(run)
+        figure = draw(run)
     watch.lap("draw")
     with stages.stage("summarize of the experiment"):
         add_own(run, summary, stages)
@@ -114,7 +116,7 @@ def finalize(run: EndedRun) -> bool:
     with stages.stage(folder.summary_file.name):
         write_text(folder.summary_file, to_json(summary))
     with stages.stage("last lines"):
-        tell(run, summary)
+        tell(run, summary, figure)
     folder.remove_shards()
     return stages.all_well
 
@@ -165,7 +167,8 @@ def add_own(run: EndedRun, summary: dict[str, Any], stages: Stages) -> None:
 def describe_circuit(run: EndedRun) -> None:
     """SONATA's files beside ``spikes.h5``."""
     data = RunData(run.folder.path)
-    exchanged = circuit.Exchanged(data.readout, data.stimulus, run.clock.coupling_step_ms, run.steps)
+    sinks, sources = [*data.sinks.values()], [*data.sources.values()]
+    exchanged = circuit.Exchanged(sinks, sources, run.clock.coupling_step_ms, run.steps)
     nodes = circuit.of_brain(known_populations(run), run.network)
     with several(run.folder.path) as folder:
         circuit.write_circuit(folder, nodes, exchanged, run.seed, run.clock.resolution_ms)
@@ -176,19 +179,23 @@ def known_populations(run: EndedRun) -> list[BuiltPopulation]:
     return populations.read(run.folder.path / populations.FILE)
 
 
-def draw(run: EndedRun) -> None:
-    """``figure.png`` and, of a body, ``body.png``."""
+def draw(run: EndedRun) -> Path | None:
+    """``figure.png`` and, of a body, ``body.png``; returns the path of the first, None for a run without a step."""
+    from cosim.show.bodies.kinds import pictures_of
     from cosim.show.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
-    if run.steps:
-        data = RunData(run.folder.path)
-        with several(run.folder.path) as folder:
-            draw_run(data, folder / "figure.png")
-            run.body.draw(folder / "body.png", data)
+    if not run.steps:
+        return None
+    data, name = RunData(run.folder.path), "figure.png"
+    with several(run.folder.path) as folder:
+        draw_run(data, folder / name)
+        if pictures := pictures_of(run.body):
+            pictures.draw_run(folder / "body.png", run.body, data)
+    return run.folder.path / name
 
 
-def tell(run: EndedRun, summary: dict[str, Any]) -> None:
-    """The last lines of a run."""
+def tell(run: EndedRun, summary: dict[str, Any], figure: Path | None) -> None:
+    """The last lines of a run; there is no ``figure`` if drawing failed."""
     if run.failure:
         sys.stderr.write(f"cosim: {run.stopped_by}\n{run.failure}")
     if not run.is_complete:
@@ -199,7 +206,10 @@ def tell(run: EndedRun, summary: dict[str, Any]) -> None:
     log.info("real-time factor %.3g, coupling %.2f %% of the loop", *_speed(summary))
     for line in getattr(run.transfer_module, "tell", lambda _: [])(summary):
         log.info("%s", line)
-    log.info("figure: %s", run.folder.path / "figure.png")
+    if figure:
+        log.info("figure: %s", figure)
+    else:
+        log.warning("no figure: drawing it failed, see above")
 
 
 def _speed(summary: dict[str, Any]) -> tuple[float, float]:

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
         with fatal_errors_end_the_job(rescues):
-            return run(split(), options, rescues)
+            return run(split(brain_ranks=options.ranks), options, rescues)
     except ConfigurationError as error:
         if MPI.COMM_WORLD.rank == 0:
             print(f"cosim: {error}", file=sys.stderr)
@@ -98,11 +98,13 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
 
 
 def rescue(folder: RunFolder, rank: int, recorder: Recorder, error: BaseException) -> None:
-    """Before this rank ends the job because of ``error``: write what it has and, for `cosim recover`, why."""
-    if not isinstance(error, RecordingError):
-        recorder.close()
-    failure.tell(folder.failure_file(rank), f"rank {rank}: {error or type(error).__name__}")
-    sys.stderr.write(f"cosim: what all ranks had written is kept: cosim recover {folder.path}\n")
+    """Before this rank ends the job because of ``error``: write why, for `cosim recover`, and what it has."""
+    try:
+        failure.tell(folder.failure_file(rank), f"rank {rank}: {error or type(error).__name__}")
+        sys.stderr.write(f"cosim: what all ranks had written is kept: cosim recover {folder.path}\n")
+    finally:  # to write what it has may fail, too
+        if not isinstance(error, RecordingError):
+            recorder.close()
 
 
 def network_of(plan: Plan) -> Network | None:
@@ -206,7 +208,7 @@ def build_brain(
         brain=brain,
         body=Idle(),
         transfer=Idle(),
-        exchange=Exchange(world, len(devices.sinks), len(devices.sources), stop),
+        exchange=Exchange(world, devices.readout_size, devices.stimulus_size, stop),
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),
         progress=Idle(),
@@ -225,10 +227,12 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     for level, note in plan.mode.notes(experiment):
         log.log(level, "%s", note)
     write_text(plan.folder.config_file, config.to_toml())
-    kinds.save(experiment.body, plan.folder.body_file)
-    body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
+    if experiment.body_file:
+        write_text(plan.folder.body_file, kinds.to_toml(experiment.body))
+    steps_ms = clock.physics_step_ms, clock.coupling_step_ms
+    body = kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings)
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
-    exchange = Exchange(world, len(devices.sinks), len(devices.sources), stop)
+    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     known = attributes(experiment, world.brain_ranks) | plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)

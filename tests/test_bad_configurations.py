@@ -14,6 +14,7 @@ import pytest
 from bad_configuration import Bad, setting
 from conftest import REPOSITORY
 from hypothesis import HealthCheck, given, settings
+from killed_run import make_experiment
 
 from cosim.errors import ConfigurationError
 from cosim.experiment.options import parse
@@ -67,6 +68,22 @@ def test_bad_configurations_are_refused_before_nest_starts(kind, tmp_path):
 
 def test_these_are_more_than_two_hundred():
     assert len(KINDS) * LEAST_DISTINCT > 200
+
+
+def test_a_name_with_a_slash_is_refused_in_tables_and_in_addresses_of_a_script(tmp_path):
+    """Potjans and Diesmann's L2/3E: nothing was said before the results of a whole run could not be read."""
+    in_tables = make_experiment(tmp_path / "tables", "L2/3E")
+    of_script = make_experiment(tmp_path / "script", "L2/3E")
+    text = (of_script / "experiment.toml").read_text()
+    (of_script / "experiment.toml").write_text(text.replace('model = "brain"', 'script = "brain/network.py"'))
+    for folder, problem in (
+        (in_tables, "population 'L2/3E': must be called by letters, digits and _ . + -"),
+        (of_script, "sinks.0.populations = 'L2/3E': populations are called by letters, digits and _ . + -"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            prepare(choose(parse([str(folder), "--out", str(tmp_path / "out")], quiet=True)), 1, [])
+        assert f"{folder / 'experiment.toml'}: {problem}" in str(caught.value) and "L2_3E" in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def assert_refused(bad: Bad, folder: Path) -> None:

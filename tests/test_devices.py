@@ -6,7 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.devices.devices import OTHER_PORTS, make_ports, resolve
+from cosim.body import kinds
+from cosim.devices.devices import make_ports
+from cosim.devices.resolve import OTHER_PORTS, resolve
 from cosim.experiment.config import load
 from cosim.network.address import Address, places, union
 from cosim.plan import ports as ports_of_a_run
@@ -18,7 +20,7 @@ FULL = {"M1_L1_ENGC": 512, "M1_L1_SBC": 1200, "M1_L23_CC": 14256, "M1_L5A_CC": 1
 
 def devices(*overrides: str):
     experiment = load("mouse_m1", overrides)
-    return resolve(experiment.config, SIZES, FULL, experiment.body.make_ports())
+    return resolve(experiment.config.devices, SIZES, FULL, kinds.make_ports(experiment.body))
 
 
 def problems(*overrides: str) -> str:
@@ -34,7 +36,7 @@ def test_every_population_that_a_pattern_matches_gets_a_sink_of_its_name():
 
 
 def test_a_sink_on_a_patch_weighs_as_much_as_the_full_population_would():
-    weights_pa = {sink.name: sink.weight_pa for sink in devices("sinks.0.populations=*").sinks}
+    weights_pa = {sink.name: sink.table.weight_pa * sink.scale for sink in devices("sinks.0.populations=*").sinks}
     assert weights_pa["M1_L1_ENGC"] == 10.0 * 512 / 32
     assert weights_pa["S1_L4_CC"] == 10.0
 
@@ -44,7 +46,7 @@ def test_a_sink_on_a_patch_weighs_as_much_as_the_full_population_would():
 )
 def test_a_sink_on_a_part_weighs_as_much_as_the_same_part_of_the_full_population_would(part, weight_pa):
     (sink,) = devices(f"sinks.0.populations=M1_L23_CC{part}").sinks
-    assert sink.weight_pa == pytest.approx(weight_pa)
+    assert sink.table.weight_pa * sink.scale == pytest.approx(weight_pa)
 
 
 def test_a_population_that_does_not_exist_is_named_with_the_nearest():
@@ -67,7 +69,7 @@ def test_a_source_cannot_take_the_name_of_another_port(name):
 
 def test_the_other_ports_are_those_that_a_run_has():
     experiment, none = load("mouse_m1"), devices("sinks=[]", "sources=[]")
-    of_body = experiment.body.make_ports()
+    of_body = kinds.make_ports(experiment.body)
     known = ports_of_a_run(experiment, none, of_body, np.zeros(0), np.zeros(0))
     assert {*known, *CLOCK_PORTS} == {*of_body, *OTHER_PORTS}
 
@@ -148,7 +150,7 @@ def test_a_source_must_end_at_a_receptor_that_its_neurons_have():
     experiment = load("mouse_m1", ["sources.0.population=M1_L1_E*[:3]", "sources.0.receptor=4", "sources.1.receptor=2"])
     receptors = {"M1_L1_ENGC": range(1, 4), "M1_L23_CC": range(1), "M1_L5A_CC": range(1)}
     with pytest.raises(ValueError) as caught:
-        resolve(experiment.config, SIZES, FULL, (), receptors)
+        resolve(experiment.config.devices, SIZES, FULL, (), receptors)
     assert str(caught.value).splitlines() == [
         "sources.0.receptor = 4: must be 1 or 2 or 3 for neurons of M1_L1_ENGC",
         "sources.1.receptor = 2: must be 0 for neurons of M1_L23_CC",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,10 @@ import numpy as np
 import pynwb
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
+from killed_run import make_experiment, make_run
 
 import cosim.results
+from cosim import cli
 from cosim.errors import ConfigurationError
 from cosim.results import export
 
@@ -157,6 +160,61 @@ def test_csv_has_a_file_for_each_table(run, tmp_path):
         assert [float(row[f"{name}.voltage_mv"]) for row in exchange] == voltages_mv.tolist()
     summary = {row["key"]: row["value"] for row in rows(folder / "summary.csv")}
     assert summary["steps"] == "12" and float(summary["wall_s.loop"]) == run.summary["wall_s"]["loop"]
+
+
+@pytest.fixture
+def without_a_step(tmp_path, recover) -> cosim.results.RunData:
+    """A run with a body, sinks and sources that was killed before its first step was done."""
+    folder = make_run(tmp_path / "run", make_experiment(tmp_path / "experiment"), steps=0)
+    assert recover(folder.path) == 0
+    return cosim.results.load(folder.path)
+
+
+@pytest.mark.parametrize(("ending", "reader"), [("mat", neo.io.NeoMatlabIO), ("nix", neo.io.NixIO)])
+def test_neo_of_a_run_without_a_step_is_empty(without_a_step, tmp_path, ending, reader):
+    io = reader(str(exported(without_a_step, "neo", tmp_path / f"run.{ending}")))
+    stored = io.read_block().segments[0]
+    assert [len(train) for train in stored.spiketrains] == [0] * 4
+    starts_ms = {(each.name, len(each)): float(each.t_start.rescale("ms")) for each in stored.analogsignals}
+    assert starts_ms == {("sink_voltage", 0): 5.0, ("source_rate", 0): 0.0, ("angle_rad", 0): 1.0}
+    assert stored.analogsignals[-1].annotations["columns"] == "hip, knee"
+
+
+def test_nwb_and_csv_of_a_run_without_a_step_are_empty(without_a_step, tmp_path):
+    target = exported(without_a_step, "nwb", tmp_path / "run.nwb")
+    assert not pynwb.validate(path=target)
+    with pynwb.NWBHDF5IO(str(target), "r") as reader:
+        file = reader.read()
+        assert [len(times) for times in file.units.to_dataframe()["spike_times"]] == [0] * 4
+        assert file.processing["exchange"]["E_voltage"].data.shape == (0,)
+        assert file.processing["behavior"]["angle_rad"].data.shape == (0, 2)
+    folder = exported(without_a_step, "csv", tmp_path / "tables")
+    headers = {path.stem: path.read_text() for path in folder.iterdir() if path.stem not in ("populations", "summary")}
+    assert headers == {
+        "spikes": "population,node_id,time_ms\n",
+        "exchange": "time_ms,E.voltage_mv,drive.rate_hz\n",
+        "body": "time_ms,angle_rad.hip,angle_rad.knee\n",
+    }
+
+
+def test_every_name_that_a_population_may_have_goes_through_all_files(tmp_path, recover):
+    """Figure, page, SONATA, NWB, Neo and CSV; voltages are called like the population."""
+    name = "L2_3E-PT.1+Z\u00e4hler"
+    folder = make_run(tmp_path / "run", make_experiment(tmp_path / "experiment", name))
+    assert recover(folder.path) == 0, "figure.png and SONATA's files"
+    run = cosim.results.load(folder.path)
+    assert run.spikes[name].timestamps_ms.tolist() == [5.0, 10.0, 15.0] and run.readout[name].tolist() == [1.0] * 3
+    simulation = bluepysnap.Simulation(str(folder.path / "simulation_config.json"))
+    assert simulation.spikes[name].get().index.tolist() == [5.0, 10.0, 15.0]
+    assert cli.main(["report", str(folder.path)]) == 0 and name in (folder.path / "report.html").read_text()
+    with pynwb.NWBHDF5IO(str(exported(run, "nwb", tmp_path / "run.nwb")), "r") as reader:
+        assert f"{name}_voltage" in reader.read().processing["exchange"].data_interfaces
+    trains = neo.io.NeoMatlabIO(str(exported(run, "neo", tmp_path / "run.mat"))).read_block().segments[0].spiketrains
+    assert trains[1].name == f"{name} 1" and trains[1].magnitude.tolist() == [5.0, 10.0, 15.0]
+    exported(run, "neo", tmp_path / "run.nix")
+    assert rows(exported(run, "csv", tmp_path / "tables") / "spikes.csv")[0]["population"] == name
+    assert json.loads((folder.path / "summary.json").read_text())["mean_rate_hz"][name] > 0
+    assert cli.main(["watch", str(folder.path), "--once"]) == 0
 
 
 def test_the_target_has_a_name_of_its_own_in_the_folder_of_the_run(runs):

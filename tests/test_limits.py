@@ -7,11 +7,12 @@ import re
 
 import pytest
 
-from cosim.devices.devices import Devices, Sink
+from cosim.devices.devices import Device, Devices
+from cosim.devices.leaky_integrator_alpha import LeakyIntegratorAlpha
 from cosim.engines.nest import connection_limits
 from cosim.engines.nest.connection_limits import MAX_CONNECTIONS, largest_share
 from cosim.errors import ConfigurationError
-from cosim.experiment.config import SpikeSink, load
+from cosim.experiment.config import load
 from cosim.network.address import Address
 from cosim.network.layout import Unplaced
 from cosim.network.network import Drive, Network, Population, Projection
@@ -42,8 +43,8 @@ def test_projections_with_parameters_of_their_own_count_apart():
 
 
 def test_all_connections_to_a_sink_are_on_its_virtual_process():
-    table = SpikeSink(populations="A", weight_pa=1.0, delay_ms=1.0)
-    sinks = tuple(Sink(f"sink_{number}", Address("A"), 1.0, table) for number in range(3))
+    table = LeakyIntegratorAlpha(populations="A", weight_pa=1.0, delay_ms=1.0)
+    sinks = tuple(Device(f"sink_{number}", Address("A"), table) for number in range(3))
     assert largest_share(network(1000), Devices((), sinks, ()), 2).connections == 2 * 1000
     share = largest_share(network(MAX_CONNECTIONS + 1), Devices((), sinks[:1], ()), 8)
     assert not share.is_allowed

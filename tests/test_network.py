@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Network tables: positions, expectations against brute force, and what check() finds."""
 
+import re
 from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
 
+from cosim.network.address import Address
 from cosim.network.layout import Axis, Grid, Scattered, Unplaced
 from cosim.network.network import Drive, Network, NetworkError, Population, Projection, expected_synapses
 from cosim.network.rules import Bernoulli, Box, FixedIndegree
@@ -118,6 +120,30 @@ def test_check_names_all_problems_together():
         "drive 0 (elsewhere): delay_ms is 0.0, must be a positive multiple of clock.resolution_ms = 0.1",
     ]
     assert str(caught.value) == "\n".join(caught.value.problems)
+
+
+@pytest.mark.parametrize("name", ["L2/3E", "/", "", ".", "..", "layer 5", "E[0]", "E*", "E:1", "E\n", "E\0", "$E$"])
+def test_a_name_that_files_or_addresses_cannot_carry_is_refused_with_what_is_allowed(name):
+    sound = population("A")
+    with pytest.raises(NetworkError) as caught:
+        Network((replace(sound, name=name),)).check(RESOLUTION_MS)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"population {name!r}: must be called by letters, digits and _ . + - (HDF5 and SONATA")
+    better = problem.rpartition(", such as ")[2]
+    Network((replace(sound, name=better),)).check(RESOLUTION_MS)
+
+
+@pytest.mark.parametrize("text", ["L2/3E", "L2/3*", "L2/3E[0:10]", "layer 5", "E:1"])
+def test_an_address_that_no_population_can_have_is_refused(text):
+    with pytest.raises(ValueError, match=re.escape(f"{text!r}: populations are called by letters, digits and _ . + -")):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["L23E", "L2_3E", "L5-PT.1", "E+", "*", "L[2-5]?_*", "M1_[!a]*", "E[0:100:2]", "E[-1]", "Z\u00e4hler"]
+)
+def test_addresses_of_all_names_and_patterns_are_read(text):
+    Address.parse(text)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

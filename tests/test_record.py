@@ -14,9 +14,11 @@ import h5py
 import numpy as np
 import pytest
 from conftest import clean_environment
+from killed_run import make_experiment, make_run
 
 from cosim.engines.built import BuiltPopulation
-from cosim.record import merge, series
+from cosim.modes.recorded_run import RecordedRun
+from cosim.record import merge, provenance, series
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.record.profile import STEP_PHASES
 from cosim.record.recorder import PROFILE, PROFILE_SERIES, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
@@ -298,3 +300,28 @@ def test_profiles_of_all_ranks_go_into_the_run_file(tmp_path):
     with h5py.File(data.folder.run_file) as file:
         assert file["profile/memory/peak_mb"][:].tolist() == [1.0, 2.0, 3.0]
         assert file["profile/brain"].attrs["units"] == "s"
+
+
+def texts(item: h5py.HLObject) -> list[str]:
+    """All attributes that are texts, those in lists included."""
+    values = [each for value in item.attrs.values() for each in np.ravel(value).tolist()]
+    return [each for each in values if isinstance(each, str)]
+
+
+def test_no_nul_and_no_newline_reaches_an_attribute(tmp_path, monkeypatch, recover):
+    """Open MPI ends its version with NUL, which HDF5 refuses; titles, paths and arguments may hold anything."""
+    experiment = make_experiment(tmp_path / "two\nlines")
+    text = (experiment / "experiment.toml").read_text()
+    (experiment / "experiment.toml").write_text('title = "a\\nb\\u0000"\n' + text)
+    monkeypatch.setattr(provenance.MPI, "Get_library_version", lambda: "Open MPI v5.0.7\0")
+    monkeypatch.setattr("sys.argv", ["run.py", "a\nb\udce9"])
+    run = make_run(tmp_path / "run", experiment, columns=["hip\0", "knee\n"])
+    assert recover(run.path) == 0
+    found: list[str] = []
+    with h5py.File(run.run_file) as file:
+        assert (file.attrs["version_mpi"], file.attrs["command"]) == ("Open MPI v5.0.7", "run.py a b?")
+        assert list(file["body/angle_rad"].attrs["columns"]) == ["hip", "knee"]
+        found += texts(file)
+        file.visititems(lambda _, item: found.extend(texts(item)))
+    assert len(found) > 20 and not [each for each in found if set(each) & set("\0\r\n")]
+    assert RecordedRun.open(run.path).tables["title"] == "a\nb\0", "what an attribute tells of it is the same"

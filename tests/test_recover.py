@@ -18,11 +18,13 @@ import h5py
 import numpy as np
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
+from killed_run import make_experiment, make_run
 
 from cosim.modes import recover as recovery
 from cosim.record import disk, failure, owner
 from cosim.record.folder import RunFolder, make_folder
 from cosim.results.run_data import RunData
+from cosim.run import rescue
 
 RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 300, 5, 20.0
 SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)
@@ -195,6 +197,19 @@ def test_what_is_no_run_is_refused(tmp_path, recover, capsys):
     assert "neither results nor shards: must be the results folder of a run" in capsys.readouterr().err
 
 
+def test_a_figure_is_announced_if_it_is_there(tmp_path, recover, monkeypatch):
+    experiment = make_experiment(tmp_path / "experiment")
+    whole, failed = (make_run(tmp_path / name, experiment) for name in ("whole", "failed"))
+    assert recover(whole.path) == 0
+    assert whole.log_file.read_text().count(f"figure: {whole.path / 'figure.png'}") == 1
+    monkeypatch.setattr("cosim.show.figure.draw_run", lambda data, path: 1 / 0)
+    assert recover(failed.path) == 1
+    said = failed.log_file.read_text()
+    assert "figures: Traceback" in said and "ZeroDivisionError" in said
+    assert "no figure: drawing it failed" in said and "figure.png" not in said
+    assert RunData(failed.path).summary["mine"] == 1, "what comes after is done"
+
+
 def test_a_finished_run_is_left_alone(reference, recover, capsys):
     before = reference.folder.summary_file.stat().st_mtime_ns
     assert recover(reference.folder.path) == 0
@@ -333,6 +348,20 @@ def test_space_that_is_not_there_is_told_before(tmp_path):
     disk.check_space(tmp_path, free // 2, "make space")
     with pytest.raises(disk.RecordingError, match="MB are free there, but about .* MB are needed: make space"):
         disk.check_space(tmp_path, 2 * free, "make space")
+
+
+def test_why_a_rank_failed_is_there_also_if_it_cannot_write_what_it_has(tmp_path):
+    class Stuck:
+        """A recorder of which the last write fails."""
+
+        def close(self) -> None:
+            raise KeyError("no spikes of this step")
+
+    folder = make_folder("e", str(tmp_path / "run"), tmp_path)
+    failure.reserve(folder.failure_file(1))
+    with pytest.raises(KeyError, match="no spikes"):
+        rescue(folder, 1, Stuck(), ValueError("the network is gone"))
+    assert failure.told(folder.failure_file(1)) == "rank 1: the network is gone"
 
 
 def test_why_a_rank_failed_fits_into_its_reserved_space(tmp_path):

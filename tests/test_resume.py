@@ -17,7 +17,7 @@ from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
 from cosim.errors import ConfigurationError
 from cosim.experiment.options import parse
-from cosim.modes.normal import choose
+from cosim.modes.choice import choose
 from cosim.modes.recorded_run import RecordedRun
 from cosim.record import attempts
 from cosim.record.folder import RunFolder
@@ -331,6 +331,19 @@ def test_a_change_of_places_that_is_cut_short_is_mended(tmp_path, monkeypatch, m
     else:
         assert (read(tmp_path), read(tmp_path / "earlier-1")) == (new, old)
         assert not (tmp_path / "resumed").exists()
+
+
+def test_a_folder_that_only_looks_like_earlier_results_is_left_alone(tmp_path):
+    run = RunFolder(tmp_path)
+    write(tmp_path, {"run.h5": "old"})
+    for name in ("earlier-backup", "earlier-2.bak", "earlier-2"):
+        write(tmp_path / name, {"run.h5": name})
+    attempts.mend(run)
+    write(tmp_path / "resumed", {"run.h5": "new"})
+    assert attempts.take_place(run) == tmp_path / "earlier-3", "what comes later has a higher number"
+    attempts.mend(run)
+    assert read(tmp_path) == {"run.h5": "new"} and read(tmp_path / "earlier-3") == {"run.h5": "old"}
+    assert all(read(path) == {"run.h5": path.name} for path in tmp_path.glob("earlier-[b2]*"))
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from bmtk.utils.reports import CompartmentReport
 from bmtk.utils.sonata import File
 
+from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.network.layout import Axis, Grid, Scattered, Unplaced
 from cosim.network.network import Network
@@ -41,13 +42,17 @@ RATES_HZ = {"input": np.array([0.0, 0.0, 50.0, 50.0, 0.0])}
 SPIKES = np.array([1.0, 20.0, 20.0, 99.9]), np.array([0, 3, 23, 3], "u8")
 
 
+def series(group: str, values: dict[str, np.ndarray]) -> list[DeviceSeries]:
+    return [DeviceSeries.of(group, name, each, {}) for name, each in values.items()]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("sonata")
     writer = SpikeFileWriter(path / "spikes.h5", {"E": 4, "flat": 0})
     writer.append(0, *SPIKES)
     writer.close()
-    exchanged = circuit.Exchanged(VOLTAGES_MV, RATES_HZ, STEP_MS, STEPS)
+    exchanged = circuit.Exchanged(series("readout", VOLTAGES_MV), series("stimulus", RATES_HZ), STEP_MS, STEPS)
     circuit.write_circuit(path, circuit.of_brain(BUILT, NETWORK), exchanged, seed=3, resolution_ms=0.1)
     return path
 
@@ -140,7 +145,7 @@ def test_rates_are_a_report_at_the_starts_of_steps(simulation):
 
 def test_of_a_script_names_and_counts_are_there(tmp_path):
     nodes = circuit.of_brain([BuiltPopulation("cells", "script", 1, 12, 12)], None)
-    exchanged = circuit.Exchanged({}, {}, STEP_MS, 0)
+    exchanged = circuit.Exchanged([], [], STEP_MS, 0)
     circuit.write_circuit(tmp_path, nodes, exchanged, seed=1, resolution_ms=0.1)
     cells = bluepysnap.Circuit(str(tmp_path / "circuit_config.json")).nodes["cells"]
     assert cells.size == 12 and cells.property_names == {"model_type"}
@@ -149,7 +154,9 @@ def test_of_a_script_names_and_counts_are_there(tmp_path):
 
 def test_a_population_called_like_the_sinks_keeps_its_name(tmp_path):
     nodes = circuit.of_brain([BuiltPopulation("spike_sinks", "script", 1, 12, 12)], None)
-    circuit.write_circuit(tmp_path, nodes, circuit.Exchanged(VOLTAGES_MV, {}, STEP_MS, STEPS), 1, 0.1)
+    circuit.write_circuit(
+        tmp_path, nodes, circuit.Exchanged(series("readout", VOLTAGES_MV), [], STEP_MS, STEPS), 1, 0.1
+    )
     sizes = libsonata.NodeStorage(str(tmp_path / "nodes.h5")).population_names
     assert sizes == {"spike_sinks", "spike_sinks_of_cosim"}
 

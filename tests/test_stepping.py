@@ -66,7 +66,8 @@ def test_misuse_is_refused_and_leaves_the_kernel_usable(alone):
     words = [
         *("without Prepare", "node 2 is no neuron", "node 1 is recorded already"),
         *(["positive multiple"] * 3),
-        "node 1 is no iaf_psc_alpha",
+        "node 2, poisson_generator, has no number 'amplitude'",
+        "node 1, iaf_psc_exp, has no number 'rate'",
     ]
     assert [word in line for word, line in zip(words, said, strict=False)] == [True] * len(words), said
     assert said[len(words) :] == ["1.0"]

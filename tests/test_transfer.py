@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from killed_run import make_experiment
 
-from cosim.devices.devices import SourcePort
+from cosim.devices.poisson import PoissonPort
 from cosim.errors import ConfigurationError
+from cosim.experiment.config import load
 from cosim.experiment.usercode import load_module
+from cosim.plan import network
 from cosim.transfer import TransferFunctions, check
 
 HEAD = "from cosim import transfer_function\n"
@@ -92,7 +98,7 @@ def test_the_rehearsal_meets_wrong_shapes_and_misspelt_attributes_of_all_functio
 
 
 def test_the_rehearsal_names_the_line_of_the_file_for_errors_inside_of_ports(write, ports):
-    ports["drive"] = SourcePort("drive", np.zeros(1))
+    ports["drive"] = PoissonPort("drive", np.zeros(1))
     file = write(
         "@transfer_function\ndef negative(drive):\n    drive.rate_hz = -3\n"
         "@transfer_function\ndef misspelt(drive):\n    drive.rate = 3\n"
@@ -140,3 +146,86 @@ def test_an_exception_in_the_run_comes_through(write, ports):
     transfer.apply(1)
     with pytest.raises(KeyError, match="lost"):
         transfer.apply(2)
+
+
+def package(folder: Path, **files: str) -> Path:
+    """A folder with these files; returns the path of its transfer.py."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(text)
+    return folder / "transfer.py"
+
+
+IMPORTS = """
+import helper, tools.gain as gain
+from tools import offset
+from . import helper as again
+
+@transfer_function
+def drive(calls):
+    import late
+    assert again is helper and late.helper is helper
+    helper.count += 1
+    calls.append((helper.name, gain.value, offset.value, late.name, helper.count))
+"""
+
+
+def modules(folder: Path, name: str) -> Path:
+    helper = f"name, count = '{name}', 0"
+    late = f"import helper\nname = 'late {name}'"
+    tools = {
+        "tools/__init__": "",
+        "tools/gain": "value = 2",
+        "tools/offset": "from . import gain\nvalue = gain.value + 1",
+    }
+    return package(folder, transfer=HEAD + IMPORTS, helper=helper, late=late, **tools)
+
+
+def test_what_lies_beside_can_be_imported_also_late_and_by_two_experiments_with_the_same_names(tmp_path):
+    """A rehearsal leaves no trace in what is imported, either."""
+    files = [modules(tmp_path / name, name) for name in ("one", "other")]
+    ports = [{"calls": []}, {"calls": []}]
+    assert [check(file, each) for file, each in zip(files, ports)] == [[], []]
+    loaded = [TransferFunctions(load_module(file), each, 20.0) for file, each in zip(files, ports)]
+    for transfer in loaded:
+        transfer.apply(0)
+    assert [each["calls"] for each in ports] == [[(n, 2, 3, f"late {n}", 1)] * 2 for n in ("one", "other")]
+
+
+def test_what_lies_beside_is_read_again_also_if_it_was_written_within_the_same_second(tmp_path):
+    file = package(tmp_path, transfer="import helper\nvalue = helper.value", helper="value = 1")
+    assert load_module(file).value == 1
+    before = (tmp_path / "helper.py").stat()
+    (tmp_path / "helper.py").write_text("value = 2")
+    os.utime(tmp_path / "helper.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert load_module(file).value == 2
+
+
+def test_what_lies_beside_is_nothing_for_all_others(tmp_path, monkeypatch):
+    """Neither for cosim nor for a package that only the experiment imports; ``nturl2path`` was not imported before."""
+    package(tmp_path / "installed", library="import nturl2path\nfile = nturl2path.__file__")
+    monkeypatch.syspath_prepend(tmp_path / "installed")
+    text = "import json, nturl2path, library\nfound = json.mine, nturl2path.mine, library.file"
+    file = package(tmp_path / "mine", transfer=text, json="mine = 1", nturl2path="mine = 2")
+    one, two, of_library = load_module(file).found
+    assert (one, two) == (1, 2), "as a script that Python runs would find them"
+    standard = Path(os.__file__).parent
+    assert Path(of_library).parent == standard
+    for name in ("json", "nturl2path"):
+        assert Path(importlib.import_module(name).__file__).is_relative_to(standard)
+    assert not [each for each in sys.path if "mine" in Path(each).parts]
+
+
+def test_a_network_of_tables_can_import_what_lies_beside_it(tmp_path):
+    folder = make_experiment(tmp_path / "experiment")
+    text = (folder / "brain/network.py").read_text()
+    (folder / "brain/network.py").write_text(text.replace("Unplaced(4)", "Unplaced(sizes.small)") + "import sizes\n")
+    (folder / "brain/sizes.py").write_text("small = 7\n")
+    assert network(load(str(folder))).sizes == {"E": 7}
+
+
+def test_an_error_in_what_lies_beside_is_told_with_its_place(tmp_path):
+    file = package(tmp_path, transfer="import helper", helper="x = 1\ny = z")
+    with pytest.raises(ConfigurationError) as caught:
+        load_module(file)
+    assert str(caught.value) == f"{file}: NameError: name 'z' is not defined (in {tmp_path / 'helper.py'}, line 2)"

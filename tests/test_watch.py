@@ -196,6 +196,19 @@ def test_what_is_no_run_is_refused(tmp_path, capsys):
     assert "must be the results folder of a run" in said and "--interval 'soon'" in said
 
 
+def test_an_interval_without_a_unit_is_of_seconds(tmp_path, monkeypatch, capsys):
+    (tmp_path / "run/shards").mkdir(parents=True)
+    naps_s = []
+
+    def sleep(duration_s: float) -> None:
+        naps_s.append(duration_s)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch.time, "sleep", sleep)
+    assert cli.main(["watch", str(tmp_path / "run"), "--interval", "5", "--json"]) == 0
+    assert naps_s == [5.0]
+
+
 def test_a_terminal_shows_all_of_it(observed):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "cosim.cli", "watch", str(observed[0])]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY, clean_environment
+from conftest import REPOSITORY, clean_environment, find_mpiexec
 
 from cosim.errors import ConfigurationError
 from cosim.parallel import world
@@ -51,6 +51,30 @@ def test_mpi_puts_no_locks_around_the_calls_of_the_only_thread_that_makes_them()
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=60)
     assert said.stdout.splitlines()[-1] == "True", said.stderr
+
+
+NAMED = "open('/proc/self/comm', 'w').write('{}'); print('named', flush=True); input()"
+
+
+@pytest.mark.parametrize(("name", "is_helper"), [("hydra_pmi_proxy", True), ("prted", True), ("bash", False)])
+def test_what_mpiexec_starts_ranks_through_is_known_by_its_name(name, is_helper):
+    command = [sys.executable, "-c", NAMED.format(name)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "named\n"
+        assert world.is_launchers_helper(process.pid) == is_helper
+        process.communicate("\n")
+
+
+def test_a_parent_outside_of_the_container_is_no_helper_and_costs_no_run():
+    """In a PID namespace of its own a rank has the parent 0, of which /proc knows nothing."""
+    assert not world.is_launchers_helper(0)
+    alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("namespaces cannot be made here")
+    program = "import os; from cosim.parallel.world import split; print(os.getppid(), split().brain_ranks)"
+    command = [find_mpiexec(), "-n", "2", *alone, sys.executable, "-c", program]
+    said = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert (said.returncode, said.stdout.split()) == (0, ["0", "1"] * 2), said.stderr
 
 
 class Clock:

@@ -8,7 +8,7 @@ from itertools import islice
 
 from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
-from cosim.experiment.config import Experiment, SpikeSink, load
+from cosim.experiment.config import Experiment, load
 from cosim.plan import network, resolve_devices
 
 
@@ -33,18 +33,11 @@ def override(experiment: str, overrides: Sequence[str], number: int) -> str:
 
 
 def _more(loaded: Experiment, sizes: dict[str, int], number: int) -> list[dict[str, object]]:
-    """Sinks on single neurons, spread over populations; weight and delay as of the first sink."""
+    """Sinks on single neurons, spread over populations; all else as of the first sink."""
     places = _neurons(sizes)
-    like: SpikeSink = loaded.config.sinks[0]
-    return [
-        {
-            "populations": place,
-            "name": f"sink_{index}",
-            "weight_pa": like.weight_pa,
-            "delay_ms": like.delay_ms,
-        }
-        for index, place in enumerate(islice(places, number))
-    ]
+    like = loaded.config.sinks[0].model_dump(exclude_none=True)
+    own = ({"populations": place, "name": f"sink_{index}"} for index, place in enumerate(islice(places, number)))
+    return [like | each for each in own]
 
 
 def _neurons(sizes: dict[str, int]) -> Iterator[str]:

@@ -3,19 +3,19 @@
 
 Everything is checked before NEST starts, on the body rank, and all problems are reported together: file, key, value
 and what is allowed. The keys of ``[brain]`` that belong to one brain model are declared by that model (``Parameters``
-in its ``network.py``), those of ``[body]`` by the kind of the body (``Settings`` of its description), those of
-``[protocol]`` by the experiment (``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all
-the rest.
+in its ``network.py``), those of ``[body]`` by the kind of the body (``settings`` of `cosim.body.kind.Kind`), those of
+``[[sources]]`` and ``[[sinks]]`` by their kinds (``cosim.devices``), those of ``[protocol]`` by the experiment
+(``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all the rest.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pydantic_core
@@ -24,11 +24,16 @@ from pydantic import BaseModel, Field
 
 from cosim import transfer
 from cosim.body import kinds
+from cosim.body.kind import Description
+from cosim.devices import kinds as device_kinds
+from cosim.devices.base import SinkTable, SourceTable
+from cosim.devices.resolve import Wanted
 from cosim.errors import ConfigurationError, nearest
+from cosim.experiment import search
 from cosim.experiment.brains import ScriptBrain, TableBrain
-from cosim.experiment.models import Tables, find_body, find_brain, is_file
+from cosim.experiment.models import Tables, find_body, find_brain
 from cosim.experiment.overrides import override
-from cosim.experiment.usercode import MODELS, table_class
+from cosim.experiment.usercode import table_class
 from cosim.network.counting import LONGEST_TIME_MS, TIC_MS
 from cosim.table import Table
 from cosim.timegrid import is_multiple
@@ -82,32 +87,6 @@ class BodySection(Table):
     model: str
 
 
-class SpikeSource(Table):
-    """Poisson trains into a population: one independent train for every neuron, all at one rate."""
-
-    name: str
-    population: str = Field(min_length=1, description="name, or a part such as E[0:100]")
-    weight: float = Field(description="in the unit of the population's neurons: nS or pA")
-    delay_ms: float = Field(gt=0)
-    receptor: int = Field(0, ge=0, description="port of neurons that have several: 1, 2, ... of ..._multisynapse")
-
-
-class SpikeSink(Table):
-    """A leaky integrator that listens to a population; see ``cosim.devices.devices`` for its equation and defaults."""
-
-    populations: str = Field(
-        min_length=1,
-        description="name or shell pattern such as M1_*, or a part such as E[0:100]; each gets a sink of its name",
-    )
-    name: str | None = Field(None, description="another name than the population's, for a single match")
-    kind: Literal["leaky_integrator_alpha"] = "leaky_integrator_alpha"
-    weight_pa: float = Field(gt=0)
-    delay_ms: float = Field(gt=0)
-    c_m_pf: float = Field(1000.0, gt=0)
-    tau_m_ms: float = Field(10.0, gt=0)
-    tau_syn_ms: float = Field(2.0, gt=0)
-
-
 class Record(Table):
     """What goes to disk besides exchange, body and profile."""
 
@@ -125,21 +104,32 @@ class Record(Table):
 
 
 class Configuration(Table):
-    """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare."""
+    """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare,
+    ``sources`` and ``sinks`` those of their kinds.
+    """
 
     title: str = ""
     seed: int = Field(1, ge=1, lt=2**31, description="all randomness comes from it")
     clock: Clock
     brain: BrainSection
     body: BodySection | None = None
-    sources: tuple[SpikeSource, ...] = ()
-    sinks: tuple[SpikeSink, ...] = ()
+    sources: tuple[SourceTable, ...] = ()
+    sinks: tuple[SinkTable, ...] = ()
     protocol: Table = Table()
     record: Record = Record()
 
+    @property
+    def devices(self) -> Wanted:
+        """What has to be known to find the populations of sources and sinks."""
+        return Wanted(self.sources, self.sinks, self.record.patterns, self.clock.resolution_ms)
+
+    def plain(self) -> dict[str, Any]:
+        """The effective configuration in the types of TOML, which has no None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
     def to_toml(self) -> str:
         """The effective configuration; as an ``experiment.toml`` it gives the same run."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))  # TOML has no None
+        return tomli_w.dumps(self.plain())
 
 
 class Experiment:
@@ -150,7 +140,7 @@ class Experiment:
         folder: Path,
         config: Configuration,
         brain: TableBrain | ScriptBrain,
-        body: kinds.Description,
+        body: Description,
         body_file: Path | None,
         transfer_module: ModuleType,
     ) -> None:
@@ -169,20 +159,20 @@ class Experiment:
     @property
     def body_settings(self) -> dict[str, Any]:
         """The keys of ``[body]`` that belong to the body's kind."""
-        return {key: getattr(self.config.body, key) for key in self.body.Settings.model_fields}
+        return {key: getattr(self.config.body, key) for key in kinds.settings(self.body).model_fields}
 
 
-def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
-    """Load and check an experiment: a name below ``models/`` or the path of a folder or of its ``experiment.toml``.
+def load(experiment: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Load and check an experiment: the path of a folder or of its ``experiment.toml``, or a name (`search.folders`).
 
     ``overrides`` are ``key=value`` strings as in ``--set brain.patch_mm=0.2``; values are read as TOML, else as text.
 
     Raises:
         ConfigurationError: all problems together.
     """
-    folder = find_experiment(experiment, models)
+    folder = find_experiment(experiment)
     file = folder / "experiment.toml"
-    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides, models)
+    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides)
 
 
 def assemble(
@@ -191,16 +181,16 @@ def assemble(
     content: dict[str, Any],
     transfer_module: ModuleType,
     overrides: Sequence[str] = (),
-    models: Path = MODELS,
+    admit: Callable[[Path, bool], None] = lambda _file, _is_code: None,
 ) -> Experiment:
     """`load` of an experiment whose tables were read from another ``file`` than its folder's ``experiment.toml``.
 
-    ``content`` are these tables, which are changed.
+    ``content`` are these tables, which are changed; ``admit`` may refuse files that they name, see `Tables`.
     """
-    tables = Tables(content, file, folder, override(content, overrides))
+    tables = Tables(content, file, folder, override(content, overrides), admit)
     content.setdefault("protocol", {})
-    brain = find_brain(tables, models)
-    body, body_file = find_body(tables, models)
+    brain = find_brain(tables)
+    body, body_file = find_body(tables)
     schema = _schema(brain, body, transfer_module)
     problems = [f"{file}: {problem}" for problem in _clock_problems(content.get("clock"), "body" in content)]
     try:
@@ -212,16 +202,15 @@ def assemble(
     return Experiment(folder, config, brain, body, body_file, transfer_module)
 
 
-def find_experiment(experiment: str, models: Path = MODELS) -> Path:
+def find_experiment(experiment: str) -> Path:
     """The folder of an experiment, by name or path. Raises ConfigurationError."""
     path = Path(experiment)
-    if path.name == "experiment.toml" and is_file(path):
-        path = path.parent
-    for folder in (path, models / experiment):
-        if is_file(folder / "experiment.toml"):
-            return folder.resolve()
-    known = [path.parent.name for path in models.glob("*/experiment.toml")]
-    raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {nearest(experiment, known)}")
+    if path.name == "experiment.toml" and search.is_file(path):
+        return path.resolve().parent
+    try:
+        return search.find(experiment, "experiment.toml").resolve()
+    except LookupError as error:
+        raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {error}") from None
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -236,18 +225,18 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def _schema(
-    brain: TableBrain | ScriptBrain, body: kinds.Description, transfer_module: ModuleType
-) -> type[Configuration]:
-    """The configuration with the keys that this brain, this body and this experiment add."""
+def _schema(brain: TableBrain | ScriptBrain, body: Description, transfer_module: ModuleType) -> type[Configuration]:
+    """The configuration with the keys that this brain, this body, kinds of devices and this experiment add."""
     brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, BrainSection))
-    settings = pydantic.create_model("Body", __base__=(body.Settings, BodySection))
+    settings = pydantic.create_model("Body", __base__=(kinds.settings(body), BodySection))
     protocol = table_class(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",
         __base__=Configuration,
         brain=(brain_table, ...),
         body=(settings | None, None),
+        sources=(tuple[Annotated[SourceTable, device_kinds.OfAnyKind("sources")], ...], ()),
+        sinks=(tuple[Annotated[SinkTable, device_kinds.OfAnyKind("sinks")], ...], ()),
         protocol=(protocol, ...),
     )
 
@@ -268,8 +257,10 @@ def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: T
         if problem["type"] == "extra_forbidden":
             *parents, last = location
             prefix = "".join(f"{parent}." for parent in parents)
-            hint = nearest(str(last), _fields(schema, parents))
+            hint = nearest(str(last), _keys(schema, parents, tables.content))
             yield f"{where}: unknown key; {hint}" if not prefix else f"{where}: unknown key in {prefix[:-1]}; {hint}"
+        elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            yield f"{where}.{_unknown_kind(location, problem['input'])}"
         elif problem["type"] == "missing":
             yield f"{where}: missing; it must be given"
         else:
@@ -278,6 +269,8 @@ def _explain(error: pydantic.ValidationError, schema: type[BaseModel], tables: T
 
 def _location(parts: Sequence[str | int], content: Any) -> list[str | int]:
     """Where a problem is in the tables; pydantic also names the types that it tried there."""
+    if parts[0] in device_kinds.DEFAULTS:
+        parts = [*parts[:2], *parts[3:]]  # the third is the kind
     location = []
     for part in parts:
         if isinstance(content, dict):
@@ -298,8 +291,17 @@ def _allowed(problem: pydantic_core.ErrorDetails) -> str:
     return re.sub(r"^\w+ should", "must", problem["msg"].removeprefix("Value error, "))
 
 
-def _fields(schema: type[BaseModel], parents: Sequence[str | int]) -> list[str]:
+def _unknown_kind(location: Sequence[str | int], table: Any) -> str:
+    """What is wrong with the kind of a source or sink."""
+    section, kind = str(location[0]), table["kind"]
+    return f"kind = {kind!r}: {nearest(str(kind), device_kinds.kinds(section))}"
+
+
+def _keys(schema: type[BaseModel], parents: Sequence[str | int], content: Any) -> list[str]:
     """Keys that the table at ``parents`` may have."""
+    if len(parents) > 1 and parents[0] in device_kinds.DEFAULTS:
+        section, place = parents
+        return [*device_kinds.keys(section, content[section][place])]
     for parent in parents:
         if isinstance(parent, str):
             kind = schema.model_fields[parent].annotation

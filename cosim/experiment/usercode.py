@@ -7,50 +7,38 @@ NEST starts. Body rank only.
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
+import traceback
 from collections.abc import Callable, Iterable
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 
 from cosim.errors import ConfigurationError
+from cosim.experiment import neighbours
+from cosim.experiment.search import offer_models
 from cosim.table import Table
-
-MODELS = Path(__file__).resolve().parents[2] / "models"
-
-
-class _Uncached(SourceFileLoader):
-    """Compiles a file whenever it is loaded.
-
-    Python takes a file that was written twice within a second, with as many characters, for the same one.
-    """
-
-    def get_code(self, fullname: str) -> CodeType:
-        """The code of the file as it is now."""
-        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load_module(file: Path) -> ModuleType:
-    """Run a Python file as a module of its own, fresh at every call.
+    """Run a Python file as a module of its own, fresh at every call; it may import what lies beside it.
 
     Raises:
         ConfigurationError: it is missing, raises, or exits.
     """
     if not file.is_file():
         raise ConfigurationError(f"{file}: no such file")
-    if str(MODELS.parent) not in sys.path:
-        sys.path.append(str(MODELS.parent))  # a model may import others: from models.rodent import tables
-    name = f"cosim_models.{file.parent.name}.{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file, loader=_Uncached(name, str(file)))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses and pydantic look up annotations that are text
+    offer_models()
     try:
-        spec.loader.exec_module(module)
+        return neighbours.load(file)
     except (Exception, SystemExit) as error:
-        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}") from error
-    return module
+        raise ConfigurationError(f"{file}: {type(error).__name__}: {error}{_place_beside(file, error)}") from error
+
+
+def _place_beside(file: Path, error: BaseException) -> str:
+    """Where in another file of its folder an error was raised."""
+    places = [each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename).parent == file.parent]
+    is_elsewhere = places and places[-1].filename != str(file)
+    return f" (in {places[-1].filename}, line {places[-1].lineno})" if is_elsewhere else ""
 
 
 def load_optional_module(file: Path) -> ModuleType:

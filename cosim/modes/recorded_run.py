@@ -13,11 +13,10 @@ from types import ModuleType
 from typing import Any
 
 import cosim
-from cosim import transfer
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
-from cosim.experiment.config import Experiment, assemble, find_experiment, read_toml
-from cosim.modes import recover
+from cosim.experiment.config import Experiment, assemble, read_toml
+from cosim.modes import recorded_code, recover
 from cosim.record.folder import RunFolder
 from cosim.record.provenance import files
 from cosim.results.run_data import RunData
@@ -44,7 +43,7 @@ class RecordedRun:
         if "files" not in data.provenance:
             raise ConfigurationError(f"{path}: made by an older cosim, which did not record where its experiment was")
         provenance, tables = data.provenance, read_toml(data.folder.config_file)
-        changed = sorted(_changed(tomllib.loads(provenance["configuration"]), tables))
+        changed = sorted(_changed(_configuration(provenance), tables))
         if changed:
             raise ConfigurationError(
                 f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was "
@@ -78,8 +77,9 @@ class RecordedRun:
             ConfigurationError: all problems together.
         """
         folder = self._experiment_folder(moved_to)
-        functions = transfer.load(folder / "transfer.py")
-        return assemble(folder, self.folder.config_file, deepcopy({**self.tables}), functions, overrides)
+        functions = recorded_code.transfer_functions(folder)
+        tables = deepcopy({**self.tables})
+        return assemble(folder, self.folder.config_file, tables, functions, overrides, admit=recorded_code.admit)
 
     def brain_alone(self, moved_to: str | None, overrides: tuple[str, ...]) -> Experiment:
         """The same without body and transfer functions, for as many steps as were recorded."""
@@ -88,7 +88,8 @@ class RecordedRun:
             tables.pop(name, None)
         tables["clock"]["steps"] = self.steps
         functions = ModuleType("no_transfer_functions")
-        return assemble(self._experiment_folder(moved_to), self.folder.config_file, tables, functions, overrides)
+        folder = self._experiment_folder(moved_to)
+        return assemble(folder, self.folder.config_file, tables, functions, overrides, admit=recorded_code.admit)
 
     def changes(self, experiment: Experiment) -> Iterator[str]:
         """What is not as it was, one line each; nothing of what ``experiment`` does without."""
@@ -103,9 +104,8 @@ class RecordedRun:
                 yield f"{name} was {self.provenance[f'version_{name}']} and is {version}"
 
     def _experiment_folder(self, moved_to: str | None) -> Path:
-        folder = moved_to or self.provenance["experiment"]
         try:
-            return find_experiment(folder)
+            return recorded_code.experiment_folder(self.provenance["experiment"], moved_to)
         except ConfigurationError as error:
             hint = "" if moved_to else "; if it has moved, name it, too: run.py EXPERIMENT --resume or --replay RUN"
             raise ConfigurationError(f"{error}{hint}") from None
@@ -121,6 +121,12 @@ def make_results(folder: RunFolder) -> None:
         recover.main(str(folder.path), out=None, force=False)
     if not (folder.summary_file.is_file() and RunData(folder.path).summary["steps"]):
         raise ConfigurationError(f"{folder.path}: it ended before its first step was done; start it again")
+
+
+def _configuration(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The effective configuration as JSON, or as TOML of a run that an older cosim made."""
+    text = provenance["configuration"]
+    return json.loads(text) if text.startswith("{") else tomllib.loads(text)
 
 
 def _changed(then: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 from types import ModuleType
 
-from cosim import transfer
 from cosim.body import kinds
+from cosim.body.nobody import NoBody
 from cosim.errors import ConfigurationError, RecordingError
-from cosim.experiment.config import Clock, Experiment, assemble, find_experiment, read_toml
+from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.finalize import EndedRun, finalize, substeps
+from cosim.modes import recorded_code
 from cosim.network.network import Network
 from cosim.plan import brain_of
 from cosim.record import built, failure, populations
@@ -89,7 +90,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
         folder=folder,
         clock=clock,
         seed=tables["seed"],
-        body=kinds.load(source.body_file) if source.body_file.is_file() else kinds.NoBody(),
+        body=kinds.load(source.body_file) if source.body_file.is_file() else NoBody(),
         network=_network(experiment) if experiment else None,
         transfer_module=experiment.transfer_module if experiment else ModuleType("unknown"),
         built=stands.brain,
@@ -115,10 +116,11 @@ def _experiment(source: RunFolder) -> Experiment | None:
     """The experiment as it ran; None, with a warning, if it is no longer where or what it was."""
     provenance = RunData(source.path).provenance
     try:
-        folder = find_experiment(provenance["experiment"])
+        folder = recorded_code.experiment_folder(provenance["experiment"])
         is_replay = "replay_of" in provenance
-        functions = ModuleType("replay") if is_replay else transfer.load(folder / "transfer.py")
-        return assemble(folder, source.config_file, read_toml(source.config_file), functions)
+        functions = ModuleType("replay") if is_replay else recorded_code.transfer_functions(folder)
+        tables = read_toml(source.config_file)
+        return assemble(folder, source.config_file, tables, functions, admit=recorded_code.admit)
     except ConfigurationError as error:
         log.warning("without positions of neurons and what the experiment adds to the summary: %s", error)
         return None

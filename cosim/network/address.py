@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 
 import numpy as np
 
+from cosim.network.names import ALLOWED, as_name, is_pattern
+
 _PART = re.compile(r"(?P<name>.*)\[(?P<part>-?\d+|-?\d*(:-?\d*){1,2})\]")
 
 
@@ -27,8 +29,11 @@ class Address:
         """Read ``NAME``, ``NAME[index]`` or ``NAME[start:stop:step]`` as Python does.
 
         Raises:
-            ValueError: a step of zero or less, which would turn the order round.
+            ValueError: a name that no population has, or a step of zero or less, which would turn the order round.
         """
+        if not is_pattern(text):
+            meant = as_name(text.partition("[")[0])
+            raise ValueError(f"{text!r}: populations are called by {ALLOWED}; what a script calls so is {meant} here")
         match = _PART.fullmatch(text)
         if match is None:
             return cls(text)

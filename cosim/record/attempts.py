@@ -9,7 +9,7 @@ it ever got, and nothing that was recorded is deleted.
 
 from __future__ import annotations
 
-from itertools import count
+import re
 from pathlib import Path
 
 from cosim.record.folder import RunFolder
@@ -27,8 +27,8 @@ def take_place(run: RunFolder) -> Path:
 
     ``run.h5`` is moved last either time: see `mend`.
     """
-    names = (run.path / f"{EARLIER}{number}" for number in count(1))
-    earlier = next(path for path in names if not path.exists())
+    latest = max(map(_number, run.path.glob(f"{EARLIER}*")), default=0)
+    earlier = run.path / f"{EARLIER}{latest + 1}"
     earlier.mkdir()
     _move(run, run.path, earlier)
     _move(run, attempt(run).path, run.path)
@@ -38,7 +38,7 @@ def take_place(run: RunFolder) -> Path:
 
 def mend(run: RunFolder) -> None:
     """End a `take_place` during which the job was killed, or undo it."""
-    earlier = sorted(run.path.glob(f"{EARLIER}*"), key=lambda path: int(path.name.removeprefix(EARLIER)))
+    earlier = sorted(filter(_number, run.path.glob(f"{EARLIER}*")), key=_number)
     if not earlier:
         return
     if not run.run_file.exists():
@@ -47,6 +47,12 @@ def mend(run: RunFolder) -> None:
     elif not (earlier[-1] / run.run_file.name).exists():
         _move(run, earlier[-1], run.path)
         earlier[-1].rmdir()
+
+
+def _number(path: Path) -> int:
+    """Of earlier results; 0 for a folder that somebody else called so, such as ``earlier-backup``."""
+    match = re.fullmatch(rf"{EARLIER}([1-9][0-9]*)", path.name)
+    return int(match[1]) if match else 0
 
 
 def _move(run: RunFolder, source: Path, target: Path) -> None:

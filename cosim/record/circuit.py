@@ -2,7 +2,8 @@
 """What the spikes of a run belong to, in the SONATA format: nodes, reports, and two configurations.
 
 ``nodes.h5`` and ``node_types.csv`` hold all populations of the brain and, as populations of their own, its
-spike sinks and spike sources; ``sink_voltages.h5`` and ``source_rates.h5`` are reports on these.
+spike sinks and spike sources; ``sink_voltages.h5``, ``source_rates.h5`` and so on, one for each quantity, are
+reports on these.
 ``circuit_config.json`` and ``simulation_config.json`` are what libsonata and bluepysnap open; bmtk opens the
 node files. Body rank only.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from cosim.devices.series import DeviceSeries, by_quantity
 from cosim.engines.built import BuiltPopulation
 from cosim.network.layout import Grid, Layout, Scattered
 from cosim.network.network import Network
@@ -40,7 +42,8 @@ UM_PER_MM = 1000.0
 class NodePopulation:
     """A population as SONATA describes it; empty texts are for what is not known.
 
-    ``model`` is NEST's name. ``node_names`` are given where every node has a name of its own.
+    ``model`` is NEST's name. ``node_names`` are given where every node has a name of its own, ``node_models`` where
+    they are of several models.
     """
 
     name: str
@@ -51,6 +54,7 @@ class NodePopulation:
     cell_type: str = ""
     layout: Layout | None = None
     node_names: tuple[str, ...] = ()
+    node_models: tuple[str, ...] = ()
     is_virtual: bool = False
 
     @property
@@ -64,12 +68,33 @@ class NodePopulation:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """What brain and body exchanged, (steps,) each: voltages of sinks after a step, rates of sources."""
+    """What brain and body exchanged: values of sinks after each step, and of sources in each."""
 
-    voltages_mv: Mapping[str, np.ndarray]
-    rates_hz: Mapping[str, np.ndarray]
+    sinks: Sequence[DeviceSeries]
+    sources: Sequence[DeviceSeries]
     step_ms: float
     steps: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What some nodes of a population of devices exchanged, all of one quantity; ``start_ms`` is of the first row."""
+
+    population: NodePopulation
+    series: Sequence[DeviceSeries]
+    quantity: str
+    units: str
+    start_ms: float
+
+    @property
+    def nodes(self) -> dict[int, int]:
+        """Number of values of each node, by its id."""
+        return {self.population.node_names.index(each.name): len(each.columns) for each in self.series}
+
+    @property
+    def values(self) -> np.ndarray:
+        """(steps, values)."""
+        return np.stack([values for each in self.series for values in each.columns.values()], axis=1)
 
 
 def of_brain(populations: Sequence[BuiltPopulation], network: Network | None) -> list[NodePopulation]:
@@ -99,18 +124,14 @@ def write_circuit(
     write_node_types(folder / "node_types.csv", nodes)
     end_ms, step_ms = exchanged.steps * exchanged.step_ms, exchanged.step_ms
     reports = {
-        "sink_voltages": (sinks, exchanged.voltages_mv, "mV", step_ms),
-        "source_rates": (sources, exchanged.rates_hz, "Hz", 0.0),
+        **_reports("sink", sinks, exchanged.sinks, step_ms),
+        **_reports("source", sources, exchanged.sources, 0.0),
     }
-    reports = {name: report for name, report in reports.items() if report[0].size}
-    for name, (population, series, units, start_ms) in reports.items():
-        values = np.stack([series[node] for node in population.node_names], axis=1)
-        write_report(folder / f"{name}.h5", population.name, values, units, start_ms, step_ms)
+    for name, each in reports.items():
+        path = folder / f"{name}.h5"
+        write_report(path, each.population.name, each.nodes, each.values, each.units, each.start_ms, step_ms)
     run = {"tstart": 0.0, "tstop": end_ms, "dt": resolution_ms, "random_seed": seed}
-    entries = {
-        name: _report_entry(f"{name}.h5", population.name, units, start_ms, step_ms, exchanged.steps)
-        for name, (population, _, units, start_ms) in reports.items()
-    }
+    entries = {name: _report_entry(f"{name}.h5", each, step_ms, exchanged.steps) for name, each in reports.items()}
     _write_json(folder / "node_sets.json", _node_sets(nodes))
     _write_json(folder / "circuit_config.json", _circuit(nodes))
     _write_json(folder / "simulation_config.json", _simulation(run, entries))
@@ -120,11 +141,27 @@ def device_populations(brain: Sequence[NodePopulation], exchanged: Exchanged) ->
     """Sinks and sources as populations, by names that no population of the brain has."""
     taken = {each.name for each in brain}
     names = [name if name not in taken else f"{name}_of_cosim" for name in (SINKS, SOURCES)]
-    sinks, sources = tuple(exchanged.voltages_mv), tuple(exchanged.rates_hz)
-    return (
-        NodePopulation(names[0], len(sinks), "iaf_psc_alpha", node_names=sinks),
-        NodePopulation(names[1], len(sources), "poisson_generator", node_names=sources, is_virtual=True),
-    )
+    return _devices(names[0], exchanged.sinks), _devices(names[1], exchanged.sources, is_virtual=True)
+
+
+def _devices(name: str, series: Sequence[DeviceSeries], is_virtual: bool = False) -> NodePopulation:
+    models = tuple(each.model for each in series)
+    nodes = {"node_names": tuple(each.name for each in series), "is_virtual": is_virtual}
+    if len({*models}) > 1:
+        return NodePopulation(name, len(series), node_models=models, **nodes)
+    return NodePopulation(name, len(series), *models[:1], **nodes)
+
+
+def _reports(
+    what: str, population: NodePopulation, series: Sequence[DeviceSeries], start_ms: float
+) -> dict[str, Report]:
+    """A report for each quantity, by names such as ``sink_voltages``."""
+    found: dict[str, Report] = {}
+    for quantity, units, members in by_quantity(series):
+        name = f"{what}_{quantity}s".replace(" ", "_")
+        name = f"{what}_{members[0].key}" if name in found else name  # the same quantity in another unit
+        found[name] = Report(population, members, quantity, units, start_ms)
+    return found
 
 
 # Nodes
@@ -148,6 +185,9 @@ def _write_attributes(group: h5py.Group, population: NodePopulation) -> None:
         _constant(group, name, population.size, h5py.string_dtype(), value)
     if population.node_names:
         group["name"] = np.array(population.node_names, dtype=h5py.string_dtype())
+    if population.node_models:
+        templates = [f"nest:{model}" for model in population.node_models]
+        group["model_template"] = np.array(templates, dtype=h5py.string_dtype())
     if isinstance(population.layout, (Grid, Scattered)):
         axes = [group.create_dataset(axis, (population.size,), "f4") for axis in "xyz"]
         for start, places_um in _places_um(population.layout):
@@ -214,16 +254,16 @@ def _simulation(run: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _report_entry(file: str, cells: str, units: str, start_ms: float, step_ms: float, steps: int) -> dict[str, Any]:
+def _report_entry(file: str, report: Report, step_ms: float, steps: int) -> dict[str, Any]:
     return {
         "type": "compartment",
         "sections": "soma",
-        "variable_name": {"mV": "v", "Hz": "rate"}[units],
-        "unit": units,
-        "cells": cells,
+        "variable_name": {"voltage": "v"}.get(report.quantity, report.quantity),
+        "unit": report.units,
+        "cells": report.population.name,
         "file_name": file,
-        "start_time": start_ms,
-        "end_time": start_ms + steps * step_ms,
+        "start_time": report.start_ms,
+        "end_time": report.start_ms + steps * step_ms,
         "dt": step_ms,
     }
 

@@ -86,6 +86,18 @@ class RunFolder:
                 folder.rmdir()
 
 
+def results_folder_around(path: Path) -> Path | None:
+    """The results folder, one with a ``run.h5``, that ``path`` is or lies in, as it is spelt or as links lead.
+
+    None if there is none.
+    """
+    for start in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
+        for folder in (start, *start.parents):
+            if os.path.lexists(RunFolder(folder).run_file):
+                return folder
+    return None
+
+
 def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
     """Make a new folder for a run: ``out``, or one below ``results/<experiment>`` named after job id or time.
 

@@ -7,14 +7,15 @@ ranks also their spikes. Shards are merged when the run has ended (see ``cosim.r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from cosim.body.kinds import Body
-from cosim.devices.devices import Devices
+from cosim.body.kind import Body
+from cosim.devices import series as device_series
+from cosim.devices.devices import Device, Devices
 from cosim.engines.nest.brain import Brain
 from cosim.experiment.config import Clock
 from cosim.parallel.exchange import Exchange
@@ -109,7 +110,8 @@ class BodyRecorder:
 
     A body without series leaves no group there.
 
-    ``exchange/readout/<sink>`` is the readout at the end of a step, ``exchange/stimulus/<source>`` what acted in it.
+    ``exchange/readout/<sink>`` is the readout at the end of a step, ``exchange/stimulus/<source>`` what acted in it;
+    what each is, and in which unit, is in its attributes (see ``cosim.devices.series``).
     """
 
     def __init__(
@@ -133,12 +135,8 @@ class BodyRecorder:
         }
         ms = Series(attributes={"units": "ms"})
         body |= {"body/time_ms": ms} if body else {}
-        sinks, sources = (tuple(each.name for each in kind) for kind in (devices.sinks, devices.sources))
-        exchange = {
-            "exchange/readout": Series(attributes={"units": "mV"}, columns=sinks),
-            "exchange/stimulus": Series(attributes={"units": "Hz"}, columns=sources),
-        }
-        return {**body, "exchange/time_ms": ms, **exchange}
+        readout, stimulus = _columns(devices.sinks), _columns(devices.sources)
+        return {**body, "exchange/time_ms": ms, "exchange/readout": readout, "exchange/stimulus": stimulus}
 
     def record(self) -> None:
         """Store the samples of the body and the values exchanged in this step."""
@@ -173,6 +171,15 @@ class BodyRecorder:
         """Write everything to disk; a second call does nothing."""
         self._file.close()
         self._shard.close()
+
+
+def _columns(devices: Sequence[Device]) -> Series:
+    """One message of the exchange, with a dataset for each device."""
+    return Series(
+        columns=tuple(each.name for each in devices),
+        widths={each.name: each.size for each in devices if each.size > 1},
+        column_attributes={each.name: device_series.attributes(each) for each in devices},
+    )
 
 
 def _memory_mb() -> np.ndarray:

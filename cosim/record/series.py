@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from cosim.errors import RecordingError
+from cosim.record.attributes import set_attributes
 from cosim.record.disk import whole, writing
 
 FLUSH_INTERVAL_S = 1.0
@@ -37,18 +38,42 @@ FIRST_ROWS = 64
 class Series:
     """A dataset to be: the shape of one row (empty for a scalar), its type and attributes such as units.
 
-    With ``columns``, rows have one value for each of these names, and each is stored as a dataset of its own below the
-    name of the series.
+    With ``columns``, rows have one value for each of these names, or as many as ``widths`` says, and each is stored as
+    a dataset of its own below the name of the series, with its ``column_attributes`` besides.
     """
 
     shape: tuple[int, ...] = ()
     dtype: str = "f8"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] | None = None
+    widths: Mapping[str, int] = field(default_factory=dict)
+    column_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def paths(self, name: str) -> list[str]:
-        """Where the datasets of a series of this name lie in the file."""
-        return [name] if self.columns is None else [f"{name}/{column}" for column in self.columns]
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of a row of all columns together."""
+        return self.shape if self.columns is None else (sum(self.widths.get(each, 1) for each in self.columns),)
+
+    def datasets(self, name: str) -> dict[str, Series]:
+        """The datasets of a series of this name, by where they lie in the file."""
+        if self.columns is None:
+            return {name: self}
+        return {f"{name}/{column}": self._dataset(column) for column in self.columns}
+
+    def _dataset(self, column: str) -> Series:
+        shape = (self.widths[column],) if column in self.widths else ()
+        return Series(shape, self.dtype, {**self.attributes, **self.column_attributes.get(column, {})})
+
+    def split(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """What goes to each of the datasets."""
+        if self.columns is None:
+            yield rows
+            return
+        start = 0
+        for column in self.columns:
+            width = self.widths.get(column)
+            yield rows[:, start] if width is None else rows[:, start : start + width]
+            start += width or 1
 
 
 class SeriesFile:
@@ -60,9 +85,9 @@ class SeriesFile:
         self._path, self._series, self._abandoned = path, series, False
         with whole(path) as unfinished:
             self._file = h5py.File(unfinished, "w-", libver=("v110", "latest"), rdcc_nbytes=CACHE_BYTES)
-            self._file.attrs.update(attributes or {})
+            set_attributes(self._file, attributes or {})
             self._datasets = {
-                name: [_create(self._file, path_in_file, each) for path_in_file in each.paths(name)]
+                name: [_create(self._file, *dataset, each) for dataset in each.datasets(name).items()]
                 for name, each in series.items()
             }
             self._file.swmr_mode = True
@@ -71,7 +96,7 @@ class SeriesFile:
         self._flushed = time.monotonic()
 
     def append(self, name: str, rows: np.ndarray) -> None:
-        """Append ``rows``, (n, *shape of a row) or (n, number of columns), to the series ``name``; they are copied."""
+        """Append ``rows``, (n, *shape of a row) or (n, all columns), to the series ``name``; they are copied."""
         self._pending[name].append(rows)
 
     def is_due(self) -> bool:
@@ -94,8 +119,7 @@ class SeriesFile:
         Each dataset is flushed alone: when its rows find no space its length stays what it was. Flushing a whole file
         HDF5 goes on after an error, and writes the lengths of datasets without their rows.
         """
-        series = self._series[name]
-        parts = [rows] if series.columns is None else rows.T
+        parts = self._series[name].split(rows)
         with self._writing():
             for dataset, part in zip(self._datasets[name], parts, strict=True):
                 if len(part):
@@ -139,8 +163,7 @@ class _Rows:
     """Rows that wait to be written, in one array that is used again and grows as needed."""
 
     def __init__(self, series: Series) -> None:
-        width = series.shape if series.columns is None else (len(series.columns),)
-        self._rows, self._count = np.empty((FIRST_ROWS, *width), dtype=series.dtype), 0
+        self._rows, self._count = np.empty((FIRST_ROWS, *series.row_shape), dtype=series.dtype), 0
         self._row_bytes = self._rows[0].nbytes
 
     @property
@@ -171,9 +194,10 @@ def _extend(dataset: h5py.h5d.DatasetID, rows: np.ndarray) -> None:
     dataset.write(h5py.h5s.create_simple(rows.shape), place, rows)
 
 
-def _create(file: h5py.File, name: str, series: Series) -> h5py.Dataset:
+def _create(file: h5py.File, name: str, series: Series, whole_series: Series) -> h5py.Dataset:
+    """The dataset ``name`` for ``series``, which may be a column of ``whole_series``."""
     row_bytes = np.dtype(series.dtype).itemsize * max(1, int(np.prod(series.shape)))
-    chunk_bytes = max(LEAST_CHUNK_BYTES, min(CHUNK_BYTES, COLUMNS_BYTES // len(series.columns or [name])))
+    chunk_bytes = max(LEAST_CHUNK_BYTES, min(CHUNK_BYTES, COLUMNS_BYTES // len(whole_series.columns or [name])))
     dataset = file.create_dataset(
         name,
         shape=(0, *series.shape),
@@ -181,5 +205,5 @@ def _create(file: h5py.File, name: str, series: Series) -> h5py.Dataset:
         chunks=(max(1, chunk_bytes // row_bytes), *series.shape),
         dtype=series.dtype,
     )
-    dataset.attrs.update(series.attributes)
+    set_attributes(dataset, series.attributes)
     return dataset

@@ -63,23 +63,31 @@ def _create_population(file: h5py.File, name: str, count: int) -> h5py.Group:
     return group
 
 
-def write_report(path: Path, population: str, values: np.ndarray, units: str, start_ms: float, step_ms: float) -> None:
-    """Write ``values``, (times, nodes), of all nodes of a population, one element each, as a report.
+def write_report(
+    path: Path,
+    population: str,
+    nodes: Mapping[int, int],
+    values: np.ndarray,
+    units: str,
+    start_ms: float,
+    step_ms: float,
+) -> None:
+    """Write ``values``, (times, elements), of some nodes of a population as a report.
 
-    The first row is of ``start_ms``, the next of one ``step_ms`` later; libsonata asks for single precision.
-    Format: "Reports" at the same place.
+    ``nodes`` are how many elements each has, by their ids, which ascend. The first row is of ``start_ms``, the next of
+    one ``step_ms`` later; libsonata asks for single precision. Format: "Reports" at the same place.
     """
-    times, nodes = values.shape
+    elements = np.fromiter(nodes.values(), dtype="i8")
     with h5py.File(path, "w") as file:
         write_magic(file)
         group = file.create_group(f"report/{population}")
         group.create_dataset("data", data=values, dtype="f4").attrs["units"] = units
         mapping = group.create_group("mapping")
-        mapping["node_ids"] = np.arange(nodes, dtype="u8")
-        mapping["index_pointers"] = np.arange(nodes + 1, dtype="u8")
+        mapping["node_ids"] = np.fromiter(nodes, dtype="u8")
+        mapping["index_pointers"] = np.concatenate([[0], np.cumsum(elements)]).astype("u8")
         mapping["index_pointer"] = mapping["index_pointers"]  # the name that bmtk knows
-        mapping["element_ids"] = np.zeros(nodes, dtype="u4")
-        mapping["element_pos"] = np.zeros(nodes, dtype="f4")  # for bmtk, too
-        mapping["time"] = [start_ms, start_ms + times * step_ms, step_ms]
+        mapping["element_ids"] = np.concatenate([np.arange(each, dtype="u4") for each in elements])
+        mapping["element_pos"] = np.zeros(elements.sum(), dtype="f4")  # for bmtk, too
+        mapping["time"] = [start_ms, start_ms + len(values) * step_ms, step_ms]
         mapping["time"].attrs["units"] = "ms"
         mapping["node_ids"].attrs.create("sorted", 1, dtype="u1")

@@ -3,22 +3,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import neo
 import numpy as np
 import quantities as pq
 
+from cosim.devices.series import DeviceSeries, by_quantity
 from cosim.engines.built import BuiltPopulation
+from cosim.record.folder import RunFolder
 from cosim.results.quantities import quantity
 from cosim.results.recorded_nodes import recorded_nodes
-
-if TYPE_CHECKING:
-    from cosim.results.run_data import RunData, Spikes
+from cosim.results.spikes import Spikes
 
 
-def of_population(run: RunData, name: str) -> list[neo.SpikeTrain]:
+class ReadableRun(Protocol):
+    """What is taken of a run: attributes of `cosim.results.run_data.RunData`, which says what they are."""
+
+    folder: RunFolder
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+    @property
+    def populations(self) -> Mapping[str, BuiltPopulation]: ...
+
+    @property
+    def spikes(self) -> Mapping[str, Spikes]: ...
+
+    @property
+    def sinks(self) -> Mapping[str, DeviceSeries]: ...
+
+    @property
+    def sources(self) -> Mapping[str, DeviceSeries]: ...
+
+    @property
+    def body(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def simulated_ms(self) -> float: ...
+
+    def columns(self, series: str) -> list[str]: ...
+
+
+def of_population(run: ReadableRun, name: str) -> list[neo.SpikeTrain]:
     """See `RunData.spiketrains`."""
     spikes, population = run.spikes[name], run.populations[name]
     nodes = recorded_nodes(population, spikes.node_ids)
@@ -50,7 +79,7 @@ def _annotations(population: BuiltPopulation) -> dict[str, str]:
     return {"population": population.name, **{name: value for name, value in known.items() if value}}
 
 
-def block(run: RunData) -> neo.Block:
+def block(run: ReadableRun) -> neo.Block:
     """See `RunData.neo`; one segment, from 0 to the end of the last step."""
     segment = neo.Segment(name="run")
     for name in run.spikes:
@@ -61,21 +90,20 @@ def block(run: RunData) -> neo.Block:
     return whole
 
 
-def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
-    """Voltages are those at the end of a step, rates those that act from its start."""
+def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
+    """Values of sinks are those at the end of a step, of sources those that act from its start."""
     step_ms = run.config["clock"]["coupling_step_ms"]
-    for name, series, units, start_ms in (
-        ("sink_voltage", run.readout, "mV", step_ms),
-        ("source_rate", run.stimulus, "Hz", 0.0),
-    ):
-        if series:
-            values = np.stack(list(series.values()), axis=1)
-            yield _signal(name, values, units, start_ms, step_ms, list(series))
+    for what, devices, start_ms in (("sink", run.sinks, step_ms), ("source", run.sources, 0.0)):
+        for quantity_, units, series in by_quantity(devices.values()):
+            columns = {name: values for each in series for name, values in each.columns.items()}
+            values = np.stack(list(columns.values()), axis=1)
+            units, name = "dimensionless" if units == "1" else units, f"{what}_{quantity_}".replace(" ", "_")
+            yield _signal(name, values, units, start_ms, step_ms, list(columns))
     if run.body:
-        first_ms, step_ms = float(run.body["time_ms"][0]), run.config["clock"]["physics_step_ms"]
+        step_ms = run.config["clock"]["physics_step_ms"]  # the first row is that of the end of the first step
         for name, values in run.body.items():
             if name != "time_ms":
-                yield _signal(name, values, quantity(name)[1] or "dimensionless", first_ms, step_ms, run.columns(name))
+                yield _signal(name, values, quantity(name)[1] or "dimensionless", step_ms, step_ms, run.columns(name))
 
 
 def _signal(

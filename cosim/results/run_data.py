@@ -8,29 +8,22 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.record import populations
 from cosim.record.folder import RunFolder
 from cosim.record.profile import STEP_PHASES
 from cosim.results import shards
+from cosim.results.spikes import Spikes
 
 if TYPE_CHECKING:
     import neo
-
-
-class Spikes(NamedTuple):
-    """Spikes of one population, sorted by time and then id."""
-
-    timestamps_ms: np.ndarray
-    """(n,) float64."""
-    node_ids: np.ndarray
-    """(n,) uint64, from 0."""
 
 
 def load(folder: Path | str) -> RunData:
@@ -172,13 +165,30 @@ class RunData:
 
     @cached_property
     def readout(self) -> dict[str, np.ndarray]:
-        """Voltage in mV of each spike sink at the end of every step, (steps,)."""
+        """What each spike sink read at the end of every step, (steps,); its unit is in `sinks`."""
         return self._read("exchange/readout", self._steps)
 
     @cached_property
     def stimulus(self) -> dict[str, np.ndarray]:
-        """Rate in Hz of each spike source in every step, (steps,)."""
+        """What each spike source was set to in every step, (steps,); its unit is in `sources`."""
         return self._read("exchange/stimulus", self._steps)
+
+    @cached_property
+    def sinks(self) -> dict[str, DeviceSeries]:
+        """`readout` with what is known of it: quantity, unit, kind, population."""
+        return self._devices("readout", self.readout)
+
+    @cached_property
+    def sources(self) -> dict[str, DeviceSeries]:
+        """`stimulus` with what is known of it."""
+        return self._devices("stimulus", self.stimulus)
+
+    def _devices(self, group: str, series: Mapping[str, np.ndarray]) -> dict[str, DeviceSeries]:
+        with self._open() as file:
+            return {
+                name: DeviceSeries.of(group, name, values, file[f"exchange/{group}/{name}"].attrs)
+                for name, values in series.items()
+            }
 
     @cached_property
     def exchange_time_ms(self) -> np.ndarray:
@@ -228,7 +238,7 @@ class RunData:
         return neo_objects.of_population(self, population)
 
     def neo(self) -> neo.Block:
-        """The run as a Neo block: all spike trains, voltages of sinks, rates of sources, body."""
+        """The run as a Neo block: all spike trains, values of sinks and sources, body."""
         from cosim.results import neo_objects
 
         return neo_objects.block(self)

@@ -7,7 +7,7 @@ A panel draws one aspect of a run into one axis. What a page cannot show is left
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from cosim.results.quantities import label
+from cosim.devices.series import by_quantity, label
+from cosim.results import quantities
 from cosim.results.run_data import RunData
 
 MAX_RASTER_SPIKES = 40_000
@@ -30,10 +31,11 @@ Panel = Callable[[Axes, RunData], None]
 
 
 def draw_run(data: RunData, path: Path) -> None:
-    """Raster by population, sink voltages, what the body did, and step times, one above the other."""
+    """Raster by population, sinks and sources, what the body did, and step times, one above the other."""
     of_body = [panel for series, panel in BODY_PANELS.items() if series in data.body]
-    panels = [draw_voltages, *of_body, draw_step_times]
-    heights = [3, *[1] * (1 + len(of_body)), 1.2]
+    of_devices = [panel for _, _, panel in device_panels(data)]
+    panels = [*of_devices, *of_body, draw_step_times]
+    heights = [3, *[1] * (len(panels) - 1), 1.2]
     figure, axes = plt.subplots(
         len(heights),
         1,
@@ -63,23 +65,27 @@ def draw_raster(axis: Axes, data: RunData) -> None:
     axis.set_title(f"spikes, 1 of {every} drawn" if every > 1 else "spikes", loc="left", fontsize=9)
 
 
-def draw_voltages(axis: Axes, data: RunData) -> None:
-    """Voltage of every sink; the ones that vary most are named."""
-    order = sorted(data.readout, key=lambda name: -np.ptp(data.readout[name]))
+def device_panels(data: RunData) -> Iterator[tuple[str, str, Panel]]:
+    """What was exchanged: "sink" or "source", a quantity, and the panel of all that have this quantity and unit."""
+    for what, devices in (("sink", data.sinks), ("source", data.sources)):
+        for quantity, units, _ in by_quantity(devices.values()):
+            yield what, quantity, partial(draw_devices, what, quantity, units)
+
+
+def draw_devices(what: str, quantity: str, units: str, axis: Axes, data: RunData) -> None:
+    """The sinks, or sources, of one quantity and unit; the ones that vary most are named.
+
+    The value of a sink is of the end of a step, that of a source holds over a step.
+    """
+    devices = data.sinks if what == "sink" else data.sources
+    meant = [each for each in devices.values() if (each.quantity, each.units) == (quantity, units)]
+    columns = {name: values for each in meant for name, values in each.columns.items()}
     rows = _thin(data.exchange_time_ms)
-    for rank, name in enumerate(order):
+    for rank, name in enumerate(sorted(columns, key=lambda name: -np.ptp(columns[name]))):
         style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
-        axis.plot(data.exchange_time_ms[rows], data.readout[name][rows], linewidth=1, **style)
-    axis.set_ylabel("sink voltage (mV)")
-    _legend(axis)
-
-
-def draw_rates(axis: Axes, data: RunData) -> None:
-    """Rate of every source; a rate holds over a step."""
-    rows = _thin(data.exchange_time_ms)
-    for name, rates_hz in data.stimulus.items():
-        axis.step(data.exchange_time_ms[rows], rates_hz[rows], where="pre", linewidth=1, label=name)
-    axis.set_ylabel("source rate (Hz)")
+        shape = "default" if what == "sink" else "steps-pre"
+        axis.plot(data.exchange_time_ms[rows], columns[name][rows], linewidth=1, drawstyle=shape, **style)
+    axis.set_ylabel(f"{what} {label(quantity, units)}")
     _legend(axis)
 
 
@@ -134,7 +140,7 @@ def draw_columns(series: str, axis: Axes, data: RunData) -> None:
     rows = _thin(data.body["time_ms"])
     for name, values in zip(data.columns(series), data.body[series].T, strict=True):
         axis.plot(data.body["time_ms"][rows], values[rows], linewidth=1, label=name)
-    axis.set_ylabel(label(series))
+    axis.set_ylabel(quantities.label(series))
     _legend(axis)
 
 

@@ -7,7 +7,7 @@ Nothing is built, and neither NEST nor PyBullet is imported.
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cosim.body import kinds
+from cosim.devices.base import DeviceTable
 from cosim.devices.devices import Devices
+from cosim.devices.series import label
 from cosim.engines.nest import connection_limits, memory
 from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
@@ -31,11 +34,11 @@ def main(
     threads: int | None,
     json: bool = False,
     projections: bool = False,
-    predict: str | None = None,
+    predict: Callable[[Experiment], dict[str, Any]] | None = None,
 ) -> int:
     """Print the description of an experiment as one JSON object or as tables, with ``projections`` if wanted.
 
-    ``predict``, such as ``nodes=32,ranks=64,threads=36``, adds what `cosim.bench.prediction` says of so many.
+    ``predict`` adds what it would cost elsewhere.
 
     Raises:
         ConfigurationError: all problems of the experiment together.
@@ -43,9 +46,7 @@ def main(
     loaded = load(experiment, overrides)
     description = describe(loaded, ranks, threads)
     if predict:
-        from cosim.bench import prediction
-
-        description["prediction"] = prediction.describe(loaded, prediction.parse(predict), prediction.read())
+        description["prediction"] = predict(loaded)
     if json:
         print(json_format.dumps(description, indent=2))
     else:
@@ -160,19 +161,26 @@ def _device_ports(network: Network, devices: Devices) -> Iterator[dict[str, Any]
     for kind, ports in (("sink", devices.sinks), ("source", devices.sources)):
         for port in ports:
             neurons = port.neurons.size(network.sizes[port.neurons.pattern])
-            where = {"population": port.neurons.pattern, "neurons": neurons, "delay_ms": port.table.delay_ms}
-            yield {"name": port.name, "kind": kind} | where
+            where = {"population": port.neurons.pattern, "neurons": neurons, "delay_ms": port.table.connection_delay_ms}
+            yield {"name": port.name, "kind": kind} | where | _exchanged(port.table)
 
 
 def _script_ports(experiment: Experiment) -> list[dict[str, Any]]:
     config = experiment.config
     sinks = [{"name": each.name, "kind": "sink", "population": each.populations} for each in config.sinks]
     sources = [{"name": each.name, "kind": "source", "population": each.population} for each in config.sources]
-    return [*sinks, *sources, *_body_ports(experiment)]
+    tables = (*config.sinks, *config.sources)
+    devices = [port | _exchanged(table) for port, table in zip((*sinks, *sources), tables, strict=True)]
+    return [*devices, *_body_ports(experiment)]
+
+
+def _exchanged(table: DeviceTable) -> dict[str, str]:
+    """What a source or sink exchanges, as the attributes in ``run.h5`` say it."""
+    return {"device": table.kind, "quantity": table.quantity, "units": table.unit}
 
 
 def _body_ports(experiment: Experiment) -> Iterator[dict[str, Any]]:
-    for name, port in experiment.body.make_ports().items():
+    for name, port in kinds.make_ports(experiment.body).items():
         yield {"name": name, "kind": "body", "has": [str(each) for each in getattr(port, "names", ())]}
 
 
@@ -267,11 +275,12 @@ def _regions(description: dict[str, Any]) -> Group:
 
 def _ports(ports: list[dict[str, Any]]) -> Iterator[Group]:
     """None without ports."""
-    table = _table("name", "kind<", "neurons", "of<")
+    table = _table("name", "kind<", "value<", "neurons", "of<")
     for port in ports:
         name, neurons = port["name"] or port["population"], port.get("neurons")
         of = port.get("population") or ", ".join(port.get("has", ()))
-        table.add_row(name, port["kind"], "" if neurons is None else f"{neurons:,}", of)
+        value = label(port["quantity"], port["units"]) if "quantity" in port else ""
+        table.add_row(name, port["kind"], value, "" if neurons is None else f"{neurons:,}", of)
     if ports:
         yield _titled("Ports of transfer functions", table)
 

@@ -3,7 +3,6 @@
 
 import sys
 
-import numpy as np
 from mpi4py import MPI
 
 from cosim.engines.nest import kernel
@@ -17,5 +16,5 @@ nest.Connect(neurons, neurons, "all_to_all", {"delay": delay_ms})
 started.link.fit_min_delay(step_ms)
 nest.Prepare()
 print(nest.min_delay)
-Stepper(started.link, np.array([], dtype=int), step_ms).run()
+Stepper(started.link, [], step_ms).run()
 nest.Cleanup()

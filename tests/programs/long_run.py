@@ -9,7 +9,7 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.engines.nest import kernel
-from cosim.engines.nest.nestlink.stepping import Journal, SinkVoltages, Stepper
+from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 from cosim.record.profile import STEP_PHASES, resident_bytes
 from cosim.record.recorder import BrainRecorder
 
@@ -22,14 +22,14 @@ nest.Connect(generator, relays, "all_to_all", {"delay": 1.0})
 nest.Connect(relays, sink, "all_to_all", {"delay": 1.0})
 journal = Journal(link, np.array(relays.tolist()))
 nest.Prepare()
-stepper = Stepper(link, np.array([generator.global_id]), 1.0)
-voltages = SinkVoltages(link, np.array([sink.global_id]))
+stepper = Stepper(link, [(generator.global_id, "rate")], 1.0)
+voltages = SinkValues(link, [(sink.global_id, "V_m", 1.0, False)])
 brain = SimpleNamespace(collect=journal.collect, spikes=journal.spikes, forget_spikes=journal.forget)
 recorder = BrainRecorder(Path(sys.argv[1]), brain)
 rate_hz, voltage_mv, profile = np.zeros(1), np.zeros(1), np.zeros((1, len(STEP_PHASES)))
 for step in range(6000):
     rate_hz[0] = 900.0 + step % 200
-    stepper.set_rates(rate_hz)
+    stepper.set(rate_hz)
     stepper.run()
     voltages.read(voltage_mv)
     recorder.record()

@@ -6,12 +6,12 @@ from mpi4py import MPI
 
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink import NestlinkError
-from cosim.engines.nest.nestlink.stepping import Journal, SinkVoltages, Stepper
+from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)
 nest, link = started.nest, started.link
 neuron, generator = nest.Create("iaf_psc_exp"), nest.Create("poisson_generator")
-ids, no_ids = np.array([neuron.global_id]), np.array([], dtype=int)
+ids = np.array([neuron.global_id])
 
 
 def say(call, *arguments):
@@ -21,14 +21,15 @@ def say(call, *arguments):
         print(str(error).replace("\n", " "))
 
 
-say(Stepper(link, no_ids, 1.0).run)
+say(Stepper(link, [], 1.0).run)
 say(Journal, link, np.array([generator.global_id]))
 Journal(link, ids)
 say(Journal, link, ids)
 nest.Prepare()
 for step_ms in (0.0, -1.0, 0.05):
-    say(Stepper, link, no_ids, step_ms)
-say(SinkVoltages, link, ids)
-Stepper(link, no_ids, 1.0).run()
+    say(Stepper, link, [], step_ms)
+say(Stepper, link, [(generator.global_id, "amplitude")], 1.0)
+say(SinkValues, link, [(neuron.global_id, "rate", 1.0, False)])
+Stepper(link, [], 1.0).run()
 nest.Cleanup()
 print(nest.biological_time)

@@ -47,10 +47,10 @@ def main(how, step_ms, virtual_processes, out):
     neurons, source, recorder = build(nest)
     journal = Journal(link, np.array(neurons.tolist()))
     nest.Prepare()
-    stepper = Stepper(link, np.array(source.tolist()), step_ms)
+    stepper = Stepper(link, [(source.global_id, "rate")], step_ms)
     steps = round(DURATION_MS / step_ms)
     for step in range(steps):
-        stepper.set_rates(np.array([1000.0 * (step % 3)]))
+        stepper.set(np.array([1000.0 * (step % 3)]))
         stepper.run() if how == "nestlink" else nest.Run(step_ms)
         waiting = journal.collect()
         if how == "nestlink" and step + 1 < steps:

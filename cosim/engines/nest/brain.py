@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from cosim.devices.devices import Devices, Sink, Source
+from cosim.devices.base import Reading, Setting, Site
+from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
-from cosim.engines.nest.nestlink.stepping import Journal, JournalSpikes, SinkVoltages, Stepper
+from cosim.engines.nest.nestlink.stepping import Journal, JournalSpikes, SinkValues, Stepper
 from cosim.network.address import Address, as_array, union
 
 
@@ -32,8 +32,8 @@ class Brain:
         nest = kernel.nest
         before = local_connections(nest)
         nodes = network.nodes | network.aliases
-        source_ids = _ids(_create_source(nest, source, nodes) for source in devices.sources)
-        sink_ids = _ids(_create_sink(nest, sink, nodes) for sink in devices.sinks)
+        settings = _create(devices.sources, nest, nodes, step_ms)
+        readings = _create(devices.sinks, nest, nodes, step_ms)
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
         self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
@@ -41,25 +41,25 @@ class Brain:
         nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
         kernel.link.fit_min_delay(step_ms)
         nest.Prepare()
-        self._stepper = Stepper(kernel.link, source_ids, step_ms)
-        self._sinks = SinkVoltages(kernel.link, sink_ids)
+        self._stepper = Stepper(kernel.link, settings, step_ms)
+        self._sinks = SinkValues(kernel.link, readings)
         lap("prepare")
         self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
-        """Set the rates of all sources, (number of sources,) in Hz; they act from now on."""
-        self._stepper.set_rates(stimulus)
+        """Set the values of all sources, (stimulus size,) each in its unit; they act from now on."""
+        self._stepper.set(stimulus)
 
     def run(self) -> None:
         """Advance by one coupling step."""
         self._stepper.run()
 
     def run_ahead(self) -> None:
-        """Begin the next coupling step with what no stimulus changes; voltages and spikes are taken before."""
+        """Begin the next coupling step with what no stimulus changes; sinks and spikes are read before."""
         self._stepper.run_ahead()
 
     def read(self, readout: np.ndarray) -> None:
-        """Write the voltages in mV of the sinks on this rank into ``readout``, (number of sinks,)."""
+        """Write the values of the sinks on this rank into ``readout``, (readout size,) each in its unit."""
         self._sinks.read(readout)
 
     def collect(self) -> int:
@@ -102,34 +102,23 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
             yield name, places
 
 
-def _create_source(nest: ModuleType, source: Source, nodes: dict[str, Any]) -> int:
-    generator = nest.Create("poisson_generator", params={"rate": 0.0})
-    table = source.table
-    synapse = {"weight": table.weight, "delay": table.delay_ms, "receptor_type": table.receptor}
-    nest.Connect(generator, _part(source.neurons, nodes), "all_to_all", synapse)
-    return generator.global_id
+def _create(
+    devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float
+) -> list[Setting] | list[Reading]:
+    """Make some sources or sinks; what is set or read of them, in the order of the message."""
+    values = []
+    for device in devices:
+        made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
+        if len(made) != device.size:
+            raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
+        values += made
+    return values
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:
     """The nodes that an address means. NEST refuses slices that reach beyond the end, which Python cuts off there."""
     population = nodes[address.pattern]
     return population[slice(*address.part.indices(len(population)))]
-
-
-def _create_sink(nest: ModuleType, sink: Sink, nodes: dict[str, Any]) -> int:
-    table = sink.table
-    parameters = {
-        "V_th": math.inf,
-        "C_m": table.c_m_pf,
-        "tau_m": table.tau_m_ms,
-        "tau_syn_ex": table.tau_syn_ms,
-        "tau_syn_in": table.tau_syn_ms,
-        **{"E_L": 0.0, "V_reset": 0.0, "V_m": 0.0, "I_e": 0.0},
-    }
-    integrator = nest.Create("iaf_psc_alpha", params=parameters)
-    synapse = {"weight": sink.weight_pa, "delay": table.delay_ms}
-    nest.Connect(_part(sink.neurons, nodes), integrator, "all_to_all", synapse)
-    return integrator.global_id
 
 
 def _recorded_ids(recorded: dict[str, range | np.ndarray], network: BuiltNetwork) -> np.ndarray:

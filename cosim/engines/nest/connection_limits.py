@@ -45,9 +45,10 @@ def largest_share(network: Network, devices: Devices, virtual_processes: int) ->
         model, size = each.synapse_model + own, network.by_name[each.target].size
         shares[model] += float(synapses) * math.ceil(size / virtual_processes) / size
     trains = [network.by_name[each.population].size - each.first for each in network.drives]
-    trains += [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sources]
+    footprints = [each.footprint(network.sizes) for each in (*devices.sources, *devices.sinks)]
+    trains += [each.spread_links for each in footprints]
     shares["static_synapse"] += sum(math.ceil(max(0, neurons) / virtual_processes) for neurons in trains)
-    listened = [each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sinks]
+    listened = [each.gathered_links for each in footprints if each.gathered_links]
     firsts = range(min(virtual_processes, len(listened)))
     shares["static_synapse"] += max((sum(listened[first::virtual_processes]) for first in firsts), default=0)
     model, connections = max(shares.items(), key=lambda item: item[1])

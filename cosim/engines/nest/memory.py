@@ -114,7 +114,7 @@ class RankLoad:
     """What all brain ranks hold together; from this, `RankLoad.split` gives the share of one.
 
     ``synapses`` is the exact mean number by synapse model, ``recorded`` the number of neurons whose spikes
-    are recorded.
+    are recorded, ``more_bytes`` are those that devices take besides.
     """
 
     network: Network
@@ -123,6 +123,7 @@ class RankLoad:
     generator_links: int
     recorded: int
     ring_slots: int
+    more_bytes: int = 0
 
     @cached_property
     def node_bytes(self) -> int:
@@ -139,7 +140,7 @@ class RankLoad:
     def split(self, ranks: int, threads: int) -> Memory:
         """The memory on ``ranks`` brain ranks with ``threads`` each; virtual processes share evenly."""
         shared = self.node_bytes + self.synapse_bytes + TAP_BYTES * self.recorded
-        shared += SYNAPSE_BYTES["static_synapse"] * self.generator_links
+        shared += SYNAPSE_BYTES["static_synapse"] * self.generator_links + self.more_bytes
         neurons = sum(each.size for each in self.network.populations)
         senders = min(neurons, sum(self.synapses.values()) / ranks)
         own = senders * (SENDER_BYTES + SENDER_BYTES_PER_THREAD * threads)
@@ -166,36 +167,31 @@ def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_m
     synapses = dict.fromkeys((each.synapse_model for each in network.projections), 0.0)
     for projection, number in zip(network.projections, expected, strict=True):
         synapses[projection.synapse_model] += float(number)
-    synapses["static_synapse"] = synapses.get("static_synapse", 0.0) + sink_links(network, devices)
+    footprints = [each.footprint(network.sizes) for each in (*devices.sources, *devices.sinks)]
+    gathered = sum(each.gathered_links for each in footprints)
+    synapses["static_synapse"] = synapses.get("static_synapse", 0.0) + gathered
     return RankLoad(
         network,
         synapses,
-        generators=len(network.drives) + len(devices.sources),
-        generator_links=drive_links(network) + source_links(network, devices),
+        generators=len(network.drives) + sum(each.generators for each in footprints),
+        generator_links=drive_links(network) + sum(each.spread_links for each in footprints),
         recorded=number_of_places(devices.recorded, network.sizes),
         ring_slots=_ring_slots(network, devices, resolution_ms),
+        more_bytes=sum(each.more_bytes for each in footprints),
     )
-
-
-def sink_links(network: Network, devices: Devices) -> int:
-    """Connections from neurons to spike sinks."""
-    return sum(each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sinks)
-
-
-def source_links(network: Network, devices: Devices) -> int:
-    """Connections from spike sources to neurons."""
-    return sum(each.neurons.size(network.sizes[each.neurons.pattern]) for each in devices.sources)
 
 
 def device_links(network: Network, devices: Devices) -> int:
     """Connections of the experiment's devices, sinks and sources; spikes are recorded without any."""
-    return sink_links(network, devices) + source_links(network, devices)
+    footprints = [each.footprint(network.sizes) for each in (*devices.sources, *devices.sinks)]
+    return sum(each.spread_links + each.gathered_links for each in footprints)
 
 
 def _ring_slots(network: Network, devices: Devices, resolution_ms: float) -> int:
     """Length of NEST's ring buffers: smallest and largest delay together (ring_buffer.cpp)."""
-    tables = (*(each.table for each in devices.sinks), *(each.table for each in devices.sources))
-    delays_ms = [each.delay_ms for each in (*network.projections, *network.drives, *tables)] or [1.0]
+    delays_ms = [each.delay_ms for each in (*network.projections, *network.drives)]
+    of_devices = [each.table.connection_delay_ms for each in (*devices.sinks, *devices.sources)]
+    delays_ms = [*delays_ms, *(each for each in of_devices if each is not None)] or [1.0]
     return round((min(delays_ms) + max(delays_ms)) / resolution_ms)
 
 

@@ -14,12 +14,12 @@ Populations are neurons (also parrots) with consecutive node ids, and every neur
   holds neurons only: a sum such as ``nodes_ex + nodes_in``, a slice such as ``nodes_ex[:50]``, a second name.
   It can be addressed; its neurons are counted and recorded as those of their populations.
 
-In all names a character that means something in addresses or files becomes ``_``: ``L2/3E`` is ``L2_3E``.
+In all names a character that means something in addresses or files becomes ``_``: ``L2/3E`` is ``L2_3E``; see
+``cosim.network.names``.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from cosim.network.names import as_name
 
 NodeCollection = Any  # NEST's type
 Named = dict[str, NodeCollection]
@@ -80,7 +82,7 @@ def _choose(
             yield name, nodes
     name_of = {_span(nodes): name for name, nodes in reversed(variables.items()) if _is_run(nodes)}
     for batch in neurons:
-        name = name_of.get(_span(batch.nodes)) or _clean(batch.assigned_to or batch.model)
+        name = name_of.get(_span(batch.nodes)) or as_name(batch.assigned_to or batch.model)
         for part in _runs(free[_ids(batch.nodes)]):
             whole = part == slice(0, len(batch.nodes))
             yield (name, batch.nodes) if whole else (f"{name}_rest", batch.nodes[part])
@@ -97,11 +99,7 @@ def _collections(named: Mapping[Any, Any], nest: ModuleType) -> Named:
         except (nest.NESTError, IndexError):
             return False
 
-    return {_clean(str(name)): value for name, value in named.items() if stands(value)}
-
-
-def _clean(name: str) -> str:
-    return re.sub(r"[^\w.+-]", "_", name)
+    return {as_name(str(name)): value for name, value in named.items() if stands(value)}
 
 
 def _numbered(names: list[str], others: set[str]) -> Iterator[str]:

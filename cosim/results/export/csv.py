@@ -53,12 +53,11 @@ def _spikes(run: RunData) -> Iterator[tuple[str, int, float]]:
 
 
 def _exchanged(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
-    """``time_ms`` is the end of a step; a voltage is of then, a rate acted in the step."""
+    """``time_ms`` is the end of a step; the value of a sink is of then, that of a source acted in the step."""
     yield "time_ms", run.exchange_time_ms
-    for name, voltages_mv in run.readout.items():
-        yield f"{name}.voltage_mv", voltages_mv
-    for name, rates_hz in run.stimulus.items():
-        yield f"{name}.rate_hz", rates_hz
+    for each in (*run.sinks.values(), *run.sources.values()):
+        for name, values in each.columns.items():
+            yield f"{name}.{each.key}", values
 
 
 def _of_body(run: RunData) -> Iterator[tuple[str, np.ndarray]]:

@@ -14,6 +14,7 @@ from pynwb import NWBHDF5IO, NWBFile, ProcessingModule, TimeSeries
 from pynwb.behavior import Position, SpatialSeries
 from pynwb.misc import Units
 
+from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.results.quantities import label, quantity
 from cosim.results.recorded_nodes import recorded_nodes
@@ -97,13 +98,23 @@ def _exchange(run: RunData) -> ProcessingModule:
     """A time series for each spike sink and each spike source."""
     module = ProcessingModule(name="exchange", description="what brain and body exchanged in every coupling step")
     step_s = run.config["clock"]["coupling_step_ms"] / MS_PER_S
-    for name, voltages_mv in run.readout.items():
-        text = "voltage of a spike sink at the end of each step"
-        module.add(_series(f"{name}_voltage", text, 1e-3 * voltages_mv, "volts", step_s, step_s))
-    for name, rates_hz in run.stimulus.items():
-        text = "rate of a spike source that acted from then on for one step"
-        module.add(_series(f"{name}_rate", text, rates_hz, "Hz", 0.0, step_s))
+    for each in run.sinks.values():
+        text = f"{each.quantity} of a spike sink at the end of each step"
+        module.add(_of_device(each, text, step_s, step_s))
+    for each in run.sources.values():
+        text = f"{each.quantity} of a spike source that acted from then on for one step"
+        module.add(_of_device(each, text, 0.0, step_s))
     return module
+
+
+SI_UNITS = {"mV": ("volts", 1e-3), "pA": ("amperes", 1e-12), "nS": ("siemens", 1e-9)}
+"""NEST's units as NWB wants them, and what values in them are multiplied by."""
+
+
+def _of_device(device: DeviceSeries, text: str, start_s: float, step_s: float) -> TimeSeries:
+    unit, factor = SI_UNITS.get(device.units, (device.units, 1.0))
+    name = f"{device.name}_{device.quantity}".replace(" ", "_")
+    return _series(name, f"{text}; of {device.population}", factor * device.values, unit, start_s, step_s)
 
 
 def _behavior(run: RunData) -> ProcessingModule:

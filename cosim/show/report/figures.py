@@ -64,11 +64,10 @@ def _aspects(run: RunData) -> Iterator[Aspect]:
         caption = f"A lane for each population; of more than {most} spikes only every n-th is drawn."
         height = min(max(1.5 + 0.16 * len(run.spikes), 3.0), MOST_HEIGHT)
         yield Aspect("Spikes", caption, panels.draw_raster, height, is_shared=False)
-    if run.readout:
-        caption = f"At the end of each step; the {panels.MAX_LEGEND} that vary most are named."
-        yield Aspect("Voltages of spike sinks", caption, panels.draw_voltages)
-    if run.stimulus:
-        yield Aspect("Rates of spike sources", "What acted in each step.", panels.draw_rates)
+    named = f"the {panels.MAX_LEGEND} that vary most are named."
+    captions = {"sink": f"At the end of each step; {named}", "source": f"What acted in each step; {named}"}
+    for what, quantity, panel in panels.device_panels(run):
+        yield Aspect(f"{quantity[0].upper()}{quantity[1:]}s of spike {what}s", captions[what], panel)
     yield from _aspects_of_body(run)
     caption = "Longest rank in each phase."
     yield Aspect("Wall time of steps", caption, panels.draw_step_times, height=3.0)

@@ -21,6 +21,7 @@
 #include "guard.h"
 #include "reach.h"
 #include "sources.h"
+#include "threads.h"
 
 #include "kernel_manager.h"
 #include "node.h"
@@ -29,9 +30,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <limits>
-#include <vector>
 
 namespace cosim
 {
@@ -42,32 +41,22 @@ using RunStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Normal, nest::
 using GatherStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::MasterOnly >;
 using ThreadStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::Threaded >;
 
-// The private members of SimulationManager that its run() and its update_() touch.
-#define COSIM_REACH( Name, Type, member )           \
-  struct Name                                       \
-  {                                                 \
-    using Pointer = Type Simulation::*;             \
-    friend Pointer reach( Name );                   \
-  };                                                \
-  template struct Grant< Name, &Simulation::member >;
-
-COSIM_REACH( Clock, nest::Time, clock_ )
-COSIM_REACH( ToDo, long, to_do_ )
-COSIM_REACH( ToDoTotal, long, to_do_total_ )
-COSIM_REACH( FromStep, long, from_step_ )
-COSIM_REACH( ToStep, long, to_step_ )
-COSIM_REACH( Simulating, bool, simulating_ )
-COSIM_REACH( Simulated, bool, simulated_ )
-COSIM_REACH( Inconsistent, bool, inconsistent_state_ )
-COSIM_REACH( UpdateTimeLimit, double, update_time_limit_ )
-COSIM_REACH( RunTime, RunStopwatch, sw_simulate_ )
-COSIM_REACH( DeliverTime, ThreadStopwatch, sw_deliver_spike_data_ )
-COSIM_REACH( UpdateTime, ThreadStopwatch, sw_update_ )
-COSIM_REACH( GatherTime, GatherStopwatch, sw_gather_spike_data_ )
-COSIM_REACH( Update, Method, update_ )
-COSIM_REACH( AdvanceTime, Method, advance_time_ )
-
-#undef COSIM_REACH
+// What SimulationManager's run() and update_() touch.
+COSIM_REACH( Clock, Simulation, nest::Time, clock_ )
+COSIM_REACH( ToDo, Simulation, long, to_do_ )
+COSIM_REACH( ToDoTotal, Simulation, long, to_do_total_ )
+COSIM_REACH( FromStep, Simulation, long, from_step_ )
+COSIM_REACH( ToStep, Simulation, long, to_step_ )
+COSIM_REACH( Simulating, Simulation, bool, simulating_ )
+COSIM_REACH( Simulated, Simulation, bool, simulated_ )
+COSIM_REACH( Inconsistent, Simulation, bool, inconsistent_state_ )
+COSIM_REACH( UpdateTimeLimit, Simulation, double, update_time_limit_ )
+COSIM_REACH( RunTime, Simulation, RunStopwatch, sw_simulate_ )
+COSIM_REACH( DeliverTime, Simulation, ThreadStopwatch, sw_deliver_spike_data_ )
+COSIM_REACH( UpdateTime, Simulation, ThreadStopwatch, sw_update_ )
+COSIM_REACH( GatherTime, Simulation, GatherStopwatch, sw_gather_spike_data_ )
+COSIM_REACH( Update, Simulation, Method, update_ )
+COSIM_REACH( AdvanceTime, Simulation, Method, advance_time_ )
 
 namespace
 {
@@ -88,32 +77,20 @@ draw_as_the_check_does()
   }
 }
 
-//! Call `work( thread )` on all threads; an exception of one of them leaves the kernel unusable, as in NEST.
+//! Part of a step on all threads; an exception of one of them leaves the kernel unusable, as in NEST.
 template < typename Work >
 void
-on_all_threads( Work work )
+step_on_all_threads( Work work )
 {
-  std::vector< std::exception_ptr > exceptions( nest::kernel().vp_manager.get_num_threads() );
-#pragma omp parallel
+  try
   {
-    const size_t thread = nest::kernel().vp_manager.get_thread_id();
-    try
-    {
-      work( thread );
-    }
-    catch ( ... )
-    {
-      exceptions[ thread ] = std::current_exception();
-    }
+    on_all_threads( work );
   }
-  for ( const std::exception_ptr& exception : exceptions )
+  catch ( ... )
   {
-    if ( exception )
-    {
-      nest::kernel().simulation_manager.*reach( Inconsistent() ) = true;
-      nest::kernel().simulation_manager.*reach( Simulating() ) = false;
-      std::rethrow_exception( exception );
-    }
+    nest::kernel().simulation_manager.*reach( Inconsistent() ) = true;
+    nest::kernel().simulation_manager.*reach( Simulating() ) = false;
+    throw;
   }
 }
 
@@ -121,20 +98,20 @@ on_all_threads( Work work )
 class Stepper
 {
 public:
-  Stepper( const nest::Time& step, const long* source_ids, long count )
+  Stepper( const nest::Time& step, const long* source_ids, const char* const* parameters, long count )
     : step_( step )
-    , sources_( source_ids, count )
+    , sources_( source_ids, parameters, count )
     , first_source_( count ? *std::min_element( source_ids, source_ids + count ) : std::numeric_limits< long >::max() )
   {
   }
 
   void
-  set( const double* rates_hz )
+  set( const double* values )
   {
-    sources_.set( rates_hz );
+    sources_.set( values );
   }
 
-  //! Begin the next step, as far as no rate of a source can change it.
+  //! Begin the next step, as far as no source can change it.
   void
   run_ahead()
   {
@@ -143,7 +120,7 @@ public:
       return;
     }
     begin();
-    on_all_threads( [ this ]( size_t thread ) {
+    step_on_all_threads( [ this ]( size_t thread ) {
       deliver( thread );
       update( thread, 0, first_source_ );
     } );
@@ -264,7 +241,7 @@ private:
   void
   finish_slice()
   {
-    on_all_threads(
+    step_on_all_threads(
       [ this ]( size_t thread ) { update( thread, first_source_, std::numeric_limits< size_t >::max() ); } );
     if ( simulation_.*reach( ToStep() ) == nest::kernel().connection_manager.get_min_delay()
       and nest::kernel().connection_manager.has_primary_connections() )
@@ -276,7 +253,7 @@ private:
     ( simulation_.*reach( AdvanceTime() ) )();
     if ( simulation_.*reach( ToDo() ) == 0 )
     {
-      on_all_threads( [ this ]( size_t thread ) { bring_elements_up_to_date( thread ); } );
+      step_on_all_threads( [ this ]( size_t thread ) { bring_elements_up_to_date( thread ); } );
     }
   }
 
@@ -306,21 +283,25 @@ using namespace cosim;
 extern "C"
 {
 
-//! Steps of a time in ms, with Poisson generators as sources, whose rates are 0. Inside Prepare ... Cleanup.
+//! Steps of a time in ms, with a parameter of each of some nodes as sources. Inside Prepare ... Cleanup.
 int
-nestlink_open_stepper( const long* source_ids, long count, double step_ms, void** stepper )
+nestlink_open_stepper( const long* source_ids,
+  const char* const* parameters,
+  long count,
+  double step_ms,
+  void** stepper )
 {
-  return guarded( [ & ] { *stepper = new Stepper( grid_time( step_ms ), source_ids, count ); } );
+  return guarded( [ & ] { *stepper = new Stepper( grid_time( step_ms ), source_ids, parameters, count ); } );
 }
 
-//! Set the rates of all sources of which they have changed; they act from the next step on.
+//! Set the sources of which the values have changed; they act from the next step on.
 int
-nestlink_set_rates( void* stepper, const double* rates_hz )
+nestlink_set_sources( void* stepper, const double* values )
 {
-  return guarded( [ & ] { static_cast< Stepper* >( stepper )->set( rates_hz ); } );
+  return guarded( [ & ] { static_cast< Stepper* >( stepper )->set( values ); } );
 }
 
-//! Begin the next step as far as no rate changes it.
+//! Begin the next step as far as no source changes it.
 int
 nestlink_run_ahead( void* stepper )
 {

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +21,18 @@ from cosim.engines.nest.nestlink.library import Library, Signatures, view
 _NODES = (ctypes.c_void_p, ctypes.c_long)
 
 STEPPING_SIGNATURES: Signatures = {
-    "nestlink_open_stepper": (ctypes.c_int, [*_NODES, ctypes.c_double, ctypes.c_void_p]),
-    "nestlink_set_rates": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_open_stepper": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_double, ctypes.c_void_p],
+    ),
+    "nestlink_set_sources": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_run_ahead": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_run": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_close_stepper": (None, [ctypes.c_void_p]),
     "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
     "nestlink_check_synchrony": (ctypes.c_int, []),
-    "nestlink_open_sinks": (ctypes.c_int, [*_NODES, ctypes.c_void_p]),
-    "nestlink_read_sinks": (None, [ctypes.c_void_p, ctypes.c_void_p]),
+    "nestlink_open_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p]),
+    "nestlink_read_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_close_sinks": (None, [ctypes.c_void_p]),
     "nestlink_journal_open": (ctypes.c_int, [*_NODES]),
     "nestlink_journal_collect": (ctypes.c_long, []),
@@ -57,27 +61,29 @@ class Stepping(Library):
 
 
 class Stepper:
-    """Advances NEST in steps of ``step_ms``, with Poisson generators, ``source_ids`` (n,) int64, as sources.
+    """Advances NEST in steps of ``step_ms``; ``sources`` are (node id, name of a parameter) for each value to be set.
 
-    The rates of the sources are 0 when it is opened. JournalSpikes and NEST's own time are those of ``nest.Run``, whose
-    comparison of random numbers over ranks is left out.
+    Spikes and NEST's own time are those of ``nest.Run``, whose comparison of random numbers over ranks is left out.
     """
 
-    def __init__(self, link: Stepping, source_ids: np.ndarray, step_ms: float) -> None:
+    def __init__(self, link: Stepping, sources: Sequence[tuple[int, str]], step_ms: float) -> None:
         self._link, self._array, self._address = link, None, 0
-        self._handle = _open(self, link, "stepper", source_ids, step_ms)
+        node_ids = (ctypes.c_long * len(sources))(*(node_id for node_id, _ in sources))
+        names = (ctypes.c_char_p * len(sources))(*(name.encode() for _, name in sources))
+        self._handle = _open(self, link, "stepper", node_ids, names, len(sources), step_ms)
         lib = link.lib
-        self._set, self._run, self._run_ahead = lib.nestlink_set_rates, lib.nestlink_run, lib.nestlink_run_ahead
+        self._set, self._run, self._run_ahead = lib.nestlink_set_sources, lib.nestlink_run, lib.nestlink_run_ahead
 
-    def set_rates(self, rates_hz: np.ndarray) -> None:
-        """Set the rates of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
+    def set(self, values: np.ndarray) -> None:
+        """Set the parameters of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
 
-        Setting them through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect in NEST 3.10.
+        The rate of a Poisson generator set through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect
+        in NEST 3.10.
         """
-        if rates_hz is not self._array:
-            self._array, self._address = rates_hz, rates_hz.ctypes.data
+        if values is not self._array:
+            self._array, self._address = values, values.ctypes.data
         if self._set(self._handle, self._address):
-            self._link.fail(f"could not set rates of {rates_hz} Hz")
+            self._link.fail(f"could not set sources to {values}")
 
     def run(self) -> None:
         """Advance by one step. Collective, without a barrier: a rank returns when its part is done."""
@@ -85,12 +91,12 @@ class Stepper:
             self._link.fail("NEST could not advance by a step")
 
     def run_ahead(self) -> None:
-        """Begin the next `run` before its rates are known; not collective.
+        """Begin the next `run` before the values of its sources are known; not collective.
 
         Every rank delivers the spikes of the last step to its neurons and updates the nodes that come before the
-        first source, as far as NEST does this before ranks exchange spikes again. The rates have no effect on it.
+        first source, as far as NEST does this before ranks exchange spikes again. No source has an effect on it.
 
-        Afterwards some nodes are ahead of the others. So read voltages and collect spikes before, and call nothing but
+        Afterwards some nodes are ahead of the others. So read sinks and collect spikes before, and call nothing but
         `run` of this stepper next, which does the rest of the step (``ResetKernel`` is allowed too). NEST's own
         recorders hold the spikes up to here.
 
@@ -101,22 +107,42 @@ class Stepper:
             self._link.fail("NEST could not begin the next step")
 
 
-class SinkVoltages:
-    """The voltages of integrators (``iaf_psc_alpha``), ``node_ids`` (n,) int64."""
+class _Reading(ctypes.Structure):
+    """As in ``sinks.cpp``."""
 
-    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+    _fields_ = [
+        ("node_id", ctypes.c_long),
+        ("variable", ctypes.c_char_p),
+        ("scale", ctypes.c_double),
+        ("is_count", ctypes.c_long),
+    ]
+
+
+class SinkValues:
+    """What sinks read of the status of nodes: ``readings`` are (node id, variable, scale, is a count) for each value.
+
+    A value is ``scale`` times the variable, or times what it grew by since the last `read` if it is a count.
+    """
+
+    def __init__(self, link: Stepping, readings: Sequence[tuple[int, str, float, bool]]) -> None:
         self._link, self._array, self._address = link, None, 0
-        self._handle, self._read = _open(self, link, "sinks", node_ids), link.lib.nestlink_read_sinks
+        table = (_Reading * len(readings))(*((node, name.encode(), *more) for node, name, *more in readings))
+        self._handle = _open(self, link, "sinks", table, len(readings))
+        self._read = link.lib.nestlink_read_sinks
 
-    def read(self, voltages_mv: np.ndarray) -> None:
-        """Write them into ``voltages_mv``, (n,) float64; entries of sinks on other ranks are left alone."""
-        if voltages_mv is not self._array:
-            self._array, self._address = voltages_mv, voltages_mv.ctypes.data
-        self._read(self._handle, self._address)
+    def read(self, values: np.ndarray) -> None:
+        """Write them into ``values``, (n,) float64; entries of nodes on other ranks are left alone.
+
+        A device is on all ranks, and each of them writes what its own copies hold.
+        """
+        if values is not self._array:
+            self._array, self._address = values, values.ctypes.data
+        if self._read(self._handle, self._address):
+            self._link.fail("could not read sinks")
 
 
 class JournalSpikes(NamedTuple):
-    """JournalSpikes of this rank that were collected: views that are valid until the next ``collect``."""
+    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
 
     times_ms: np.ndarray
     """(n,) float64."""
@@ -138,8 +164,15 @@ class Journal:
             link.fail("could not record spikes")
 
     def collect(self) -> int:
-        """Take over the spikes since the last call, and return how many wait to be forgotten."""
-        return self._link.lib.nestlink_journal_collect()
+        """Take over the spikes since the last call, and return how many wait to be forgotten.
+
+        Raises:
+            NestlinkError: no memory for them; they are taken over by the next call that goes well.
+        """
+        waiting = self._link.lib.nestlink_journal_collect()
+        if waiting < 0:
+            self._link.fail("could not take over spikes")
+        return waiting
 
     def spikes(self) -> JournalSpikes:
         """What was collected since the last ``forget``."""
@@ -158,10 +191,10 @@ class Journal:
         self._link.lib.nestlink_journal_forget()
 
 
-def _open(owner: object, link: Stepping, kind: str, node_ids: np.ndarray, *more: float) -> ctypes.c_void_p:
+def _open(owner: object, link: Stepping, kind: str, *arguments: object) -> ctypes.c_void_p:
     """Look up nodes in the kernel; what is kept of them is freed with ``owner``."""
     handle = ctypes.c_void_p()
-    if getattr(link.lib, f"nestlink_open_{kind}")(node_ids.ctypes.data, len(node_ids), *more, ctypes.byref(handle)):
+    if getattr(link.lib, f"nestlink_open_{kind}")(*arguments, ctypes.byref(handle)):
         link.fail(f"could not open {kind}")
     weakref.finalize(owner, getattr(link.lib, f"nestlink_close_{kind}"), handle)
     return handle

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Rates of Poisson generators through pointers that are looked up once; these are valid from Prepare on, until the
-// next Create or ResetKernel.
+// Values of sources, such as the rate of a Poisson generator or the amplitude of a current, set through pointers
+// that are looked up once; these are valid from Prepare on, until the next Create or ResetKernel.
 //
-// A generator takes its rate over in its pre_run_hook, which the kernel calls at Prepare only: set through PyNEST
-// inside Prepare ... Cleanup, a new rate reads back as it was set and changes nothing.
+// A generator takes some of its parameters over in its pre_run_hook, which the kernel calls at Prepare only: the rate
+// of a Poisson generator set through PyNEST inside Prepare ... Cleanup reads back as it was set and changes nothing.
+// The hook of every model may be called again: NEST does so at each Prepare.
 
 #pragma once
 
@@ -13,54 +14,86 @@
 
 #include "dictionary.h"
 
+#include "status.h"
+
 #include "kernel_manager.h"
 #include "node.h"
 
+#include <limits>
+#include <string>
 #include <vector>
 
 namespace cosim
 {
 
-//! Poisson generators, each with its copies on the threads of this rank, and the rates that they have.
+namespace
+{
+
+//! Parameters of nodes, each node with its copies on the threads of this rank, and the values that they have.
 class Sources
 {
 public:
-  Sources( const long* node_ids, long count )
-    : rates_hz_( count, 0.0 )
+  Sources( const long* node_ids, const char* const* parameters, long count )
   {
-    const size_t threads = nest::kernel().vp_manager.get_num_threads();
-    for ( const long* id = node_ids; id != node_ids + count; ++id )
+    for ( long i = 0; i < count; ++i )
     {
-      std::vector< nest::Node* >& copies = generators_.emplace_back();
-      for ( size_t thread = 0; thread < threads; ++thread )
+      sources_.push_back( { copies_of( node_ids[ i ] ), parameters[ i ], std::numeric_limits< double >::quiet_NaN() } );
+      Source& source = sources_.back();
+      if ( not source.copies.empty() )
       {
-        copies.push_back( nest::kernel().node_manager.get_node_or_proxy( *id, thread ) );
+        source.value = number_in_status( *source.copies.front(), source.parameter );
       }
     }
   }
 
   void
-  set( const double* rates_hz )
+  set( const double* values )
   {
-    for ( size_t i = 0; i < generators_.size(); ++i )
+    for ( Source& source : sources_ )
     {
-      if ( rates_hz[ i ] != rates_hz_[ i ] )
+      const double value = *values++;
+      if ( value != source.value )
       {
-        Dictionary parameter;
-        parameter[ "rate" ] = rates_hz[ i ];
-        for ( nest::Node* generator : generators_[ i ] )
+        Dictionary parameters;
+        parameters[ source.parameter ] = value;
+        for ( nest::Node* node : source.copies )
         {
-          generator->set_status( parameter );
-          generator->pre_run_hook();
+          node->set_status( parameters );
+          node->pre_run_hook();
         }
-        rates_hz_[ i ] = rates_hz[ i ];
+        source.value = value;
       }
     }
   }
 
 private:
-  std::vector< std::vector< nest::Node* > > generators_;
-  std::vector< double > rates_hz_;
+  struct Source
+  {
+    std::vector< nest::Node* > copies;
+    std::string parameter;
+    double value;
+  };
+
+  //! A device is on every thread; a neuron is on one, and what others have in its place takes no values.
+  static std::vector< nest::Node* >
+  copies_of( long node_id )
+  {
+    std::vector< nest::Node* > copies;
+    const size_t threads = nest::kernel().vp_manager.get_num_threads();
+    for ( size_t thread = 0; thread < threads; ++thread )
+    {
+      nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( node_id, thread );
+      if ( not node->is_proxy() )
+      {
+        copies.push_back( node );
+      }
+    }
+    return copies;
+  }
+
+  std::vector< Source > sources_;
 };
+
+}  // namespace
 
 }  // namespace cosim

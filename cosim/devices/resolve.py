@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From the tables of sources and sinks to devices: which populations they find, and what NEST would refuse of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from keyword import iskeyword
+from types import MappingProxyType
+
+from cosim.devices.base import SinkTable, SourceTable
+from cosim.devices.devices import Device, Devices
+from cosim.errors import nearest
+from cosim.network.address import Address
+from cosim.network.counting import longest_delay_ms
+from cosim.timegrid import is_multiple
+
+# What else transfer functions find by name, besides the ports of a body: no sink or source may be called so.
+OTHER_PORTS = ("protocol", "t_ms", "step")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a configuration wants of devices: their tables, patterns of what is recorded, and NEST's resolution."""
+
+    sources: Sequence[SourceTable]
+    sinks: Sequence[SinkTable]
+    recorded: Sequence[str]
+    resolution_ms: float
+
+    @property
+    def has_fixed_sizes(self) -> bool:
+        """Whether all devices exchange as many values whatever neurons they find."""
+        return all(table.size(1) == table.size(2) for table in (*self.sources, *self.sinks))
+
+
+def resolve(
+    wanted: Wanted,
+    sizes: Mapping[str, int],
+    full_sizes: Mapping[str, int],
+    of_body: Iterable[str] = (),
+    receptors: Mapping[str, range] = MappingProxyType({}),
+) -> Devices:
+    """Find the populations that sources and sinks name; check delays and what is recorded.
+
+    ``sizes`` are the neurons of each population as built, ``full_sizes`` those of the full sheet; ``of_body`` are the
+    names of the body's ports, ``receptors`` those of the populations of which they are known.
+
+    Raises:
+        ValueError: all problems together, one a line.
+    """
+    problems = [
+        *_own_problems(wanted),
+        *_source_problems(wanted.sources, sizes),
+        *_sink_problems(wanted.sinks, sizes),
+        *_record_problems(wanted.recorded, sizes),
+    ]
+    if not problems:
+        sources = tuple(_sources(wanted.sources, sizes))
+        sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes))
+        taken = (*of_body, *OTHER_PORTS)
+        names = [each.name for each in (*sources, *sinks)]
+        problems = [*_receptor_problems(sources, receptors), *_name_problems(names, taken)]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return Devices(sources, sinks, tuple(_recorded(wanted.recorded, sizes)))
+
+
+def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Devices:
+    """The devices as far as they are known before any population is; none are recorded.
+
+    A sink on all populations of a pattern is supposed to be there for each of the names ``ports`` that fits it. All are
+    supposed to belong to one neuron.
+
+    Raises:
+        ValueError: all problems that can be known so early, one a line.
+    """
+    problems = [*_own_problems(wanted)]
+    if not problems:
+        taken = (*of_body, *OTHER_PORTS)
+        sources = tuple(_supposed_sources(wanted.sources))
+        named = {each.name for each in (*wanted.sources, *wanted.sinks)}
+        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named))
+        problems = [*_name_problems([each.name for each in (*sources, *sinks)], taken)]
+    if problems:
+        raise ValueError("\n".join(problems))
+    return Devices(sources, sinks, ())
+
+
+def _supposed_sources(tables: Sequence[SourceTable]) -> Iterator[Device[SourceTable]]:
+    for table in tables:
+        yield Device(table.name, Address.parse(table.population), table, table.size(1))
+
+
+def _supposed_sinks(tables: Sequence[SinkTable], ports: Iterable[str]) -> Iterator[Device[SinkTable]]:
+    for table in tables:
+        address = Address.parse(table.populations)
+        for name in [table.name] if table.name else sorted(address.matches(ports)):
+            yield Device(name, address, table, table.size(1))
+
+
+def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterator[Device[SourceTable]]:
+    for table in tables:
+        address = Address.parse(table.population)
+        name = address.matches(sizes)[0]
+        size = table.size(address.size(sizes[name]))
+        yield Device(table.name, replace(address, pattern=name), table, size)
+
+
+def _sinks(
+    tables: Sequence[SinkTable], sizes: Mapping[str, int], full_sizes: Mapping[str, int]
+) -> Iterator[Device[SinkTable]]:
+    for table in tables:
+        address = Address.parse(table.populations)
+        for name in address.matches(sizes):
+            neurons = address.size(sizes[name])
+            scale = address.size(full_sizes.get(name, sizes[name])) / neurons
+            yield Device(table.name or name, replace(address, pattern=name), table, table.size(neurons), scale)
+
+
+def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:
+    """A neuron may be meant several times; it is recorded once."""
+    for address in map(Address.parse, patterns):
+        for name in address.matches(sizes):
+            yield replace(address, pattern=name)
+
+
+def _own_problems(wanted: Wanted) -> Iterator[str]:
+    """What is wrong whatever populations there are."""
+    for section, key in (("sources", "population"), ("sinks", "populations")):
+        for index, table in enumerate(getattr(wanted, section)):
+            where = f"{section}.{index}"
+            if table.name is not None and not _is_name(table.name):
+                yield f"{where}.name = {table.name!r}: must be a Python name, transfer functions use it"
+            if table.connection_delay_ms is not None:
+                yield from _delay_problems(f"{where}.delay_ms", table.connection_delay_ms, wanted.resolution_ms)
+            yield from _parse_problems(f"{where}.{key}", getattr(table, key))
+    for pattern in wanted.recorded:
+        yield from _parse_problems("record.spikes", pattern)
+
+
+def _parse_problems(where: str, text: str) -> Iterator[str]:
+    try:
+        Address.parse(text)
+    except ValueError as error:
+        yield f"{where} = {error}"
+
+
+def _source_problems(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterator[str]:
+    for index, table in enumerate(tables):
+        yield from _address_problems(f"sources.{index}.population", table.population, sizes, exactly_one=True)
+
+
+def _receptor_problems(sources: Sequence[Device[SourceTable]], receptors: Mapping[str, range]) -> Iterator[str]:
+    """NEST would refuse them when the network stands."""
+    for index, source in enumerate(sources):
+        population, receptor = source.neurons.pattern, source.table.receptor
+        if population in receptors and receptor not in receptors[population]:
+            there_are = " or ".join(map(str, receptors[population]))
+            yield f"sources.{index}.receptor = {receptor}: must be {there_are} for neurons of {population}"
+
+
+def _sink_problems(tables: Sequence[SinkTable], sizes: Mapping[str, int]) -> Iterator[str]:
+    for index, table in enumerate(tables):
+        where = f"sinks.{index}.populations"
+        yield from _address_problems(where, table.populations, sizes, exactly_one=table.name is not None)
+
+
+def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_one: bool = False) -> Iterator[str]:
+    """A pattern must match, and must leave at least one neuron of each population."""
+    try:
+        address = Address.parse(text)
+    except ValueError:
+        return  # told already
+    names = address.matches(sizes)
+    if not names:
+        trouble = "no such population" if exactly_one else "matches no population"
+        yield f"{where} = {text!r}: {trouble}; {nearest(address.pattern, sizes)}"
+    elif exactly_one and len(names) > 1:
+        yield f"{where} = {text!r}: must be one population, but matches {', '.join(names)}"
+    for name in names:
+        if address.size(sizes[name]) == 0:
+            yield f"{where} = {text!r}: no neuron is left of {name}, allowed are 0 to {sizes[name] - 1}"
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not iskeyword(text)
+
+
+def _delay_problems(where: str, delay_ms: float, resolution_ms: float) -> Iterator[str]:
+    """NEST would round delays to its time grid, cut them off, or refuse them while it connects."""
+    resolution = f"clock.resolution_ms = {resolution_ms}"
+    if not is_multiple(delay_ms, resolution_ms):
+        yield f"{where} = {delay_ms}: must be a multiple of {resolution}"
+    elif delay_ms > (longest_ms := longest_delay_ms(resolution_ms)):
+        yield f"{where} = {delay_ms}: must be at most {longest_ms:g} with {resolution}"
+
+
+def _record_problems(patterns: Sequence[str], sizes: Mapping[str, int]) -> Iterator[str]:
+    """A pattern without a match would lose all spikes of a run; an empty one says that none are wanted."""
+    for pattern in patterns:
+        for problem in _address_problems("record.spikes", pattern, sizes):
+            yield f"{problem}; empty for none"
+
+
+def _name_problems(names: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"
+    for name in sorted({*names} & {*taken}):
+        yield f"port {name!r} of a source or sink: must not be one of {', '.join(taken)}"
