@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(IS_311)' 2>/dev/null
 .DEFAULT_GOAL := help
 # All steps write into the same environment.
 .NOTPARALLEL:
-.PHONY: help setup demo nest-mpi wheel test originals clean
+.PHONY: help setup demo nest-mpi wheel test originals docs release clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,8 +31,15 @@ nest-mpi: $(VENV)/.setup ## replace NEST in .venv by a build with MPI (40 CPU-mi
 wheel: $(WHEEL)/.done ## keep NEST's wheel, without MPI, in .nest-wheel beside the NEST of .venv
 	@PYTHONPATH=$(CURDIR)/$(WHEEL) $(PY) -m cosim.engines.nest.nestlink.build
 
-test: nest-mpi wheel $(VENV)/.test ## set up what is missing, then run the whole test suite
+test: nest-mpi wheel $(VENV)/.test docs ## set up what is missing, then run the whole test suite
 	tests/run_all.sh
+
+docs: $(VENV)/.docs ## build the documentation into build/site; a warning or a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --quiet --strict
+
+release: $(VENV)/.release ## build wheel and source distribution of the tagged version into dist
+	@$(PY) -m cosim.tools.setup release
+	$(PY) -m build --outdir dist
 
 NEST_SOURCES := build/nest-sources
 # What nestlink copies from NEST, against NEST's sources (36 MB from PyPI, once).
@@ -46,7 +53,7 @@ $(NEST_SOURCES)/VERSION: pyproject.toml | $(VENV)/.setup
 	tar --extract --strip-components=1 --touch --directory $(@D) --file $(@D)/nest_simulator-*.tar.gz
 
 clean: ## remove the environments of this clone; built NEST wheels stay in the user's cache
-	rm -rf $(VENV) $(WHEEL) build *.egg-info .pytest_cache
+	rm -rf $(VENV) $(WHEEL) build dist *.egg-info .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # pip leaves a NEST of the right version alone, so the build with MPI stays when this runs again.
@@ -61,6 +68,14 @@ $(VENV)/.setup: pyproject.toml
 
 $(VENV)/.test: $(VENV)/.setup
 	$(PIP) install -e ".[mpich,test]"
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.setup
+	$(PIP) install -e ".[mpich,docs]"
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.setup
+	$(PIP) install build
 	@touch $@
 
 $(WHEEL)/.done: $(VENV)/.setup

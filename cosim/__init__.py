@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cosim.table import Table
     from cosim.transfer import transfer_function
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Table", "load", "transfer_function"]
 
 # What users import from here, and where it is. It is imported when it is asked for: the steps of the Makefile

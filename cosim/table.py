@@ -11,7 +11,23 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Table(BaseModel):
-    """A table of a configuration file: unknown keys are errors, values stay as they were read."""
+    """A table of a configuration file: unknown keys are errors, values stay as they were read.
+
+    A class derived from it says what ``[protocol]`` of an experiment, or ``[brain]`` of a model, may hold. Fields are
+    those of pydantic:
+
+    Examples:
+        >>> from pydantic import Field
+        >>> from cosim import Table
+        >>> class Protocol(Table):
+        ...     rate_hz: float = Field(800.0, ge=0, description="of the stimulus")
+        >>> Protocol(rate_hz=50.0)
+        Protocol(rate_hz=50.0)
+        >>> Protocol(rate_hz=-1.0)
+        Traceback (most recent call last):
+        pydantic_core._pydantic_core.ValidationError: 1 validation error for Protocol
+        ...
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

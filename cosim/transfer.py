@@ -31,6 +31,19 @@ CALLED_AT_THE_END = {"summarize": ["run"], "tell": ["summary"]}
 def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
     """Mark a function of ``transfer.py`` to be called at every coupling step.
 
+    Its parameters are ports, found by name; it can still be called by hand, for instance in a test:
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> from cosim import transfer_function
+        >>> @transfer_function
+        ... def see(light_sensors, left_light):
+        ...     left_light.rate_hz = 4000.0 * light_sensors.left
+        >>> source = SimpleNamespace(rate_hz=0.0)
+        >>> see(SimpleNamespace(left=0.25), source)
+        >>> source.rate_hz
+        1000.0
+
     Raises:
         TypeError: a generator or a coroutine, of which a call would do nothing.
     """

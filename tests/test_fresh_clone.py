@@ -54,9 +54,9 @@ def test_it_ends_by_saying_what_came_out_and_where(demo, results):
         assert words in last_lines
 
 
-def test_the_results_folder_holds_what_the_readmes_list(results):
-    readmes = [(REPOSITORY / name).read_text() for name in ("README.md", "results/README.md")]
+def test_the_results_folder_holds_what_the_docs_list(results):
+    pages = [(REPOSITORY / name).read_text() for name in ("README.md", "docs/reference/results.md")]
     found = {path.name for path in results.iterdir()}
-    assert {name for name in found if not any(f"`{name}`" in readme for readme in readmes)} == set()
+    assert {name for name in found if not any(f"`{name}`" in page for page in pages)} == set()
     assert {"spikes.h5", "run.h5", "summary.json", "figure.png", "body.png", "config.toml", "log.txt"} <= found
     assert (results / "figure.png").stat().st_size > 20_000

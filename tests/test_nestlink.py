@@ -171,8 +171,10 @@ def test_flags_of_the_environment_reach_the_compiler_and_builds_lie_apart(monkey
     nest, plain = nestlink.find_nest(), nestlink.build_folder(nestlink.find_nest())
     monkeypatch.setenv("COSIM_NESTLINK_FLAGS", "-fno-such-flag")
     assert nestlink.build_folder(nest) != plain
-    with pytest.raises(NestlinkError, match="-fno-such-flag"):
+    with pytest.raises(NestlinkError, match="-fno-such-flag .* -c "):
         build.compile_library(nest, 1, tmp_path / "nestlink.so")
+    with pytest.raises(NestlinkError, match="-shared -fno-such-flag"):
+        build.compile_library(nest, 1, tmp_path / "nestlink.so", sources=[])
 
 
 def test_no_compiler_is_one_clear_message(monkeypatch, tmp_path):

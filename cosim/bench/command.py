@@ -181,7 +181,7 @@ def _add_clock(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_readme(names: argparse._SubParsersAction) -> None:
-    what = "results of benchmarks as a section of a README"
+    what = "results of benchmarks as a section of a page, such as docs/performance.md"
     parser = names.add_parser("readme", help=what, description=what)
     parser.add_argument(
         "--from",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim bench readme``: results of benchmarks as a section of a README, its numbers those of the files."""
+"""``cosim bench readme``: results of benchmarks as a section of a page, its numbers those of the files."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def section(folder: Path, link: Path) -> str:
     for name, title in TITLES.items():
         of_name = {path: each for path, each in results.items() if each["benchmark"] == name}
         if of_name:
-            parts += [f"**{title}**", *_tables(name, of_name, link)]
+            parts += [f"### {title}", *_tables(name, of_name, link)]
     return "\n\n".join(parts)
 
 
-def insert(readme: str, text: str, path: Path) -> str:
-    """``readme`` with ``text`` between the marks.
+def insert(page: str, text: str, path: Path) -> str:
+    """``page`` with ``text`` between the marks.
 
     Raises:
         ConfigurationError: they are not there, each once, in this order.
     """
-    before, begin, rest = readme.partition(BEGIN)
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ConfigurationError(f"{path}: no place for the results: must have the lines {BEGIN} and {END}")

@@ -79,7 +79,7 @@ def _check_mode(parser: _Parser, given: argparse.Namespace) -> None:
 
 
 def _folder(text: str) -> str:
-    """An empty name, as of a shell's variable that is not set, would mean the default."""
+    """The name of a folder. Refuse an empty one, as in ``--out "$RUN"`` where the shell's variable RUN is not set."""
     if not text:
         raise argparse.ArgumentTypeError("must name a folder, but is empty")
     return text

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A run that goes by itself, from its experiment to its end; the other modes differ from it in what they override.
+"""The normal mode: a run computes everything from its experiment.
 
-A mode is made on the body rank and known to all ranks.
+Resuming and replaying are modes too: they derive from this one and replace the methods where a recorded run decides,
+such as where results go or what the stimuli are. The body rank makes the mode; all ranks get a copy.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from cosim.transfer import TransferFunctions
 
 @dataclass(frozen=True)
 class NormalRun:
-    """A run that no recorded run tells what to do."""
+    """A run from an experiment, which needs no recorded run."""
 
     options: Options
 

@@ -44,6 +44,15 @@ class Grid:
     """A regular grid in a box of ``extent_mm`` about its centre; ``wrapped`` joins opposite faces.
 
     An axis of no span holds several neurons at each point.
+
+    Examples:
+        >>> from cosim.network import Axis, Grid
+        >>> side = Axis(3, 0.0, 0.2)
+        >>> sheet = Grid((side, side), extent_mm=(0.3, 0.3), wrapped=True)
+        >>> sheet.size
+        9
+        >>> sheet.positions_mm[1].tolist()
+        [0.0, 0.1]
     """
 
     axes: tuple[Axis, ...]

@@ -31,6 +31,12 @@ def load(folder: Path | str) -> RunData:
 
     Of a run that goes on it is what was on disk when it was first asked for; load again to see more.
 
+    Examples:
+        >>> import cosim
+        >>> run = cosim.load("results/light")
+        >>> run.summary["complete"], run.simulated_ms
+        (True, 12000.0)
+
     Raises:
         ConfigurationError: the folder is not that of a run.
     """
@@ -84,7 +90,19 @@ class SpikeFile(Mapping[str, Spikes]):
 
 
 class RunData:
-    """The data of a run as numpy arrays; each is read when it is first asked for."""
+    """The data of a run as numpy arrays; each is read when it is first asked for.
+
+    Examples:
+        >>> import cosim
+        >>> run = cosim.load("results/light")
+        >>> list(run.spikes)
+        ['left_eye', 'left_motor', 'right_eye', 'right_motor']
+        >>> times_ms, node_ids = run.spikes["left_motor"]
+        >>> int(node_ids.max())
+        9
+        >>> run.readout["left_motor"].shape, run.body["position_m"].shape
+        ((600,), (3000, 3))
+    """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = RunFolder(Path(folder))

@@ -71,7 +71,16 @@ def within(spikes: Spikes, start_ms: float, end_ms: float) -> Spikes:
 
 
 def mean_rate_hz(spikes: Spikes, neurons: int, start_ms: float, end_ms: float) -> float:
-    """Spikes per neuron and second."""
+    """Spikes per neuron and second.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cosim.results import Spikes
+        >>> from cosim.results.statistics import mean_rate_hz
+        >>> spikes = Spikes(np.array([10.0, 20.0, 30.0]), np.array([0, 1, 0]))
+        >>> mean_rate_hz(spikes, neurons=2, start_ms=0.0, end_ms=100.0)
+        15.0
+    """
     return within(spikes, start_ms, end_ms).timestamps_ms.size / neurons / (end_ms - start_ms) * 1000
 
 
@@ -89,6 +98,14 @@ def cv2(spikes: Spikes, start_ms: float, end_ms: float, fewest: int = FEWEST_INT
 
     Averaged in each neuron and then over neurons. Neurons with fewer than ``fewest`` intervals do not count;
     None without others.
+
+    Examples:
+        >>> import numpy as np
+        >>> from cosim.results import Spikes
+        >>> from cosim.results.statistics import cv2
+        >>> regular = Spikes(np.arange(10.0, 100.0, 10.0), np.zeros(9, dtype=int))
+        >>> cv2(regular, start_ms=0.0, end_ms=100.0)
+        0.0
     """
     times_ms, ids = intervals(spikes, start_ms, end_ms)
     pairs = ids[1:] == ids[:-1]

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Steps of the Makefile: ``python -m cosim.tools.setup packages | nest-mpi | wheel FOLDER``."""
+"""Steps of the Makefile: ``python -m cosim.tools.setup packages | nest-mpi | wheel FOLDER | release``."""
 
 import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from cosim.tools.setup import nest, packages
+from cosim.tools.setup import nest, packages, release
 
 
 def main() -> int:
@@ -16,6 +16,7 @@ def main() -> int:
     steps.add_parser("packages", help="see to the system packages that `make setup` needs")
     steps.add_parser("nest-mpi", help="put NEST with MPI in the place of NEST's wheel")
     steps.add_parser("wheel", help="unpack NEST's wheel into FOLDER").add_argument("folder", type=Path)
+    steps.add_parser("release", help="check that version, changes and tag agree")
     args = parser.parse_args()
     try:
         run(args)
@@ -31,6 +32,8 @@ def run(args: argparse.Namespace) -> None:
         packages.ensure(packages.FOR_SETUP)
     elif args.step == "nest-mpi":
         nest.install_mpi_build()
+    elif args.step == "release":
+        print(f"version {release.check()}")
     else:
         nest.install_wheel(args.folder)
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What brain ranks do in every coupling step, each as one call into the kernel that makes no Python object.
+"""Advance NEST by one coupling step: set rates, run, read voltages, collect spikes.
 
-Devices are looked up once, when they are opened: after ``nest.Prepare()``, and before the next ``Create`` or
-``ResetKernel``. So are addresses of arrays, which are expected to be the same ones in every step: to ask
-numpy for one takes longer than a call. See ``stepper.cpp``, ``sinks.cpp`` and ``journal.cpp`` for the why of each.
+Each of these is a single call into NEST's kernel that makes no Python object. Devices are looked up once, when they are
+opened: after ``nest.Prepare()``, and before the next ``Create`` or ``ResetKernel``. So are the addresses of arrays, as
+asking numpy for one takes longer than the call: give the same array in every step. ``stepper.cpp``, ``sinks.cpp`` and
+``journal.cpp`` say why each call is needed.
 """
 
 from __future__ import annotations
@@ -90,13 +91,17 @@ class Stepper:
             self._link.fail("NEST could not advance by a step")
 
     def run_ahead(self) -> None:
-        """Do of the next `run` what no source can change, before its values are known; not collective.
+        """Begin the next `run` before the values of its sources are known; not collective.
 
-        Spikes of the last step are delivered and all nodes before the first source updated, as far as NEST
-        does so before ranks exchange spikes again. The state of NEST is then between two times: sinks
-        are read and spikes collected before, NEST's own recorders hold what came until then, and only
-        another `run` of this stepper leads out of it (or ``ResetKernel``). Nothing happens in a network with
-        gap junctions, rate connections or structural plasticity, or with an ``update_time_limit``.
+        Every rank delivers the spikes of the last step to its neurons and updates the nodes that come before the
+        first source, as far as NEST does this before ranks exchange spikes again. No source has an effect on it.
+
+        Afterwards some nodes are ahead of the others. So read sinks and collect spikes before, and call nothing but
+        `run` of this stepper next, which does the rest of the step (``ResetKernel`` is allowed too). NEST's own
+        recorders hold the spikes up to here.
+
+        It does nothing in a network with gap junctions, rate connections or structural plasticity, or with an
+        ``update_time_limit``: there `run` does all of the step.
         """
         if self._run_ahead(self._handle):
             self._link.fail("NEST could not begin the next step")
