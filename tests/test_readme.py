@@ -23,6 +23,8 @@ RUN_ELSEWHERE = {
     "make demo": "test_fresh_clone.py",
     "make test": ".ci/run",
     "make nest-mpi": "run by `make test`",
+    "cosim new my_experiment": "test_install.py",
+    "cosim run my_experiment": "test_install.py",
     ".venv/bin/mpiexec -n 5 .venv/bin/python run.py mouse_m1": "test_run.py",
     ".venv/bin/cosim report results/light": "test_report.py, on another run",
     ".venv/bin/cosim render results/light --speed 2 --out light.gif": "test_render.py, on another run",

@@ -81,9 +81,8 @@ def brain_ranks(virtual_processes: int, recorded_ranks: int | None) -> int:
         _say(f"1 brain rank in place of {ranks}, as this NEST has no MPI")
         return 1
     if ranks < offered:
-        _say(
-            f"brain ranks: {ranks} in place of {offered}, which do not divide brain.virtual_processes = {virtual_processes}"
-        )
+        processes = f"brain.virtual_processes = {virtual_processes}"
+        _say(f"brain ranks: {ranks} in place of {offered}, which do not divide {processes}")
     return ranks
 
 
