@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cosim.body.engines import registry
 from cosim.errors import ConfigurationError
 from cosim.experiment.overrides import add_experiment, add_overrides
+from cosim.tools.setup.cache import let_numba_write
 
 if TYPE_CHECKING:
     from cosim.experiment.config import Experiment
@@ -23,6 +24,7 @@ EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    let_numba_write()
     try:
         if words[:1] == ["run"]:  # every rank comes here, and one of them prints what its options are
             return _run(words[1:])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -236,6 +237,19 @@ def test_hetjob_gives_the_body_a_node_of_its_own_in_one_world(slurm, tmp_path):
     assert len({each.node for each in job.ranks}) == 1 + brain
     check_binding(slurm, job.ranks, 1)
     check_summary(tmp_path / "results", brain, threads=1)
+
+
+@four_nodes
+@pytest.mark.timeout(120)
+def test_cosim_run_in_an_allocation_takes_as_many_of_its_ranks_as_divide_the_virtual_processes(slurm, tmp_path):
+    command = shlex.join([sys.executable, "-m", "cosim", "run", *MOUSE, "--out", str(tmp_path / "results")])
+    options = [f"--output={slurm.folder / 'job-%j.log'}", "--ntasks=4", "--cpus-per-task=1", f"--wrap={command}"]
+    job = slurm.wait(int(slurm.call("sbatch", "--parsable", *options)))
+    assert job.code == 0, job.said
+    brain = brain_ranks(2)  # of three, as mouse_m1 has four virtual processes
+    assert f"{brain} in place of 3" in job.said or brain == 1
+    assert [(each.rank, each.size) for each in job.ranks] == [(rank, 1 + brain) for rank in range(1 + brain)]
+    check_summary(tmp_path / "results", brain, threads=4 // brain)
 
 
 @two_nodes

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
@@ -54,7 +53,7 @@ def offer_models() -> None:
         sys.meta_path.insert(0, _Models)
 
 
-class _Models(MetaPathFinder):
+class _Models:
     """Finds ``models`` in all `folders` together, unless the user has a module of that name."""
 
     @staticmethod

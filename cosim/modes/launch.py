@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     tables, recorded_ranks = _tables(options)
     processes = _virtual_processes(tables)
     _see_to_nestlink()
-    ranks = options.ranks or _brain_ranks(processes, recorded_ranks)
+    ranks = options.ranks or brain_ranks(processes, recorded_ranks)
     _check(ranks, processes)
     cores = os.environ.get("SLURM_CPUS_PER_TASK", "")
     launch.become(ranks + 1, int(cores) if cores.isdigit() else processes // ranks, ["cosim", "run", *arguments])
@@ -64,7 +64,7 @@ def _virtual_processes(tables: dict[str, Any]) -> int:
     return number if isinstance(number, int) and number > 0 else 1
 
 
-def _brain_ranks(virtual_processes: int, recorded_ranks: int | None) -> int:
+def brain_ranks(virtual_processes: int, recorded_ranks: int | None) -> int:
     """As many as the allocation has, or a recorded run had if this machine has the cores; else one with threads.
 
     Fewer where NEST has no MPI or the virtual processes cannot be shared among so many; that is said.
@@ -81,7 +81,8 @@ def _brain_ranks(virtual_processes: int, recorded_ranks: int | None) -> int:
         _say(f"1 brain rank in place of {ranks}, as this NEST has no MPI")
         return 1
     if ranks < offered:
-        _say(f"brain ranks: {ranks} in place of {offered}, which do not divide virtual_processes = {virtual_processes}")
+        processes = f"brain.virtual_processes = {virtual_processes}"
+        _say(f"brain ranks: {ranks} in place of {offered}, which do not divide {processes}")
     return ranks
 
 
@@ -94,17 +95,18 @@ def _check(ranks: int, virtual_processes: int) -> None:
 def _see_to_nestlink() -> None:
     """Build nestlink for the NEST that is installed, unless that was done. Raises ConfigurationError."""
     from cosim.engines.nest.nestlink import NestlinkError, build, build_folder, find_nest
-    from cosim.tools.setup.cache import cache_folder
 
+    folder = None
     try:
-        if not build_folder(find_nest()).exists():
+        folder = build_folder(find_nest())
+        if not folder.exists():
             _say("building nestlink for this NEST, once (half a minute)")
             build.build()
     except NestlinkError as error:
         raise ConfigurationError(str(error)) from None
     except OSError as error:
         problem = "nestlink cannot be built there; the variable COSIM_CACHE may name another folder"
-        raise ConfigurationError(f"{cache_folder()}: {error.strerror}: {problem}") from None
+        raise ConfigurationError(f"{folder.parent}: {error.strerror}: {problem}") from None
 
 
 def _say(text: str) -> None:

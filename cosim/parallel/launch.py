@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import cosim
 from cosim.errors import ConfigurationError
-from cosim.tools.setup import mpi
 
 # What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm
 # sets the first one for its ranks while Slurm's own variables count mpiexec's helpers.
@@ -38,6 +36,13 @@ def allocated_ranks(variables: Mapping[str, str] = os.environ) -> int:
     return int(variables.get("SLURM_NTASKS") or variables.get("SLURM_JOB_NUM_NODES") or 1)
 
 
+def find_mpiexec() -> Path | None:
+    """The one beside this Python, where that of an MPI library from PyPI is, else the first on PATH."""
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    return Path(found) if found else None
+
+
 def launcher(ranks: int, threads: int) -> list[str]:
     """The command in front of a program that makes it an MPI job of so many ranks with ``threads`` cores each.
 
@@ -50,7 +55,7 @@ def launcher(ranks: int, threads: int) -> list[str]:
         pmi = os.environ.get("SLURM_MPI_TYPE", "pmi2")
         shape = [f"--ntasks={ranks}", f"--cpus-per-task={threads}", "--cpu-bind=cores", "--overlap"]
         return ["srun", f"--mpi={pmi}", *shape, "--disable-status", "--kill-on-bad-exit=0", "--wait=8"]
-    mpiexec = mpi.launcher()
+    mpiexec = find_mpiexec()
     if mpiexec is None:
         raise ConfigurationError(
             "no mpiexec beside this Python or on PATH, and MPI is needed to run: pip install mpich brings both"
@@ -61,7 +66,7 @@ def launcher(ranks: int, threads: int) -> list[str]:
 def environment() -> dict[str, str]:
     """Our environment without what an MPI launcher put there; ranks import the same cosim as we."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}
-    source = str(Path(cosim.__file__).resolve().parents[1])
+    source = str(Path(__file__).resolve().parents[2])
     if source in map(os.path.realpath, (*site.getsitepackages(), site.getusersitepackages())):
         return kept  # found anyway, and before Python's own modules it must not stand
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [source, kept.get("PYTHONPATH")]))}

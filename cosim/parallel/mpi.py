@@ -7,8 +7,13 @@ twice, whatever the main one does). mpi4py would ask for more, for which MPI lib
 
 import mpi4py
 
+from cosim.errors import ConfigurationError
+
 mpi4py.rc.thread_level = "funneled"
 
-from mpi4py import MPI  # noqa: E402  (which starts MPI)
+try:
+    from mpi4py import MPI  # which starts MPI
+except (ImportError, RuntimeError):  # many lines, one for each file that was tried
+    raise ConfigurationError("no MPI library that mpi4py can load: pip install mpich brings one") from None
 
 __all__ = ["MPI"]

@@ -43,7 +43,7 @@ def look_at_mpi() -> tuple[str, str]:
 
 
 def look_at_launcher() -> tuple[str, str]:
-    path = mpi.launcher()
+    path = mpi.find_mpiexec()
     if path is None:
         raise RuntimeError("no mpiexec beside this Python or on PATH")
     sizes = mpi.lines_of_two_ranks(mpi.HELLO)

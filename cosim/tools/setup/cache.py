@@ -16,3 +16,9 @@ def cache_folder() -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG rules say to pass over a relative path.
     return (base if base.is_absolute() else Path.home() / ".cache") / "cosim"
+
+
+def let_numba_write() -> None:
+    """Where cosim's own folder must not be written, let numba keep what it compiles with what is built once."""
+    if not os.access(Path(__file__).parents[2], os.W_OK):
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))

@@ -2,11 +2,12 @@
 """The MPI library that mpi4py uses, and the launcher that starts ranks with it."""
 
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from cosim.parallel.launch import find_mpiexec
 
 # How long two ranks may take to start and say hello.
 HELLO_S = 60
@@ -37,18 +38,9 @@ def library_version() -> str:
     return " ".join(first.split())
 
 
-def launcher() -> Path | None:
-    """mpiexec: the one beside this Python if there is one, else the first on PATH."""
-    beside = Path(sys.executable).with_name("mpiexec")
-    if beside.exists():
-        return beside
-    found = shutil.which("mpiexec")
-    return Path(found) if found else None
-
-
 def launcher_version() -> str:
     """Version of the launcher: the first number with dots in what it says, "5.0.2"."""
-    said = output([str(launcher()), "--version"])
+    said = output([str(find_mpiexec()), "--version"])
     found = re.search(r"\d+(\.\d+)+", said)
     return found[0] if found else said.splitlines()[0]
 
@@ -56,7 +48,7 @@ def launcher_version() -> str:
 def lines_of_two_ranks(code: str) -> list[str]:
     """What two ranks started by the launcher print when they run the Python ``code``, sorted."""
     with tempfile.TemporaryDirectory() as folder:
-        output([str(launcher()), "-n", "2", sys.executable, "-c", TO_A_FILE.format(folder=folder) + code])
+        output([str(find_mpiexec()), "-n", "2", sys.executable, "-c", TO_A_FILE.format(folder=folder) + code])
         return sorted(line for file in Path(folder).iterdir() for line in file.read_text().splitlines())
 
 

@@ -176,5 +176,5 @@ def check() -> None:
     """Raise ``BuildFailed`` unless two ranks under the launcher are two processes for NEST."""
     lines = mpi.lines_of_two_ranks(TWO_RANKS)
     if lines.count("NEST counts 2") != 2:
-        raise BuildFailed(f"NEST with MPI does not count 2 processes under {mpi.launcher()} -n 2: {lines}")
-    print(f"NEST with MPI counts 2 processes under {mpi.launcher()} -n 2")
+        raise BuildFailed(f"NEST with MPI does not count 2 processes under {mpi.find_mpiexec()} -n 2: {lines}")
+    print(f"NEST with MPI counts 2 processes under {mpi.find_mpiexec()} -n 2")
