@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import shutil
+from typing import Literal
 
 import h5py
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+from pydantic import BaseModel
 
-from cosim.body.kinds import KINDS, load
+from cosim.body.kind import Description, Kind
+from cosim.body.kinds import KINDS, load, make_body, to_toml
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load as load_experiment
 from cosim.results.run_data import RunData
+from cosim.show import film
+from cosim.show.bodies.kinds import pictures_of
 
 MODELS = REPOSITORY / "models"
 
@@ -76,3 +81,62 @@ def test_ports_of_a_body_that_is_not_there_are_refused(launch, bodiless):
     assert result.returncode == 2
     assert "pull: unknown port 'muscles'; " in result.stderr
     assert "tip" not in result.stderr.split("allowed:")[1]
+
+
+class Ball(Description):
+    """A body file of a kind of its own."""
+
+    kind: Literal["ball"]
+    height_m: float
+
+
+class BallSettings(BaseModel):
+    """What an experiment may choose of it."""
+
+    bounces: bool = True
+
+
+class FallingBall:
+    """A body that falls and cannot be helped."""
+
+    ports = {}
+    columns = {"height_m": ("height",)}
+
+    def __init__(self, ball: Ball, physics_step_ms: float, coupling_step_ms: float, bounces: bool = True) -> None:
+        self._now, self._step_m, self._bounces = ball.height_m, 1e-3 * physics_step_ms, bounces
+        self.series = {"height_m": np.zeros((round(coupling_step_ms / physics_step_ms), 1))}
+
+    def advance(self) -> None:
+        for row in self.series["height_m"]:
+            self._now -= self._step_m
+            row[:] = abs(self._now) if self._bounces else self._now
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def ball(monkeypatch, tmp_path):
+    """A body file of a kind that is registered by one line."""
+    monkeypatch.setitem(KINDS, "ball", Kind(Ball, lambda _ball: {}, FallingBall, BallSettings))
+    (tmp_path / "ball").mkdir()
+    (tmp_path / "ball" / "body.toml").write_text('kind = "ball"\nheight_m = 0.003\n')
+    return tmp_path / "ball" / "body.toml"
+
+
+def test_a_kind_of_body_is_registered_by_a_line(ball):
+    experiment = load_experiment("rodent_rest", [f'body.model="{ball.parent}"', "body.bounces=false"])
+    assert experiment.body == Ball(kind="ball", height_m=0.003)
+    body = make_body(experiment.body, 1.0, 4.0, **experiment.body_settings)
+    body.advance()
+    assert body.series["height_m"][:, 0] == pytest.approx([0.002, 0.001, 0.0, -0.001])
+    ball.write_text(to_toml(experiment.body))
+    assert load(ball) == experiment.body
+    with pytest.raises(ConfigurationError, match="body.bouncy: unknown key in body; .*bounces"):
+        load_experiment("rodent_rest", [f'body.model="{ball.parent}"', "body.bouncy=1"])
+
+
+def test_a_kind_without_pictures_has_none(ball, tmp_path):
+    assert pictures_of(load(ball)) is None
+    with pytest.raises(ConfigurationError, match="bodies of kind 'ball' cannot be drawn"):
+        film._pictures(RunData(tmp_path), load(ball))

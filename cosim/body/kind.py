@@ -15,18 +15,22 @@ from cosim.body.parts import Part
 
 
 class Body(Protocol):
-    """A body in a closed loop; lives on the body rank.
+    """A body in a closed loop; lives on the body rank."""
 
-    Attributes:
-        ports: what transfer functions find, by name.
-        series: samples after every physics step of the last coupling step, (n_substeps, n) by name; the
-            arrays are used again in the next one.
-        columns: names of the n columns of each series.
-    """
+    @property
+    def ports(self) -> Mapping[str, object]:
+        """What transfer functions find, by name."""
 
-    ports: Mapping[str, object]
-    series: Mapping[str, np.ndarray]
-    columns: Mapping[str, Sequence[str]]
+    @property
+    def series(self) -> Mapping[str, np.ndarray]:
+        """Samples after every physics step of the last coupling step, (n_substeps, n) by name.
+
+        The arrays are used again in the next one.
+        """
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]]:
+        """Names of the n columns of each series."""
 
     def advance(self) -> None:
         """Move on by one coupling step under the commands in the ports.

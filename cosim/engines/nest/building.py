@@ -18,7 +18,8 @@ from typing import Any
 from cosim.engines.nest.nestlink import NestlinkError
 from cosim.errors import BrainError
 from cosim.network.layout import Grid, Layout, Scattered
-from cosim.network.network import Drive, Network, Population, Projection
+from cosim.network.network import Drive, Network, Projection
+from cosim.network.population import Population
 from cosim.network.values import Constant, Normal, Uniform, UniformOnce
 
 NodeCollection = Any  # NEST's type; this module does not import NEST

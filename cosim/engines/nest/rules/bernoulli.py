@@ -22,16 +22,15 @@ from cosim.network.rules import Bernoulli
 
 def draw(rule: Bernoulli, drawing: Drawing) -> int:
     """Draw by whatever is fastest for the layouts; returns how many synapses are on this rank."""
-    layouts = drawing.source.layout, drawing.target.layout
-    if any(isinstance(each, Unplaced) for each in layouts):
+    source, target = drawing.source.layout, drawing.target.layout
+    if isinstance(source, Unplaced) or isinstance(target, Unplaced):
         return _unplaced(rule, drawing)
-    if all(isinstance(each, Grid) for each in layouts):
-        return _grids(rule, drawing)
+    if isinstance(source, Grid) and isinstance(target, Grid):
+        return _grids(rule, source, target, drawing)
     return _scattered(rule, drawing)
 
 
-def _grids(rule: Bernoulli, drawing: Drawing) -> int:
-    source, target = drawing.source.layout, drawing.target.layout
+def _grids(rule: Bernoulli, source: Grid, target: Grid, drawing: Drawing) -> int:
     axes = [_offers(rule, source, target, number) for number in range(len(target.axes))]
     return _connect(drawing, drawing.sources(*_shape(source)), drawing.targets(*_shape(target)), axes)
 
