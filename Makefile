@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(IS_311)' 2>/dev/null
 .DEFAULT_GOAL := help
 # All steps write into the same environment.
 .NOTPARALLEL:
-.PHONY: help setup demo nest-mpi wheel test clean
+.PHONY: help setup demo nest-mpi wheel test originals clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,17 @@ wheel: $(WHEEL)/.done ## keep NEST's wheel, without MPI, in .nest-wheel beside t
 
 test: nest-mpi wheel $(VENV)/.test ## set up what is missing, then run the whole test suite
 	tests/run_all.sh
+
+NEST_SOURCES := build/nest-sources
+# What nestlink copies from NEST, against NEST's sources (36 MB from PyPI, once).
+originals: $(NEST_SOURCES)/VERSION $(VENV)/.test ## compare functions that follow NEST's with NEST's sources
+	COSIM_NEST_SOURCES=$(CURDIR)/$(NEST_SOURCES) $(PY) -m pytest -q -p no:cacheprovider tests/test_nestlink_sources.py
+
+$(NEST_SOURCES)/VERSION: pyproject.toml | $(VENV)/.setup
+	mkdir -p $(@D)
+	$(PIP) download -q --no-deps --no-binary nest-simulator --dest $(@D) \
+	    "$$($(PY) -c 'from cosim.tools.setup.nest import requirement; print(requirement())')"
+	tar --extract --strip-components=1 --touch --directory $(@D) --file $(@D)/nest_simulator-*.tar.gz
 
 clean: ## remove the environments of this clone; built NEST wheels stay in the user's cache
 	rm -rf $(VENV) $(WHEEL) build *.egg-info .pytest_cache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The ``cosim`` command: everything around runs; runs themselves are started with ``run.py`` under MPI."""
+"""The ``cosim`` command: runs, and everything around them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from cosim.body.engines import registry
 from cosim.errors import ConfigurationError
 from cosim.experiment.overrides import add_experiment, add_overrides
+
+if TYPE_CHECKING:
+    from cosim.experiment.config import Experiment
 
 EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if words[:1] == ["run"]:  # every rank comes here, and one of them prints what its options are
+            return _run(words[1:])
+        options = _parser().parse_args(words)
         return options.command(options)
     except ConfigurationError as error:
         print(f"cosim: {error}", file=sys.stderr)
@@ -27,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cosim", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run", help="run an experiment; starts mpiexec or srun itself: cosim run --help says more")
+    _add_new(commands)
+    models = commands.add_parser("models", help="list the experiments, brains and bodies that are found by name")
+    models.set_defaults(command=_models)
     doctor = commands.add_parser("doctor", help="say what is installed, what is missing and how to get it")
     doctor.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     doctor.set_defaults(command=_doctor)
@@ -40,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_validate(commands)
     _add_bench(commands)
     return parser
+
+
+def _add_new(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("new", help="write a small experiment to begin with, which runs at once")
+    parser.add_argument("folder", metavar="FOLDER", help="must not be there yet; its name is that of the experiment")
+    parser.set_defaults(command=_new)
 
 
 def _add_describe(commands: argparse._SubParsersAction) -> None:
@@ -121,7 +140,7 @@ def _add_validate(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("validate", help="compare a body with reference data that OpenSim computed for it")
     parser.add_argument("body", help="name of a folder in models/, or the path of one, with a body.toml")
     parser.add_argument("reference", metavar="REFERENCE.npz", help="the reference data")
-    parser.add_argument("--engine", choices=("pybullet", "mujoco"), default="pybullet", help="default: pybullet")
+    parser.add_argument("--engine", choices=registry.ENGINES, default=registry.DEFAULT, help="default: %(default)s")
     parser.add_argument("--physics-step-ms", type=float, default=1.0, metavar="MS", help="default: 1")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.set_defaults(command=_validate)
@@ -159,6 +178,24 @@ def _add_render(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(command=_render)
 
 
+def _run(arguments: Sequence[str]) -> int:
+    from cosim.modes import launch
+
+    return launch.run(arguments)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from cosim.tools import new
+
+    return new.main(options.folder)
+
+
+def _models(_options: argparse.Namespace) -> int:
+    from cosim.tools import models
+
+    return models.main()
+
+
 def _describe(options: argparse.Namespace) -> int:
     import mpi4py
 
@@ -172,8 +209,15 @@ def _describe(options: argparse.Namespace) -> int:
         options.threads,
         options.json,
         options.projections,
-        options.predict,
+        options.predict and partial(_predict, options.predict),
     )
+
+
+def _predict(wish: str, experiment: Experiment) -> dict[str, Any]:
+    """What an experiment would cost on so many nodes, ranks and threads as the ``wish`` says."""
+    from cosim.bench import prediction
+
+    return prediction.describe(experiment, prediction.parse(wish), prediction.read())
 
 
 def _render(options: argparse.Namespace) -> int:
@@ -184,9 +228,8 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from cosim.modes import launch
-
-    return launch.replay(options.run, options.overrides, options.out)
+    settings = [word for each in options.overrides for word in ("--set", each)]
+    return _run(["--replay", options.run, *settings, *(["--out", options.out] if options.out else [])])
 
 
 def _watch(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.body import kinds
+from cosim.body.kind import Description
 from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.errors import RecordingError
 from cosim.experiment.config import Clock
@@ -51,7 +51,7 @@ class EndedRun:
     folder: RunFolder
     clock: Clock
     seed: int
-    body: kinds.Description
+    body: Description
     network: Network | None
     transfer_module: ModuleType
     built: Sequence[BuiltBrain]
@@ -179,13 +179,15 @@ def known_populations(run: EndedRun) -> list[BuiltPopulation]:
 
 def draw(run: EndedRun) -> None:
     """``figure.png`` and, of a body, ``body.png``."""
+    from cosim.show.bodies.kinds import pictures_of
     from cosim.show.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
     if run.steps:
         data = RunData(run.folder.path)
         with several(run.folder.path) as folder:
             draw_run(data, folder / "figure.png")
-            run.body.draw(folder / "body.png", data)
+            if pictures := pictures_of(run.body):
+                pictures.draw_run(folder / "body.png", run.body, data)
 
 
 def tell(run: EndedRun, summary: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cosim.body.kinds import Body
+from cosim.body.kind import Body
 from cosim.engines.nest.brain import Brain
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.stop import FAILURES, StopSign

@@ -12,9 +12,11 @@ from types import MappingProxyType
 import numpy as np
 
 from cosim import transfer
+from cosim.body import kinds
 from cosim.devices.devices import Devices, make_ports
 from cosim.devices.resolve import resolve, suppose
 from cosim.engines.nest import connection_limits, kernel, memory, script
+from cosim.engines.nest.rules import registry
 from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Clock, Experiment
@@ -68,11 +70,13 @@ def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> P
         brain = brain_of(experiment)
         devices = _devices(experiment, brain.sizes, brain.receptors) if isinstance(brain, Network) else None
         wanted = transfer.wanted_ports(experiment.transfer_module)
-        supposed = devices or suppose(config.devices, experiment.body.make_ports(), wanted)
+        supposed = devices or suppose(config.devices, kinds.make_ports(experiment.body), wanted)
     _raise_any(problems)
     if devices or config.devices.has_fixed_sizes:  # else transfer functions are tried when the script has run
         problems += _transfer_problems(experiment, supposed)
     if devices is not None:
+        with _collect(problems):
+            registry.check(brain)
         with _collect(problems):
             connection_limits.check(brain, devices, config.brain.virtual_processes, brain_ranks)
         with _collect(problems):
@@ -158,11 +162,11 @@ def _raise_any(problems: list[str]) -> None:
 
 def _devices(experiment: Experiment, sizes: Mapping[str, int], receptors: Mapping[str, range]) -> Devices:
     full_sizes = experiment.brain.full_sizes(experiment.brain_parameters)
-    return resolve(experiment.config.devices, sizes, full_sizes, experiment.body.make_ports(), receptors)
+    return resolve(experiment.config.devices, sizes, full_sizes, kinds.make_ports(experiment.body), receptors)
 
 
 def _transfer_problems(experiment: Experiment, devices: Devices) -> list[str]:
     readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
-    known = ports(experiment, devices, experiment.body.make_ports(), readout, stimulus)
+    known = ports(experiment, devices, kinds.make_ports(experiment.body), readout, stimulus)
     file = getattr(experiment.transfer_module, "__file__", None)
     return transfer.check(Path(file), known) if file else []

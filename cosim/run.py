@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = parse(arguments, quiet=MPI.COMM_WORLD.rank != 0)
         with fatal_errors_end_the_job(rescues):
-            return run(split(), options, rescues)
+            return run(split(brain_ranks=options.ranks), options, rescues)
     except ConfigurationError as error:
         if MPI.COMM_WORLD.rank == 0:
             print(f"cosim: {error}", file=sys.stderr)
@@ -225,8 +225,10 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     for level, note in plan.mode.notes(experiment):
         log.log(level, "%s", note)
     write_text(plan.folder.config_file, config.to_toml())
-    kinds.save(experiment.body, plan.folder.body_file)
-    body = experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
+    if experiment.body_file:
+        write_text(plan.folder.body_file, kinds.to_toml(experiment.body))
+    steps_ms = clock.physics_step_ms, clock.coupling_step_ms
+    body = kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings)
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
     exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from cosim.body.musculoskeletal.description import Description
+    from cosim.body.engines.engine import Engine
+    from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAMS = REPOSITORY / "tests" / "programs"
@@ -132,13 +133,13 @@ def engine_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def start_engine() -> Iterator[Callable]:
-    """Start engines as `cosim.body.engines.engine.start` does and close them after the test."""
-    from cosim.body.engines import engine
+    """Start engines as `cosim.body.engines.registry.start` does and close them after the test."""
+    from cosim.body.engines import registry
 
     with contextlib.ExitStack() as at_the_end:
 
-        def start(name: engine.EngineName, description: Description) -> engine.Engine:
-            started = engine.start(name, description)
+        def start(name: str, description: MusculoskeletalDescription) -> Engine:
+            started = registry.start(name, description)
             at_the_end.callback(started.close)
             return started
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import REPOSITORY
 from scipy.optimize import lsq_linear
 
-from cosim.body.kinds import load
+from cosim.body.kinds import load, make_body
 from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.results.run_data import RunData
 
@@ -89,7 +89,7 @@ def test_fibres_stay_where_they_can_pull_within_the_limits(arm, measured):
 @pytest.mark.parametrize("shoulder_deg, elbow_deg", [(0, 50), (20, 20), (40, 40)])
 def test_muscles_that_balance_gravity_hold_the_arm(arm, measured, shoulder_deg, elbow_deg):
     angle = np.radians([shoulder_deg, elbow_deg])
-    body = arm.make_body(physics_step_ms=1.0, coupling_step_ms=10.0, driven="activation")
+    body = make_body(arm, physics_step_ms=1.0, coupling_step_ms=10.0, driven="activation")
     try:
         body.reset(angle, activation=1.0)
         strongest = body.muscles.force_N.copy()

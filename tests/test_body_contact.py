@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from test_body_engine import STEP_S, rms
 
-from cosim.body.musculoskeletal.description import Description
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 
 PENDULUM_MASS_KG, BALL_RADIUS_M, LENGTH_M = 0.1, 0.02, 0.2
 
 
-def pendulum(solid: bool) -> Description:
+def pendulum(solid: bool) -> MusculoskeletalDescription:
     """A ball on an arm that falls on a fixed box, whose top is level with the hinge.
 
     So friction has no lever, and at rest the box carries the ball with its weight.
@@ -20,7 +20,7 @@ def pendulum(solid: bool) -> Description:
     inertia = {"xx": 4e-5, "yy": 4e-5, "zz": 4e-5}
     ball = {"kind": "sphere", "centre_m": (LENGTH_M, 0, 0), "radius_m": BALL_RADIUS_M, "colour": "grey"}
     box = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (0.3, 0.1, 0.04), "colour": "grey", "solid": True}
-    return Description(
+    return MusculoskeletalDescription(
         name="pendulum",
         gravity_m_s2=(0.0, 0.0, -9.81),
         tip={"link": "arm", "point_m": (LENGTH_M, 0, 0)},
@@ -104,7 +104,7 @@ def test_parents_do_not_touch_their_children_nor_parts_of_one_piece_each_other(s
     assert sum(others_N)[-1] == pytest.approx(ball_N[-1])
 
 
-def tree(touching: str) -> Description:
+def tree(touching: str) -> MusculoskeletalDescription:
     """Turned frames, a link fixed to another in the middle, children before parents, above a fixed box.
 
     Only the link ``touching`` and the box are solid.
@@ -121,7 +121,7 @@ def tree(touching: str) -> Description:
         "floor": ((0.05, 0, -0.15), (0, 0, 0), floor),
     }
     hinge = {"type": "revolute", "damping_N_m_s_rad": 2e-3}
-    return Description(
+    return MusculoskeletalDescription(
         name="tree",
         gravity_m_s2=(0.5, -1.0, -9.81),
         tip={"link": "tip", "point_m": (0, 0, 0)},

@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from conftest import REPOSITORY
 
 from cosim.body.kinds import load
-from cosim.body.musculoskeletal.body import MAX_JOINT_SPEED_RAD_S, Body
-from cosim.body.musculoskeletal.description import Description
+from cosim.body.musculoskeletal.body import MAX_JOINT_SPEED_RAD_S, MusculoskeletalBody
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.body.rotation import matrix_from_rpy
 
@@ -28,7 +24,7 @@ def reference():
     return np.load(REPOSITORY / "tests/data/opensim_reference.npz")
 
 
-def with_joints(description: Description, **changes) -> Description:
+def with_joints(description: MusculoskeletalDescription, **changes) -> MusculoskeletalDescription:
     joints = [joint if joint.type == "fixed" else joint.model_copy(update=changes) for joint in description.joints]
     return description.model_copy(update={"joints": tuple(joints)})
 
@@ -45,7 +41,7 @@ CASES = {  # of the reference, with the body that it is about
 
 def follow(reference, case: str, name: str, physics_step_ms: float = 1.0) -> tuple[np.ndarray, float]:
     """Joint angles (n, n_joints) in rad at the times of the reference, and the largest loop error in m."""
-    body = Body(CASES[case], physics_step_ms, SAMPLE_MS, engine=name)
+    body = MusculoskeletalBody(CASES[case], physics_step_ms, SAMPLE_MS, engine=name)
     ends = reference[f"fd_{case}_segments_t_end"]
     excitation = reference[f"fd_{case}_segments_excitation"][:, : len(CASES[case].muscles)]
     body.reset(activation=excitation[0])
@@ -95,7 +91,7 @@ def test_both_engines_move_the_same_body_alike_at_its_limits_too(reference, step
 
 def jump(name: str, physics_step_ms: float, seed: int) -> tuple[np.ndarray, list[float]]:
     """Joint angles (50, n_joints) in rad and loop errors (50,) in m where commands jump every 10 ms."""
-    body = Body(FORELIMB, physics_step_ms, coupling_step_ms=10.0, driven="activation", engine=name)
+    body = MusculoskeletalBody(FORELIMB, physics_step_ms, coupling_step_ms=10.0, driven="activation", engine=name)
     chance = np.random.default_rng(seed)
     angle, loop = [], []
     for _ in range(50):
@@ -121,7 +117,9 @@ def test_short_steps_of_mujoco_converge_at_limits_too():
     assert rms(fine - finest) < rms(coarse - finest) / 5.0
 
 
-def energy(description: Description, kinematics: Kinematics, angle_rad, speed_rad_s) -> tuple[float, float]:
+def energy(
+    description: MusculoskeletalDescription, kinematics: Kinematics, angle_rad, speed_rad_s
+) -> tuple[float, float]:
     """Kinetic and potential energy (J) of the links, from the poses of their frames and the joint axes."""
     kinetic = potential = 0.0
     for link in description.links:
@@ -182,7 +180,7 @@ def test_runs_repeat_bit_for_bit(start_engine, engine_name):
     assert runs[0] == runs[1] == runs[2]
 
 
-def table() -> Description:
+def table() -> MusculoskeletalDescription:
     """A rod on an arm of three hinges that falls flat on a table and slides there."""
     grey, inertia = {"colour": "grey", "solid": True}, {"xx": 1e-4, "yy": 1e-4, "zz": 1e-4}
     top = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (0.8, 0.8, 0.04), **grey}
@@ -194,7 +192,7 @@ def table() -> Description:
         ("swing", "upper", "lower", (0, 0, 1)),
         ("tilt", "lower", "rod", (0, 1, 0)),
     ]
-    return Description(
+    return MusculoskeletalDescription(
         name="table",
         gravity_m_s2=(0.0, 0.0, -9.81),
         tip={"link": "rod", "point_m": (0, 0, 0)},
@@ -225,43 +223,6 @@ def table() -> Description:
 # Torques that shake the limb against its limits, and the rod on the table without lifting it for long.
 BODIES = {"forelimb": (FORELIMB, 2e-3), "table": (table(), 5e-2)}
 
-GO_ON = """
-import sys
-import numpy as np
-from test_body_engine import BODIES, push
-from cosim.body import engine
-name, which, folder = sys.argv[1:]
-description, amplitude = BODIES[which]
-restored = engine.start(name, description)
-restored.restore(np.load(folder + "/saved.npz"))
-np.save(folder + "/went_on.npy", push(restored, 200, 1, amplitude, len(description.revolute_joints)))
-"""
-
-
-@pytest.mark.parametrize("which", BODIES)
-def test_a_restored_engine_goes_on_bit_for_bit(start_engine, engine_name, which, tmp_path):
-    description, amplitude = BODIES[which]
-    n = len(description.revolute_joints)
-    engine = start_engine(engine_name, description)
-    engine.reset(np.zeros(n), np.zeros(n))
-    before = push(engine, 300, 0, amplitude, n)
-    saved = engine.save()
-    np.savez(tmp_path / "saved.npz", **saved)
-    went_on = push(engine, 200, 1, amplitude, n)
-    if which == "table":
-        assert (before[-50:, -1] > 0.0).any(), "a contact is to be saved"
-    for again in (engine, start_engine(engine_name, description)):
-        again.restore(saved)
-        assert again.contact_force_N().tolist() == before[-1, 2 * n :].tolist()
-        assert push(again, 200, 1, amplitude, n).tobytes() == went_on.tobytes()
-    paths = os.pathsep.join([str(REPOSITORY), str(REPOSITORY / "tests")])
-    subprocess.run(
-        [sys.executable, "-c", GO_ON, engine_name, which, str(tmp_path)],
-        check=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    )
-    assert np.load(tmp_path / "went_on.npy").tobytes() == went_on.tobytes()
-
 
 def test_a_reset_forgets_contacts(start_engine, engine_name):
     description, amplitude = BODIES["table"]
@@ -283,7 +244,7 @@ def test_without_solid_shapes_there_are_no_contact_forces(start_engine, engine_n
 
 def test_far_too_long_a_step_is_stopped_by_name_and_quietly(start_engine, engine_name, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    body = Body(WITHOUT_LIMITS, physics_step_ms=500.0, coupling_step_ms=500.0, engine=engine_name)
+    body = MusculoskeletalBody(WITHOUT_LIMITS, physics_step_ms=500.0, coupling_step_ms=500.0, engine=engine_name)
     joints = "|".join(body.joints.names)
     body.muscles.excitation = 1.0
     with pytest.raises(FloatingPointError, match=rf"diverged at \d+ ms: joint ({joints}) turns at .* rad/s"):
@@ -296,29 +257,3 @@ def test_far_too_long_a_step_is_stopped_by_name_and_quietly(start_engine, engine
     assert not np.abs(engine.state()[1]).max() < MAX_JOINT_SPEED_RAD_S
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
-
-
-def wander(vehicle, steps: int, seed: int) -> bytes:
-    """All samples of a vehicle under random commands."""
-    wheels, chance, samples = vehicle.ports["wheels"], np.random.default_rng(seed), b""
-    for step in range(steps):
-        if step % 10 == 0:
-            wheels.left_rad_s, wheels.right_rad_s = chance.uniform(-2.0, 6.0, 2)
-        vehicle.advance()
-        samples += b"".join(array.tobytes() for array in vehicle.series.values())
-    return samples
-
-
-def test_a_restored_vehicle_goes_on_bit_for_bit_even_at_a_wall():
-    husky = load(REPOSITORY / "models/husky/body.toml")
-    at_the_wall = husky.start.model_copy(update={"position_m": (husky.room.side_m / 2 - 1.0, 0.0)})
-    husky = husky.model_copy(update={"start": at_the_wall})
-    vehicle, other = (husky.make_body(4.0, 20.0) for _ in range(2))
-    wander(vehicle, 100, seed=0)
-    assert vehicle.ports["contact"].touching
-    saved = vehicle.save()
-    went_on = wander(vehicle, 50, seed=1)
-    for each in (vehicle, other):
-        each.restore(saved)
-        assert wander(each, 50, seed=1) == went_on
-        each.close()

@@ -32,7 +32,7 @@ def bodiless(tmp_path):
 
 
 def test_a_body_file_without_a_kind_is_musculoskeletal():
-    assert isinstance(load(MODELS / "forelimb/body.toml"), KINDS["musculoskeletal"])
+    assert isinstance(load(MODELS / "forelimb/body.toml"), KINDS["musculoskeletal"].description)
 
 
 def test_an_unknown_kind_is_refused_with_all_kinds(tmp_path):

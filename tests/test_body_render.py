@@ -9,10 +9,19 @@ from matplotlib.image import imread
 
 from cosim.body.kinds import load
 from cosim.show.bodies.camera import Layer, aim
-from cosim.show.bodies.musculoskeletal import Renderer, draw_moments, render
+from cosim.show.bodies.musculoskeletal import Renderer, draw_moments
 
 WIDTH, HEIGHT = 220, 320
 REST = np.zeros(6)
+
+
+def render(description, joint_angle_rad, activation, width: int, height: int) -> np.ndarray:
+    """Picture (height, width, 3) uint8 of the body; the camera follows from the description alone."""
+    renderer = Renderer(description, width, height)
+    try:
+        return renderer.picture(joint_angle_rad, activation)
+    finally:
+        renderer.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from conftest import REPOSITORY
 from leg import refused, write
 
 from cosim.body.kinds import load
-from cosim.body.musculoskeletal.description import Box, Rod, Sphere
+from cosim.body.musculoskeletal.description import BoxShape, RodShape, SphereShape
 from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.body.musculoskeletal.urdf import to_urdf
 from cosim.body.rotation import matrix_from_rpy
@@ -83,14 +83,14 @@ def test_a_urdf_file_is_placed_at_its_zero_pose(tmp_path):
 def test_shapes_of_a_urdf_file_are_kept_where_they_can_be(tmp_path):
     body = load(write(tmp_path))
     (rod,) = body.link("thigh").shapes  # it keeps the length of the cylinder
-    assert isinstance(rod, Rod) and [end[2] for end in rod.ends_m] == pytest.approx([-0.17, -0.03])
+    assert isinstance(rod, RodShape) and [end[2] for end in rod.ends_m] == pytest.approx([-0.17, -0.03])
     assert (rod.radius_m, rod.colour, rod.solid) == (0.03, "blue", True)
     box, ball = body.link("shank").shapes
-    assert isinstance(box, Box) and box.size_m == pytest.approx((0.2, 0.04, 0.02)) and not box.solid
+    assert isinstance(box, BoxShape) and box.size_m == pytest.approx((0.2, 0.04, 0.02)) and not box.solid
     assert body.colours[box.colour] == (0.9, 0.1, 0.1)
-    assert isinstance(ball, Sphere) and ball.solid and ball.colour == "plain"
+    assert isinstance(ball, SphereShape) and ball.solid and ball.colour == "plain"
     flat, solid = load(write(tmp_path, urdf=[('length="0.2"', 'length="0.05"')])).link("thigh").shapes
-    assert isinstance(flat, Sphere) and flat.radius_m == 0.03 and not flat.solid and solid.solid
+    assert isinstance(flat, SphereShape) and flat.radius_m == 0.03 and not flat.solid and solid.solid
 
 
 def test_every_problem_of_a_file_is_told(tmp_path):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cosim.body import kinds
 from cosim.devices.devices import make_ports
 from cosim.devices.resolve import OTHER_PORTS, resolve
 from cosim.experiment.config import load
@@ -19,7 +20,7 @@ FULL = {"M1_L1_ENGC": 512, "M1_L1_SBC": 1200, "M1_L23_CC": 14256, "M1_L5A_CC": 1
 
 def devices(*overrides: str):
     experiment = load("mouse_m1", overrides)
-    return resolve(experiment.config.devices, SIZES, FULL, experiment.body.make_ports())
+    return resolve(experiment.config.devices, SIZES, FULL, kinds.make_ports(experiment.body))
 
 
 def problems(*overrides: str) -> str:
@@ -68,7 +69,7 @@ def test_a_source_cannot_take_the_name_of_another_port(name):
 
 def test_the_other_ports_are_those_that_a_run_has():
     experiment, none = load("mouse_m1"), devices("sinks=[]", "sources=[]")
-    of_body = experiment.body.make_ports()
+    of_body = kinds.make_ports(experiment.body)
     known = ports_of_a_run(experiment, none, of_body, np.zeros(0), np.zeros(0))
     assert {*known, *CLOCK_PORTS} == {*of_body, *OTHER_PORTS}
 

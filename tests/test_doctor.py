@@ -26,7 +26,7 @@ def answers(findings: dict) -> dict[str, bool]:
 
 def run_doctor(**environment: str) -> tuple[int, dict]:
     """Exit code and report of ``cosim doctor --json`` in a process of its own: C libraries may print, too."""
-    code = "from cosim import doctor; raise SystemExit(doctor.main(json=True))"
+    code = "from cosim.tools import doctor; raise SystemExit(doctor.main(json=True))"
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     return done.returncode, json.loads(done.stdout)
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""nestlink: NEST on parts of the world, the recording backend, rates between Run calls, and its build."""
+"""nestlink: NEST on parts of the world, rates between Run calls, failures inside the kernel, and its build."""
 
+import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +11,9 @@ import numpy as np
 import pytest
 from conftest import Launch
 
-from cosim.engines.nest import nestlink
-from cosim.engines.nest.nestlink import NestInstall, NestlinkError
+from cosim.engines.nest import kernel, nestlink
+from cosim.engines.nest.nestlink import NestInstall, NestlinkError, build
+from cosim.errors import ConfigurationError
 
 NEST_ON_PART = "tests/programs/nest_on_part.py"
 
@@ -64,14 +67,6 @@ def test_two_nests_side_by_side_in_one_world(launch, alone, tmp_path):
 
 
 @pytest.mark.wheel
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_backend_records_what_the_memory_backend_records(alone, threads):
-    result = alone("tests/programs/compare_recorders.py", threads)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("equal")
-
-
-@pytest.mark.wheel
 @pytest.mark.parametrize("threads", [1, 3])
 def test_rates_set_between_runs_act(alone, threads):
     result = alone("tests/programs/stepped_rates.py", threads)
@@ -80,6 +75,34 @@ def test_rates_set_between_runs_act(alone, threads):
         rate_hz, count = map(float, line.split())
         expected = rate_hz * 0.1 * 100  # 100 relays for 100 ms
         assert abs(count - expected) <= 5 * np.sqrt(expected), line
+
+
+@pytest.mark.wheel
+def test_a_journal_without_memory_fails_and_loses_nothing(alone):
+    """Neither when spikes are taken over, nor when they come within a step."""
+    result = alone("tests/programs/journal_without_memory.py")
+    assert result.returncode == 0, result.stderr
+    taken_over, within_a_step = result.stdout.splitlines()
+    assert taken_over == "could not take over spikes: std::bad_alloc, then 2000000 of 2000000 whole spikes"
+    failed, _, counts = within_a_step.partition(", then ")
+    assert failed == "NEST could not advance by a step: std::bad_alloc"
+    found = re.fullmatch(r"(\d+) of (\d+) whole spikes", counts)
+    assert found and found[1] == found[2] and int(found[1]) > 0, counts
+
+
+@pytest.mark.wheel
+def test_a_nestlink_without_nests_threads_is_refused_when_nest_starts(alone, monkeypatch, tmp_path):
+    """Before any network is built, so for brains that are scripts too. Compiled without OpenMP it has one thread."""
+    nest = nestlink.find_nest()
+    abi = json.loads((nestlink.find().parent / "build.json").read_text())["string_abi"]
+    monkeypatch.setenv("COSIM_NESTLINK_FLAGS", "-O0 -fno-openmp")
+    build.compile_library(nest, abi, tmp_path / "one_thread.so", [nestlink.FOLDER / "nestlink.cpp"])
+    result = alone("tests/programs/start_nest.py", tmp_path / "one_thread.so", 2)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(
+        "nestlink cannot work with NEST's threads: NEST has 2 threads and nestlink 1, of which 1 are the same: "
+        "one was built without OpenMP"
+    )
 
 
 @pytest.fixture
@@ -115,9 +138,44 @@ def test_found_nest_says_what_it_is():
     assert str(nest.folder) in str(nest)
 
 
-def test_no_compiler_is_one_clear_message(monkeypatch, tmp_path):
-    from cosim.engines.nest.nestlink import build
+def install(folder: Path, version: str) -> NestInstall:
+    """What is known of a NEST of some version without importing it."""
+    headers = folder / "include" / "nest"
+    headers.mkdir(parents=True)
+    (headers / "config.h").write_text(f'#define HAVE_MPI 1\n#define NEST_VERSION "{version}"\n')
+    return NestInstall(folder)
 
+
+def test_another_version_of_nest_is_refused_before_it_starts(monkeypatch, tmp_path):
+    other = install(tmp_path, "3.11.0")
+    monkeypatch.setattr(nestlink, "find_nest", lambda: other)
+    with pytest.raises(ConfigurationError, match="NEST 3.11.0 with MPI in .*, but nestlink is written for NEST 3.10.0"):
+        kernel.check(1, 1)
+    with pytest.raises(NestlinkError, match="pip install nest-simulator==3.10.0"):
+        build.build(other)
+
+
+def test_a_nest_without_headers_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(nestlink, "find_nest", lambda: NestInstall(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"without its C\+\+ headers .*config.h: No such file"):
+        kernel.check(1, 1)
+
+
+def test_the_compiler_had_no_warnings():
+    """The build says so of every unit, with -Wall and -Wextra."""
+    assert {"-Wall", "-Wextra"} <= set(build.FLAGS)
+    assert json.loads((nestlink.find().parent / "build.json").read_text())["warnings"] == ""
+
+
+def test_flags_of_the_environment_reach_the_compiler_and_builds_lie_apart(monkeypatch, tmp_path):
+    nest, plain = nestlink.find_nest(), nestlink.build_folder(nestlink.find_nest())
+    monkeypatch.setenv("COSIM_NESTLINK_FLAGS", "-fno-such-flag")
+    assert nestlink.build_folder(nest) != plain
+    with pytest.raises(NestlinkError, match="-fno-such-flag"):
+        build.compile_library(nest, 1, tmp_path / "nestlink.so")
+
+
+def test_no_compiler_is_one_clear_message(monkeypatch, tmp_path):
     monkeypatch.setattr(build.shutil, "which", lambda name, path: None)
     with pytest.raises(NestlinkError, match="no C\\+\\+ compiler found .*looked for"):
         build.compiler(NestInstall(nestlink.find_nest().folder))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cosim.engines.built import BuiltPopulation
-from cosim.engines.nest.nestlink.stepping import Spikes
+from cosim.engines.nest.nestlink.stepping import JournalSpikes
 from cosim.errors import Departure
 from cosim.modes import compare, spike_check
 from cosim.modes.compare import series_differences, series_names, spike_differences
@@ -55,7 +55,7 @@ def write(folder: Path, trains: dict[str, tuple[np.ndarray, np.ndarray]]) -> Run
     for place, train in enumerate(trains.values()):
         writer.append(place, *train)
     writer.close()
-    populations.write(folder / populations.FILE, populations.describe(BUILT, None))
+    populations.write(folder / populations.FILE, BUILT)
     return RunFolder(folder)
 
 
@@ -69,7 +69,7 @@ def feed(check: SpikeCheck, rank: int, trains: dict[str, tuple[np.ndarray, np.nd
     times_ms, ids = times_ms[shuffled], ids[shuffled]
     for start_ms, end_ms in ((0, 15), (15, 20), (20, 60), (60, 200)):
         block = (times_ms > start_ms) & (times_ms <= end_ms)
-        check(Spikes(times_ms[block], ids[block], np.empty(0, int)))
+        check(JournalSpikes(times_ms[block], ids[block], np.empty(0, int)))
 
 
 def check_of(folder: RunFolder, rank: int) -> SpikeCheck:

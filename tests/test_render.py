@@ -17,6 +17,7 @@ from PIL import Image, ImageSequence
 from cosim.body import kinds
 from cosim.cli import main
 from cosim.results.run_data import RunData
+from cosim.show.bodies.kinds import pictures_of
 from cosim.show.film import Size, write
 
 FORELIMB, HUSKY = REPOSITORY / "models/forelimb", REPOSITORY / "models/husky"
@@ -91,7 +92,7 @@ def film_of_limb(angles, activations, width=240, height=320, scenery=True) -> np
         links = tuple(mouse if link.name == "Mouse" else link for link in description.links)
         description = description.model_copy(update={"links": links})
     body = {"joint_angle_rad": np.array(angles), "muscle_activation": np.array(activations)}
-    film = description.film(MadeUp(body, columns), np.arange(len(angles)), width, height)
+    film = pictures_of(description).film(description, MadeUp(body, columns), np.arange(len(angles)), width, height)
     return np.array(list(film.pictures), dtype=int)
 
 
@@ -106,7 +107,8 @@ def film_of_husky(position_m, heading_rad, light_m, brightness) -> np.ndarray:
         "light_position_m": np.array(light_m),
         "light_brightness": np.reshape(brightness, (n, 1)),
     }
-    film = kinds.load(HUSKY / "body.toml").film(MadeUp(body), np.arange(n), 320, 240)
+    husky = kinds.load(HUSKY / "body.toml")
+    film = pictures_of(husky).film(husky, MadeUp(body), np.arange(n), 320, 240)
     return np.array(list(film.pictures), dtype=int)
 
 
@@ -152,7 +154,7 @@ def test_the_film_ends_with_the_end_of_the_window(forelimb, tmp_path):
     frames, _ = read_gif(tmp_path / "f.gif")
     rows = np.array([129, 149])  # rows are 1 ms apart, the first is at 1 ms
     data, description = RunData(forelimb), kinds.load(FORELIMB / "body.toml")
-    expected = np.array(list(description.film(data, rows, 320, 225).pictures), dtype=int)
+    expected = np.array(list(pictures_of(description).film(description, data, rows, 320, 225).pictures), dtype=int)
     error = np.abs(frames[:, np.newaxis, :225] - expected).mean(axis=(2, 3, 4))
     assert error.shape == (2, 2)
     assert 3 * error.diagonal().max() < error[[0, 1], [1, 0]].min()

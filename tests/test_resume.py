@@ -17,7 +17,7 @@ from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
 from cosim.errors import ConfigurationError
 from cosim.experiment.options import parse
-from cosim.modes.normal import choose
+from cosim.modes.choice import choose
 from cosim.modes.recorded_run import RecordedRun
 from cosim.record import attempts
 from cosim.record.folder import RunFolder

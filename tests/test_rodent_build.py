@@ -28,7 +28,7 @@ import mpi4py.MPI  # a NEST with MPI takes the MPI library that this loads
 import nest
 import numpy as np
 from functools import partial
-from cosim.brain import build, nest_rules
+from cosim.engines.nest import building, pynest_rules
 from cosim.engines.nest.built_network import synapses_by_region
 from models.rodent.network import network
 
@@ -37,10 +37,10 @@ nest.verbosity = nest.VerbosityLevel.ERROR
 nest.local_num_threads = 2
 nest.rng_seed = seed
 tables = network(variant=variant, patch_mm=patch_mm)
-built = build.create(tables, nest, seed)
-build.connect(built, partial(nest_rules.connect, tables, nodes=built.nodes, nest=nest), nest)
+built = building.create(tables, nest, seed)
+building.connect(built, partial(pynest_rules.connect, tables, nodes=built.nodes, nest=nest), nest)
 before_drives = nest.num_connections
-build.drive(built, nest)
+building.drive(built, nest)
 
 def synapses(source, target):
     found = nest.GetConnections(built.nodes[source], built.nodes[target]).get(["source", "target", "weight"])
@@ -72,7 +72,7 @@ import mpi4py.MPI
 import nest
 from dataclasses import replace
 from functools import partial
-from cosim.brain import build, nest_rules
+from cosim.engines.nest import building, pynest_rules
 from cosim.network.rules import OneToOne
 from models.rodent.network import network
 
@@ -81,10 +81,10 @@ nest.local_num_threads = 2
 tables = network(("VL", "BG", "CB_M1"), sys.argv[1], float(sys.argv[2]))
 drawn = tuple(each for each in tables.projections if not isinstance(each.rule, OneToOne))
 tables = replace(tables, projections=drawn)
-built = build.create(tables, nest, 1)
-build.connect(built, partial(nest_rules.connect, tables, nodes=built.nodes, nest=nest), nest)
+built = building.create(tables, nest, 1)
+building.connect(built, partial(pynest_rules.connect, tables, nodes=built.nodes, nest=nest), nest)
 before_drives = nest.num_connections
-build.drive(built, nest)
+building.drive(built, nest)
 
 print(json.dumps({
     "neurons": {name: len(nodes) for name, nodes in built.nodes.items()},

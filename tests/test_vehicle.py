@@ -11,11 +11,12 @@ import pytest
 from conftest import REPOSITORY
 from matplotlib.image import imread
 
-from cosim.body.kinds import load
+from cosim.body.kinds import load, make_body, make_ports
 from cosim.body.vehicle.light import intensity
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load as load_experiment
 from cosim.results.run_data import RunData
+from cosim.show.bodies.vehicle import PICTURES
 
 HUSKY = REPOSITORY / "models/husky/body.toml"
 WHEEL_RADIUS_M = 0.17775  # husky.urdf
@@ -29,7 +30,7 @@ def description():
 
 @pytest.fixture
 def husky(description):
-    body = description.make_body(4.0, COUPLING_MS)
+    body = make_body(description, 4.0, COUPLING_MS)
     yield body
     body.close()
 
@@ -103,12 +104,12 @@ def test_commands_are_clipped_to_what_motors_can_do_and_must_be_numbers(husky):
 ])  # fmt: skip
 def test_sensors_and_misspelt_commands_cannot_be_set(description, port, name, value):
     with pytest.raises(AttributeError):
-        setattr(description.make_ports()[port], name, value)
+        setattr(make_ports(description)[port], name, value)
 
 
 def test_arrays_of_ports_cannot_be_written(description):
     with pytest.raises(ValueError, match="read-only"):
-        description.make_ports()["pose"].position_m[0] = 1.0
+        make_ports(description)["pose"].position_m[0] = 1.0
 
 
 def test_intensity_follows_distance_and_angle():
@@ -137,7 +138,7 @@ def test_the_eye_on_the_side_of_the_light_sees_more_and_a_moved_light_at_once(hu
 ])  # fmt: skip
 def test_a_light_that_makes_no_sense_is_refused(description, name, value):
     with pytest.raises(ValueError, match=f"light.{name} = "):
-        setattr(description.make_ports()["light"], name, value)
+        setattr(make_ports(description)["light"], name, value)
 
 
 def test_series_hold_every_physics_step(husky):
@@ -157,7 +158,7 @@ def test_series_hold_every_physics_step(husky):
 def test_two_runs_are_identical_bit_for_bit(description):
     runs = []
     for _ in range(2):
-        body = description.make_body(4.0, COUPLING_MS)
+        body = make_body(description, 4.0, COUPLING_MS)
         drive(body, 5.0, 5.6, seconds=6.0)  # into the lamp post and along it
         runs.append({name: rows.tobytes() for name, rows in body.series.items()})
         assert body.ports["contact"].touching
@@ -180,7 +181,7 @@ def test_a_wrong_body_file_is_refused_with_what_is_allowed(write, old, new, said
 
 def test_steps_that_do_not_fit_are_refused(description):
     with pytest.raises(ValueError, match="coupling_step_ms = 20 is no multiple of physics_step_ms = 3"):
-        description.make_body(3.0, COUPLING_MS)
+        make_body(description, 3.0, COUPLING_MS)
 
 
 def test_ways_of_driving_muscles_are_no_keys_of_a_vehicle():
@@ -190,16 +191,16 @@ def test_ways_of_driving_muscles_are_no_keys_of_a_vehicle():
 
 def test_the_description_and_its_ports_need_no_pybullet():
     code = (
-        "import sys; from pathlib import Path; from cosim.body.kinds import load; "
-        f"load(Path({str(HUSKY)!r})).make_ports(); sys.exit('pybullet' in sys.modules)"
+        "import sys; from pathlib import Path; from cosim.body.kinds import load, make_ports; "
+        f"make_ports(load(Path({str(HUSKY)!r}))); sys.exit('pybullet' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
 def test_loading_a_vehicle_prints_nothing(description):
     code = (
-        "from pathlib import Path; from cosim.body.kinds import load; "
-        f"load(Path({str(HUSKY)!r})).make_body(4.0, 20.0).close()"
+        "from pathlib import Path; from cosim.body.kinds import load, make_body; "
+        f"make_body(load(Path({str(HUSKY)!r})), 4.0, 20.0).close()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
@@ -216,7 +217,8 @@ def test_the_picture_shows_the_vehicle_where_it_ended(description, tmp_path):
     def drawn(end_m):
         way = np.linspace([-2.5, 0.0, 0.0], end_m, 50)
         fixed = {"heading_rad": np.zeros((50, 1)), "light_position_m": np.tile([2.5, 2.5, 0.8], (50, 1))}
-        description.draw(tmp_path / "body.png", OneRun({"time_ms": np.arange(50.0), "position_m": way, **fixed}))
+        run = OneRun({"time_ms": np.arange(50.0), "position_m": way, **fixed})
+        PICTURES.draw_run(tmp_path / "body.png", description, run)
         return imread(tmp_path / "body.png")[..., :3]
 
     near, far = drawn([-1.0, 0.0, 0.0]), drawn([1.0, 1.0, 0.0])

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from cosim.bench import launch, machine
 from cosim.bench.output import draw_bars, make_folder, publish
 from cosim.bench.spread import spread, text
-from cosim.body.engines.engine import is_installed
+from cosim.body.engines import registry
 from cosim.errors import ConfigurationError
 
 WORKER = "cosim.bench.body_worker"
@@ -32,8 +32,10 @@ def main(options: argparse.Namespace) -> int:
         ConfigurationError: the engine is not installed.
         WorkerFailed: the measuring process did not end well.
     """
-    if not is_installed(options.engine):
-        raise ConfigurationError(f"--engine {options.engine}: not installed: pip install {options.engine}")
+    try:
+        registry.check(options.engine)
+    except ValueError as error:
+        raise ConfigurationError(f"--engine {options.engine}: {error}") from None
     here = machine.describe()
     request = {"engine": options.engine, "simulate_ms": SIMULATE_MS, "repetitions": options.repetitions}
     request["out"] = str(make_folder(options.out))

@@ -12,11 +12,10 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from cosim.body.engines.engine import EngineName, start
-from cosim.body.musculoskeletal.description import Description
+from cosim.body import kinds
+from cosim.body.engines import registry
 from cosim.experiment.config import load
 
 EXPERIMENT = "mouse_m1"
@@ -25,9 +24,9 @@ TENDONS = ("rigid", "elastic")
 BARE = "bare_engine"
 
 
-def step_times(engine: EngineName, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
+def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
     """Wall time of a physics step in us, for each kind one number a repetition; the kinds take turns."""
-    bare = BARE_STEPS[engine](load(EXPERIMENT, []).body)
+    bare = registry.start(engine, load(EXPERIMENT, []).body).bare_step(PHYSICS_MS / 1000)
     blocks: dict[str, Callable[[], None]] = {tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS}
     steps = round(simulate_ms / PHYSICS_MS)
     blocks[BARE] = lambda: [bare() for _ in range(steps)]
@@ -43,10 +42,10 @@ def step_times(engine: EngineName, simulate_ms: float, repetitions: int) -> dict
     return times_us
 
 
-def body_block(tendon: str, engine: EngineName, simulate_ms: float) -> Callable[[], None]:
+def body_block(tendon: str, engine: str, simulate_ms: float) -> Callable[[], None]:
     """A body at work for so long, from rest."""
     experiment = load(EXPERIMENT, [])
-    body = experiment.body.make_body(PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
+    body = kinds.make_body(experiment.body, PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
 
     def block() -> None:
         body.reset()
@@ -55,32 +54,6 @@ def body_block(tendon: str, engine: EngineName, simulate_ms: float) -> Callable[
             body.advance()
 
     return block
-
-
-def pybullet_step(description: Description) -> Callable[[], None]:
-    """PyBullet's own call for one step of the mechanism, which is in the first world of this process."""
-    import pybullet
-
-    engine = start("pybullet", description)
-    engine.step([0.0] * len(description.revolute_joints), PHYSICS_MS / 1000)  # sets the length of a step
-    return pybullet.stepSimulation  # of the first world, as it is told no other
-
-
-def mujoco_step(description: Description) -> Callable[[], None]:
-    """MuJoCo's own call for one step of the mechanism."""
-    import mujoco
-
-    from cosim.body.engines.mujoco import compile_model
-
-    model = compile_model(description)
-    model.opt.timestep = PHYSICS_MS / 1000
-    return partial(mujoco.mj_step, model, mujoco.MjData(model))
-
-
-BARE_STEPS: dict[EngineName, Callable[[Description], Callable[[], None]]] = {
-    "pybullet": pybullet_step,
-    "mujoco": mujoco_step,
-}
 
 
 def main(file: str) -> None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from cosim.bench.launch import ServerError, WorkerFailed
+from cosim.body.engines import registry
 from cosim.errors import ConfigurationError, RecordingError
 from cosim.experiment.overrides import add_overrides
 
@@ -78,8 +79,8 @@ def _add_body(names: argparse._SubParsersAction) -> None:
     parser = _add(names, "body", "the forelimb with rigid and elastic tendons against the bare physics engine")
     parser.add_argument(
         "--engine",
-        choices=("pybullet", "mujoco"),
-        default="pybullet",
+        choices=registry.ENGINES,
+        default=registry.DEFAULT,
         help="physics engine; default: %(default)s",
     )
 

@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Start a benchmark's MPI job: with mpiexec, or with srun inside an allocation of Slurm."""
+"""Start a benchmark's processes, alone or under MPI, and take their results."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import cosim
-from cosim.errors import ConfigurationError
-from cosim.tools.setup import mpi
-
-# What a launcher leaves in the environment of its ranks; another launch starts without.
-LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_")
+from cosim.parallel.launch import environment, launcher
 
 
 class WorkerFailed(Exception):
@@ -69,31 +62,3 @@ def start(command: list[str], variables: dict[str, str]) -> None:
     code = subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode
     if code:
         raise WorkerFailed(code)
-
-
-def launcher(ranks: int, threads: int) -> list[str]:
-    """The command in front of a program that makes it an MPI job.
-
-    Raises:
-        ConfigurationError: there is none on this machine.
-    """
-    if in_allocation():
-        # MPICH finds its ranks through PMI-2; without --cpus-per-task each rank would get a single core.
-        shape = [f"--ntasks={ranks}", f"--cpus-per-task={threads}", "--cpu-bind=cores"]
-        return ["srun", "--mpi=pmi2", "--cpu-bind=verbose,cores", "--overlap", *shape]
-    mpiexec = mpi.launcher()
-    if mpiexec is None:
-        raise ConfigurationError("no mpiexec beside this Python or on PATH: pip install mpich brings one")
-    return [str(mpiexec), "-n", str(ranks)]
-
-
-def in_allocation() -> bool:
-    """Whether this process is in a job of Slurm that can start steps."""
-    return "SLURM_JOB_ID" in os.environ and shutil.which("srun") is not None
-
-
-def environment() -> dict[str, str]:
-    """Our environment without what an MPI launcher put there; ranks import the same cosim as we."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}
-    path = [str(Path(cosim.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return kept | {"PYTHONPATH": os.pathsep.join(path)}

@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from cosim.bench import launch
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
+from cosim.parallel.launch import environment, launcher
 
 HOST = "127.0.0.1"
 PROGRAM = "nest-server-mpi"
@@ -112,7 +113,7 @@ def serving(ranks: int, threads: int) -> Iterator[Server]:
     """
     port, token = _free_port(), secrets.token_hex(24)
     address = ["--host", HOST, "--port", str(port)]
-    command = [*launch.launcher(ranks, threads), sys.executable, str(program()), *address]
+    command = [*launcher(ranks, threads), sys.executable, str(program()), *address]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, env=_environment(token), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
@@ -124,7 +125,7 @@ def serving(ranks: int, threads: int) -> Iterator[Server]:
 
 
 def _environment(token: str) -> dict[str, str]:
-    return launch.environment() | {
+    return environment() | {
         "NEST_SERVER_ACCESS_TOKEN": token,
         "NEST_SERVER_ENABLE_EXEC_CALL": "true",
         "NEST_SERVER_DISABLE_RESTRICTION": "true",

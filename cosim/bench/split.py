@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cosim.bench.launch import in_allocation
 from cosim.bench.machine import cores
 from cosim.engines.nest import kernel
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load
+from cosim.parallel.launch import in_allocation
 
 
 @dataclass(frozen=True)

@@ -1,128 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kinds of bodies, and what all of them offer. This is the one place that tells kinds apart.
+"""The kinds of bodies by name, and what can be made of a body file of any kind.
 
-A body file says its kind by ``kind``; an experiment without a body has `NoBody`. Descriptions are pure data
-and need no physics engine; PyBullet is imported where a body starts and where pictures are drawn.
+A body file says its kind by ``kind``; an experiment without a body has `NoBody`. Nothing here needs a physics engine
+but `make_body`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import Any
 
-import numpy as np
 import tomli_w
 from pydantic import BaseModel
 
-from cosim.body import bodyfile
-from cosim.body.musculoskeletal.description import Description as Musculoskeletal
-from cosim.body.readers.include import include
-from cosim.body.vehicle.description import VehicleDescription
-from cosim.record.disk import write_text
+from cosim.body import bodyfile, nobody
+from cosim.body.kind import Body, Description, Kind
+from cosim.body.musculoskeletal import kind as musculoskeletal
+from cosim.body.vehicle import kind as vehicle
 
-if TYPE_CHECKING:
-    from matplotlib.colors import Colormap
-
-    from cosim.results.run_data import RunData
-
-
-class Body(Protocol):
-    """A body in a closed loop; lives on the body rank.
-
-    Attributes:
-        ports: what transfer functions find, by name.
-        series: samples after every physics step of the last coupling step, (n_substeps, n) by name; the
-            arrays are used again in the next one.
-        columns: names of the n columns of each series.
-    """
-
-    ports: Mapping[str, object]
-    series: Mapping[str, np.ndarray]
-    columns: Mapping[str, Sequence[str]]
-
-    def advance(self) -> None:
-        """Move on by one coupling step under the commands in the ports.
-
-        Raises ValueError where a command is not finite, FloatingPointError where the body diverges.
-        """
-
-    def close(self) -> None:
-        """Release what the body holds."""
-
-
-class Film(NamedTuple):
-    """What a body did, picture by picture."""
-
-    pictures: Iterator[np.ndarray]
-    """(height, width, 3) uint8 each; to be used up, or closed, as they hold a renderer."""
-    colours: tuple[str, Colormap] | None
-    """What goes from 0 to 1, and how it is coloured; None where colours say nothing."""
-
-
-class Description(Protocol):
-    """What is known of a body before it is there.
-
-    Attributes:
-        Settings: the keys that ``[body]`` of an experiment may have besides ``model``.
-        film_speed: simulated time over film time at which it is well seen how the body moves.
-    """
-
-    Settings: ClassVar[type[BaseModel]]
-    film_speed: ClassVar[float]
-
-    def make_ports(self) -> dict[str, object]:
-        """Ports of the same names and shapes as those of the body; they stand alone, for checks."""
-
-    def make_body(self, physics_step_ms: float, coupling_step_ms: float, **settings: Any) -> Body:
-        """The body itself; ValueError where the coupling step is no multiple of the physics step."""
-
-    def draw(self, path: Path, run: RunData) -> None:
-        """Write a picture file of what the body did in a run of at least one step."""
-
-    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
-        """Pictures of that size at some rows of the series of a run, without any simulation.
-
-        Raises ValueError where the series are not those of such a body.
-        """
-
-
-class NoSettings(BaseModel):
-    """For bodies that have nothing to set."""
-
-
-class NoBody:
-    """Stands where a body would be, as a description and in the loop, if an experiment has none."""
-
-    Settings: ClassVar[type[BaseModel]] = NoSettings
-    film_speed: ClassVar[float] = 1.0
-    ports: Mapping[str, object] = {}
-    series: Mapping[str, np.ndarray] = {}
-    columns: Mapping[str, Sequence[str]] = {}
-
-    def make_ports(self) -> dict[str, object]:
-        """None."""
-        return {}
-
-    def make_body(self, _physics_step_ms: float, _coupling_step_ms: float) -> NoBody:
-        """Itself: there is no state."""
-        return self
-
-    def advance(self) -> None:
-        """Nothing moves."""
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def draw(self, path: Path, run: RunData) -> None:
-        """There is nothing to see, so no file is written."""
-
-    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
-        """There is nothing to see: ValueError."""
-        raise ValueError("the experiment has no body, so there is nothing to see")
-
-
-KINDS = {"musculoskeletal": Musculoskeletal, "vehicle": VehicleDescription}
+KINDS: dict[str, Kind] = {
+    "musculoskeletal": musculoskeletal.KIND,
+    "vehicle": vehicle.KIND,
+}
 
 
 def load(path: Path) -> Description:
@@ -131,15 +30,32 @@ def load(path: Path) -> Description:
     Raises FileNotFoundError where there is no such file, and one ValueError that lists every problem found.
     """
     content = bodyfile.read(path)
-    kind = content.get("kind", "musculoskeletal")
-    if kind not in [*KINDS]:  # a list, as what stands in a file need not have a hash
-        raise ValueError(f"{path}: kind = {kind!r}: must be one of {', '.join(KINDS)}")
-    if kind == "musculoskeletal":
-        content = include(path, content)
-    return bodyfile.describe(path, content, KINDS[kind])
+    name = content.get("kind", "musculoskeletal")
+    if name not in [*KINDS]:  # a list, as what stands in a file need not have a hash
+        raise ValueError(f"{path}: kind = {name!r}: must be one of {', '.join(KINDS)}")
+    kind = KINDS[name]
+    return bodyfile.describe(path, kind.include(path, content), kind.description)
 
 
-def save(description: Description, path: Path) -> None:
-    """Write ``description``, with all that its file included, as a body file at ``path`` that `load` can read."""
-    if isinstance(description, BaseModel):  # an experiment without a body has nothing to write
-        write_text(path, tomli_w.dumps(description.model_dump(mode="json", exclude_none=True)))
+def to_toml(description: Description) -> str:
+    """A body file that `load` can read, with all that the file of ``description`` included."""
+    return tomli_w.dumps(description.model_dump(mode="json", exclude_none=True))
+
+
+def settings(description: Description) -> type[BaseModel]:
+    """The keys that ``[body]`` of an experiment with this body may have besides ``model``."""
+    return _kind(description).settings
+
+
+def make_ports(description: Description) -> dict[str, object]:
+    """Ports of the same names and shapes as those of the body; they stand alone, for checks."""
+    return _kind(description).make_ports(description)
+
+
+def make_body(description: Description, physics_step_ms: float, coupling_step_ms: float, **settings: Any) -> Body:
+    """The body itself; ValueError where the coupling step is no multiple of the physics step."""
+    return _kind(description).make_body(description, physics_step_ms, coupling_step_ms, **settings)
+
+
+def _kind(description: Description) -> Kind:
+    return nobody.KIND if isinstance(description, nobody.NoBody) else KINDS[description.kind]

@@ -3,7 +3,7 @@
 
 Everything is checked before NEST starts, on the body rank, and all problems are reported together: file, key, value
 and what is allowed. The keys of ``[brain]`` that belong to one brain model are declared by that model (``Parameters``
-in its ``network.py``), those of ``[body]`` by the kind of the body (``Settings`` of its description), those of
+in its ``network.py``), those of ``[body]`` by the kind of the body (``settings`` of `cosim.body.kind.Kind`), those of
 ``[[sources]]`` and ``[[sinks]]`` by their kinds (``cosim.devices``), those of ``[protocol]`` by the experiment
 (``Protocol`` in its ``transfer.py``); all are pydantic models and are checked like all the rest.
 """
@@ -24,14 +24,16 @@ from pydantic import BaseModel, Field
 
 from cosim import transfer
 from cosim.body import kinds
+from cosim.body.kind import Description
 from cosim.devices import kinds as device_kinds
 from cosim.devices.base import SinkTable, SourceTable
 from cosim.devices.resolve import Wanted
 from cosim.errors import ConfigurationError, nearest
+from cosim.experiment import search
 from cosim.experiment.brains import ScriptBrain, TableBrain
-from cosim.experiment.models import Tables, find_body, find_brain, is_file
+from cosim.experiment.models import Tables, find_body, find_brain
 from cosim.experiment.overrides import override
-from cosim.experiment.usercode import MODELS, table_class
+from cosim.experiment.usercode import table_class
 from cosim.network.counting import LONGEST_TIME_MS, TIC_MS
 from cosim.table import Table
 from cosim.timegrid import is_multiple
@@ -134,7 +136,7 @@ class Experiment:
         folder: Path,
         config: Configuration,
         brain: TableBrain | ScriptBrain,
-        body: kinds.Description,
+        body: Description,
         body_file: Path | None,
         transfer_module: ModuleType,
     ) -> None:
@@ -153,20 +155,20 @@ class Experiment:
     @property
     def body_settings(self) -> dict[str, Any]:
         """The keys of ``[body]`` that belong to the body's kind."""
-        return {key: getattr(self.config.body, key) for key in self.body.Settings.model_fields}
+        return {key: getattr(self.config.body, key) for key in kinds.settings(self.body).model_fields}
 
 
-def load(experiment: str, overrides: Sequence[str] = (), models: Path = MODELS) -> Experiment:
-    """Load and check an experiment: a name below ``models/`` or the path of a folder or of its ``experiment.toml``.
+def load(experiment: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Load and check an experiment: the path of a folder or of its ``experiment.toml``, or a name (`search.folders`).
 
     ``overrides`` are ``key=value`` strings as in ``--set brain.patch_mm=0.2``; values are read as TOML, else as text.
 
     Raises:
         ConfigurationError: all problems together.
     """
-    folder = find_experiment(experiment, models)
+    folder = find_experiment(experiment)
     file = folder / "experiment.toml"
-    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides, models)
+    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides)
 
 
 def assemble(
@@ -175,7 +177,6 @@ def assemble(
     content: dict[str, Any],
     transfer_module: ModuleType,
     overrides: Sequence[str] = (),
-    models: Path = MODELS,
 ) -> Experiment:
     """`load` of an experiment whose tables were read from another ``file`` than its folder's ``experiment.toml``.
 
@@ -183,8 +184,8 @@ def assemble(
     """
     tables = Tables(content, file, folder, override(content, overrides))
     content.setdefault("protocol", {})
-    brain = find_brain(tables, models)
-    body, body_file = find_body(tables, models)
+    brain = find_brain(tables)
+    body, body_file = find_body(tables)
     schema = _schema(brain, body, transfer_module)
     problems = [f"{file}: {problem}" for problem in _clock_problems(content.get("clock"), "body" in content)]
     try:
@@ -196,16 +197,15 @@ def assemble(
     return Experiment(folder, config, brain, body, body_file, transfer_module)
 
 
-def find_experiment(experiment: str, models: Path = MODELS) -> Path:
+def find_experiment(experiment: str) -> Path:
     """The folder of an experiment, by name or path. Raises ConfigurationError."""
     path = Path(experiment)
-    if path.name == "experiment.toml" and is_file(path):
-        path = path.parent
-    for folder in (path, models / experiment):
-        if is_file(folder / "experiment.toml"):
-            return folder.resolve()
-    known = [path.parent.name for path in models.glob("*/experiment.toml")]
-    raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {nearest(experiment, known)}")
+    if path.name == "experiment.toml" and search.is_file(path):
+        return path.resolve().parent
+    try:
+        return search.find(experiment, "experiment.toml").resolve()
+    except LookupError as error:
+        raise ConfigurationError(f"experiment {experiment!r} has no experiment.toml; {error}") from None
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -220,12 +220,10 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
 
 
-def _schema(
-    brain: TableBrain | ScriptBrain, body: kinds.Description, transfer_module: ModuleType
-) -> type[Configuration]:
+def _schema(brain: TableBrain | ScriptBrain, body: Description, transfer_module: ModuleType) -> type[Configuration]:
     """The configuration with the keys that this brain, this body, kinds of devices and this experiment add."""
     brain_table = pydantic.create_model("Brain", __base__=(brain.Parameters, BrainSection))
-    settings = pydantic.create_model("Body", __base__=(body.Settings, BodySection))
+    settings = pydantic.create_model("Body", __base__=(kinds.settings(body), BodySection))
     protocol = table_class(transfer_module, "Protocol", Table)
     return pydantic.create_model(
         "Configuration",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The brain and the body that an experiment names: folders beside it or below ``models/``, or a script."""
+"""The brain and the body that an experiment names: folders, see `search`, or a script."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cosim.body import kinds
-from cosim.errors import ConfigurationError, nearest
+from cosim.body.kind import Description
+from cosim.body.nobody import NoBody
+from cosim.errors import ConfigurationError
+from cosim.experiment import search
 from cosim.experiment.brains import ScriptBrain, TableBrain
-from cosim.experiment.usercode import MODELS, load_module
-
-# What makes a folder that of a brain or of a body.
-MODEL_FILES = ("network.py", "body.toml")
+from cosim.experiment.usercode import load_module
 
 
 @dataclass(frozen=True)
@@ -49,57 +49,41 @@ class Tables:
         return self.content[name]
 
 
-def find_brain(tables: Tables, models: Path) -> TableBrain | ScriptBrain:
+def find_brain(tables: Tables) -> TableBrain | ScriptBrain:
     """What ``[brain]`` names: the tables of a model or a script. Raises ConfigurationError."""
     table, base = tables.part("brain"), tables.folder
     script = table.get("script")
     if script is None:
-        brain = TableBrain(load_module(_model_file(tables, "brain", "network.py", models)))
+        brain = TableBrain(load_module(_model_file(tables, "brain", "network.py")))
         brain.check()
         return brain
     if "model" in table:
         problem = f"but there is also brain.model = {table['model']!r}; give one of both"
         raise tables.refusal("brain.script", script, problem)
-    if not (isinstance(script, str) and is_file(base / script)):
+    if not (isinstance(script, str) and search.is_file(base / script)):
         raise tables.refusal("brain.script", script, f"no such file {base / str(script)}")
     return ScriptBrain(base / script)
 
 
-def find_body(tables: Tables, models: Path) -> tuple[kinds.Description, Path | None]:
+def find_body(tables: Tables) -> tuple[Description, Path | None]:
     """The description of the body that ``[body]`` names, and its file; of no body without that table.
 
     Raises ConfigurationError.
     """
     if "body" not in tables.content:
-        return kinds.NoBody(), None
-    file = _model_file(tables, "body", "body.toml", models)
+        return NoBody(), None
+    file = _model_file(tables, "body", "body.toml")
     try:
         return kinds.load(file), file
     except ValueError as error:
         raise tables.refusal("body.model", tables.part("body")["model"], str(error)) from None
 
 
-def is_file(path: Path) -> bool:
-    """Whether such a file is there; there is none of a name that is too long, or in a folder that must not be read."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
-
-
-def model_folder(name: str, base: Path, models: Path = MODELS) -> Path:
-    """Folder of a brain or body model: a path relative to the experiment's folder ``base``, else one in ``models/``."""
-    is_own = any(is_file(base / name / file) for file in MODEL_FILES)
-    return (base if is_own else models) / name
-
-
-def _model_file(tables: Tables, part: str, file_name: str, models: Path) -> Path:
-    name, base = tables.part(part).get("model"), tables.folder
+def _model_file(tables: Tables, part: str, file_name: str) -> Path:
+    name = tables.part(part).get("model")
     if not isinstance(name, str):
         raise tables.refusal(f"{part}.model", name, "must name a folder")
-    file = model_folder(name, base, models) / file_name
-    if not is_file(file):
-        known = [path.parent.name for path in models.glob(f"*/{file_name}")]
-        beside = "" if file.is_relative_to(base) else f" and no {base / name / file_name}"
-        raise tables.refusal(f"{part}.model", name, f"no {file}{beside}; {nearest(name, known)}")
-    return file
+    try:
+        return search.find(name, file_name, tables.folder) / file_name
+    except LookupError as error:
+        raise tables.refusal(f"{part}.model", name, f"there is no {file_name} in such a folder; {error}") from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line of ``run.py``."""
+"""The command line of ``run.py`` and of ``cosim run``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from cosim.errors import ConfigurationError
 from cosim.experiment import walltime
 from cosim.experiment.overrides import add_experiment
 
+# How each program is called.
+EXAMPLES = {"run.py": "mpiexec -n 2 python run.py", "cosim run": "cosim run"}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -24,6 +27,8 @@ class Options:
     wall_limit_s: float | None = None
     resume: str | None = None
     replay: str | None = None
+    ranks: int | None = None
+    """Brain ranks; None where it was not said."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -31,14 +36,14 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigurationError(f"{message}\n{self.format_usage().strip()}")
 
 
-def parse(arguments: Sequence[str], quiet: bool) -> Options:
+def parse(arguments: Sequence[str], quiet: bool, program: str = "run.py") -> Options:
     """Read the command line; all ranks do, and only those that are not ``quiet`` print help.
 
     Raises:
         ConfigurationError: on every rank, for arguments that make no sense.
         SystemExit: after --help.
     """
-    parser = _parser()
+    parser = _parser(program)
     if {"-h", "--help"} & set(arguments) and quiet:
         sys.exit(0)
     given = parser.parse_args(arguments)
@@ -47,7 +52,9 @@ def parse(arguments: Sequence[str], quiet: bool) -> Options:
         if value is not None:
             overrides.append(f"{key}={value}")
     _check_mode(parser, given)
-    return Options(given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay)
+    return Options(
+        given.experiment, tuple(overrides), given.out, given.wall_limit_s, given.resume, given.replay, given.ranks
+    )
 
 
 def _check_mode(parser: _Parser, given: argparse.Namespace) -> None:
@@ -76,11 +83,17 @@ def _wall_s(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def _ranks(text: str) -> int:
+    if not (text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number, 1 or more")
+    return int(text)
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="run.py",
+        prog=program,
         description="Run an experiment: rank 0 is the body, all other ranks are the brain.",
-        epilog="example: mpiexec -n 2 python run.py mouse_m1 --set brain.patch_mm=0.2 --steps 10",
+        epilog=f"example: {EXAMPLES[program]} mouse_m1 --set brain.patch_mm=0.2 --steps 10",
     )
     add_experiment(parser, nargs="?")
     parser.add_argument(
@@ -104,5 +117,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="end after the running step, with complete results, when so much wall time has passed since the start: "
         "55min, 90s, 1.5h or HH:MM:SS",
+    )
+    parser.add_argument(
+        "--ranks",
+        type=_ranks,
+        metavar="N",
+        help="brain ranks; default of `cosim run`: as many as the allocation of Slurm has, else one with threads; "
+        "of run.py: what its launcher started, and nothing else is allowed",
     )
     return parser

@@ -16,9 +16,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from cosim.errors import ConfigurationError
+from cosim.experiment.search import offer_models
 from cosim.table import Table
-
-MODELS = Path(__file__).resolve().parents[2] / "models"
 
 
 class _Uncached(SourceFileLoader):
@@ -40,8 +39,7 @@ def load_module(file: Path) -> ModuleType:
     """
     if not file.is_file():
         raise ConfigurationError(f"{file}: no such file")
-    if str(MODELS.parent) not in sys.path:
-        sys.path.append(str(MODELS.parent))  # a model may import others: from models.rodent import tables
+    offer_models()
     name = f"cosim_models.{file.parent.name}.{file.stem}"
     spec = importlib.util.spec_from_file_location(name, file, loader=_Uncached(name, str(file)))
     module = importlib.util.module_from_spec(spec)

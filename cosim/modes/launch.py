@@ -1,44 +1,111 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``cosim replay RUN``: start ``run.py --replay RUN`` under MPI, or be a rank of it under a launcher."""
+"""``cosim run``: start an experiment under MPI, on as many ranks as make sense, or be one of its ranks."""
 
 from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
-import cosim
-from cosim.bench.launch import environment, in_allocation, launcher
-from cosim.engines.nest.nestlink import find_nest
-from cosim.results.run_data import load
+import mpi4py
 
-RUN_PY = Path(cosim.__file__).parents[1] / "run.py"
-# What launchers tell their ranks about the number of ranks; see ``cosim.parallel.world``.
-SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
+from cosim.errors import ConfigurationError
+from cosim.experiment.options import Options, parse
+from cosim.parallel import launch
 
 
-def replay(run: str, overrides: Sequence[str], out: str | None) -> int:
-    """Replay a run and return the exit code; a process that starts a launcher becomes that launcher.
+def run(arguments: Sequence[str]) -> int:
+    """``cosim run`` with these options; a process that no launcher started becomes a launcher, and does not return.
 
     Raises:
-        ConfigurationError: no run, or no launcher.
+        ConfigurationError: no such experiment or run, no launcher, no NEST, or ranks that do not fit them.
     """
-    settings = [word for each in overrides for word in ("--set", each)]
-    arguments = ["--replay", run, *settings, *(["--out", out] if out else [])]
-    if any(os.environ.get(name, "1") != "1" for name in SIZES):
+    if launch.is_rank():
         from cosim.run import main  # starts MPI
 
         return main(arguments)
-    provenance = load(run).provenance
-    brain_ranks = _brain_ranks(int(provenance["brain_ranks"]))
-    threads = max(1, int(provenance["virtual_processes"]) // brain_ranks)
-    command = [*launcher(brain_ranks + 1, threads), sys.executable, str(RUN_PY), *arguments]
-    print(" ".join(command), file=sys.stderr, flush=True)
-    os.execvpe(command[0], command, environment())
+    mpi4py.rc.initialize = False  # this process is no rank
+    options = parse(arguments, quiet=False, program="cosim run")
+    launch.launcher(ranks=2, threads=1)  # if there is none, it is said before anything is built
+    tables, recorded_ranks = _tables(options)
+    processes = _virtual_processes(tables)
+    _see_to_nestlink()
+    ranks = options.ranks or _brain_ranks(processes, recorded_ranks)
+    _check(ranks, processes)
+    cores = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    launch.become(ranks + 1, int(cores) if cores.isdigit() else processes // ranks, ["cosim", "run", *arguments])
 
 
-def _brain_ranks(recorded: int) -> int:
-    """As many as the run had, where NEST and the cores of this machine allow it, else one with threads."""
-    fits = in_allocation() or recorded < len(os.sched_getaffinity(0))
-    return recorded if fits and find_nest().has_mpi else 1
+def _tables(options: Options) -> tuple[dict[str, Any], int | None]:
+    """The tables of an experiment, or those of a recorded run and how many brain ranks it had."""
+    from cosim.experiment.config import find_experiment, read_toml
+    from cosim.experiment.overrides import override
+    from cosim.results.run_data import load
+
+    ranks = None
+    if recorded := options.resume or options.replay:
+        provenance = load(recorded).provenance
+        tables, ranks = tomllib.loads(provenance["configuration"]), int(provenance["brain_ranks"])
+    else:
+        tables = read_toml(find_experiment(options.experiment) / "experiment.toml")
+    override(tables, options.overrides)
+    return tables, ranks
+
+
+def _virtual_processes(tables: dict[str, Any]) -> int:
+    """Those of the brain; 1 where the run will refuse what the tables say."""
+    from cosim.experiment.config import BrainSection
+
+    default = BrainSection.model_fields["virtual_processes"].default
+    brain = tables.get("brain")
+    number = brain.get("virtual_processes", default) if isinstance(brain, dict) else default
+    return number if isinstance(number, int) and number > 0 else 1
+
+
+def _brain_ranks(virtual_processes: int, recorded_ranks: int | None) -> int:
+    """As many as the allocation has, or a recorded run had if this machine has the cores; else one with threads.
+
+    Fewer where NEST has no MPI or the virtual processes cannot be shared among so many; that is said.
+    """
+    from cosim.engines.nest.nestlink import find_nest
+
+    offered = recorded_ranks or 1
+    if launch.in_allocation():
+        offered = max(1, launch.allocated_ranks() - 1)
+    elif offered >= len(os.sched_getaffinity(0)):
+        offered = 1
+    ranks = next(ranks for ranks in range(offered, 0, -1) if virtual_processes % ranks == 0)
+    if ranks > 1 and not find_nest().has_mpi:
+        _say(f"1 brain rank in place of {ranks}, as this NEST has no MPI")
+        return 1
+    if ranks < offered:
+        _say(f"brain ranks: {ranks} in place of {offered}, which do not divide virtual_processes = {virtual_processes}")
+    return ranks
+
+
+def _check(ranks: int, virtual_processes: int) -> None:
+    from cosim.engines.nest import kernel
+
+    kernel.check(ranks, virtual_processes)
+
+
+def _see_to_nestlink() -> None:
+    """Build nestlink for the NEST that is installed, unless that was done. Raises ConfigurationError."""
+    from cosim.engines.nest.nestlink import NestlinkError, build, build_folder, find_nest
+    from cosim.tools.setup.cache import cache_folder
+
+    try:
+        if not build_folder(find_nest()).exists():
+            _say("building nestlink for this NEST, once (half a minute)")
+            build.build()
+    except NestlinkError as error:
+        raise ConfigurationError(str(error)) from None
+    except OSError as error:
+        problem = "nestlink cannot be built there; the variable COSIM_CACHE may name another folder"
+        raise ConfigurationError(f"{cache_folder()}: {error.strerror}: {problem}") from None
+
+
+def _say(text: str) -> None:
+    print(f"cosim: {text}", file=sys.stderr, flush=True)

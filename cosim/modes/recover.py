@@ -17,6 +17,7 @@ from types import ModuleType
 
 from cosim import transfer
 from cosim.body import kinds
+from cosim.body.nobody import NoBody
 from cosim.errors import ConfigurationError, RecordingError
 from cosim.experiment.config import Clock, Experiment, assemble, find_experiment, read_toml
 from cosim.finalize import EndedRun, finalize, substeps
@@ -89,7 +90,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
         folder=folder,
         clock=clock,
         seed=tables["seed"],
-        body=kinds.load(source.body_file) if source.body_file.is_file() else kinds.NoBody(),
+        body=kinds.load(source.body_file) if source.body_file.is_file() else NoBody(),
         network=_network(experiment) if experiment else None,
         transfer_module=experiment.transfer_module if experiment else ModuleType("unknown"),
         built=stands.brain,

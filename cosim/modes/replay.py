@@ -16,7 +16,7 @@ from typing import Any
 
 import h5py
 
-from cosim.body.kinds import Body
+from cosim.body.kind import Body
 from cosim.devices.devices import Devices
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Experiment

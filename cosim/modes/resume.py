@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cosim.body.kinds import Body
+from cosim.body.kind import Body
 from cosim.devices.devices import Devices
 from cosim.engines.nest.brain import Brain
 from cosim.errors import ConfigurationError, Departure, NothingToDo

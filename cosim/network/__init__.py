@@ -5,7 +5,8 @@ What a ``network.py`` needs can be imported from here.
 """
 
 from cosim.network.layout import Axis, Grid, Scattered, Unplaced
-from cosim.network.network import RELAY_MODEL, Drive, Network, Population, Projection
+from cosim.network.network import Drive, Network, Projection
+from cosim.network.population import RELAY_MODEL, Population
 from cosim.network.rules import Bernoulli, Box, FixedIndegree, OneToOne
 from cosim.network.values import Constant, Lognormal, Normal, Uniform, UniformOnce
 

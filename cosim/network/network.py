@@ -17,19 +17,11 @@ from functools import cached_property
 import numpy as np
 
 from cosim.network.counting import MOST_NODES, longest_delay_ms
-from cosim.network.layout import Grid, Layout, Scattered, Unplaced
-from cosim.network.rules import Bernoulli, FixedIndegree, OneToOne, Rule
-from cosim.network.values import Constant, Parameter, Start, Weight
+from cosim.network.layout import Grid, Layout
+from cosim.network.population import Population
+from cosim.network.rules.rule import Rule
+from cosim.network.values import Constant, Weight
 from cosim.timegrid import is_multiple
-
-RELAY_MODEL = "parrot_neuron"
-# Neuron models of NEST with one port for all spikes, 0, and those with one for each time constant in tau_syn, from
-# 1 on.
-SINGLE_PORT_MODELS = (
-    *("iaf_cond_alpha", "iaf_cond_beta", "iaf_cond_exp"),
-    *("iaf_psc_alpha", "iaf_psc_delta", "iaf_psc_exp"),
-)
-MULTISYNAPSE_MODELS = ("iaf_psc_alpha_multisynapse", "iaf_psc_exp_multisynapse")
 
 
 class NetworkError(ValueError):
@@ -38,42 +30,6 @@ class NetworkError(ValueError):
     def __init__(self, problems: list[str]):
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-@dataclass(frozen=True)
-class Population:
-    """Neurons of one kind; ``parameters`` have NEST's names and units, ``v_m`` is the rule for the start in mV.
-
-    Without ``v_m`` neurons start where their model does.
-    """
-
-    name: str
-    region: str
-    neuron_model: str
-    parameters: Mapping[str, Parameter]
-    layout: Layout
-    v_m: Start | None = None
-    layer: str = ""
-    cell_type: str = ""
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return self.layout.size
-
-    @property
-    def receptors(self) -> range | None:
-        """The ports for spikes, by number; None where nothing is known of the model."""
-        if self.neuron_model in SINGLE_PORT_MODELS:
-            return range(1)
-        if self.neuron_model in MULTISYNAPSE_MODELS:
-            return range(1, len(self.parameters.get("tau_syn", (2.0,))) + 1)
-        return None
-
-    @property
-    def is_relay(self) -> bool:
-        """Whether it only passes spikes on; relays are not counted as neurons."""
-        return self.neuron_model == RELAY_MODEL
 
 
 @dataclass(frozen=True)
@@ -198,43 +154,11 @@ def _projection_problems(network: Network, resolution_ms: float) -> Iterator[str
         for problem in projection.rule.problems():
             yield f"{where}: {problem}"
         if {projection.source, projection.target} <= network.by_name.keys():
-            yield from _fit_problems(where, projection.rule, *network.ends(projection))
+            for problem in projection.rule.fit_problems(*network.ends(projection)):
+                yield f"{where}: {problem}"
             yield from receptor_problems(where, network.by_name[projection.target], projection.receptor)
         yield from _weight_problems(where, projection.weight)
         yield from _delay_problems(where, projection.delay_ms, resolution_ms)
-
-
-def _fit_problems(where: str, rule: Rule, source: Population, target: Population) -> Iterator[str]:
-    """A rule may ask for more than two populations have."""
-    if isinstance(rule, OneToOne):
-        for end, first, size in (("source", 0, source.size), ("target", rule.first_target, target.size)):
-            if rule.count > size - first:
-                yield f"{where}: needs {rule.count} {end}s from number {first} on, but {size} neurons are there"
-    if isinstance(rule, FixedIndegree):
-        if rule.indegree and not rule.allow_autapses and source is target and source.size == 1:
-            yield f"{where}: indegree is {rule.indegree} without autapses, but {source.name} is a single neuron"
-        if rule.radius_mm is not None:
-            yield from _position_problems(f"{where}: radius_mm is {rule.radius_mm}", source, target)
-    if isinstance(rule, Bernoulli):
-        yield from _bernoulli_problems(where, rule, source, target)
-
-
-def _bernoulli_problems(where: str, rule: Bernoulli, source: Population, target: Population) -> Iterator[str]:
-    if rule.sigma_mm is not None:
-        yield from _position_problems(f"{where}: sigma_mm is {rule.sigma_mm}", source, target)
-    for population in (source, target):
-        if rule.mask is not None and not isinstance(population.layout, Grid):
-            yield f"{where}: has a mask, but {population.name} is no grid"
-    layouts = source.layout, target.layout
-    is_wrapped = any(isinstance(each, Grid) and each.wrapped for each in layouts)
-    if rule.sigma_mm is not None and is_wrapped and any(isinstance(each, Scattered) for each in layouts):
-        yield f"{where}: sigma_mm is {rule.sigma_mm}, but only one of both is a wrapped grid"
-
-
-def _position_problems(where: str, source: Population, target: Population) -> Iterator[str]:
-    for population in (source, target):
-        if isinstance(population.layout, Unplaced):
-            yield f"{where}, but {population.name} has no positions"
 
 
 def receptor_problems(where: str, target: Population, receptor: int) -> Iterator[str]:

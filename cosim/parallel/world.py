@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from cosim.errors import ConfigurationError, Departure, RecordingError
+from cosim.parallel import launch
 from cosim.parallel.machine import Machine, available_bytes
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import LAST_WORDS_S
@@ -42,10 +43,6 @@ PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
-
-# What launchers say about the number of ranks, in the order in which to believe them: mpiexec below Slurm
-# sets the first one for its ranks while Slurm's own variables count mpiexec's helpers.
-LAUNCHER_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
 
@@ -148,13 +145,15 @@ class LongWait:
         self._lasts_s.append(waited_s)
 
 
-def split(comm: MPI.Comm = MPI.COMM_WORLD) -> World:
+def split(comm: MPI.Comm = MPI.COMM_WORLD, brain_ranks: int | None = None) -> World:
     """Split ``comm`` into one body rank and at least one brain rank. Collective over ``comm``.
 
     Raises:
-        ConfigurationError: too few ranks, or another number of ranks than the launcher started.
+        ConfigurationError: too few ranks, another number of ranks than the launcher started, or not ``brain_ranks``.
     """
     check_size(comm.size, os.environ)
+    if brain_ranks not in (None, comm.size - 1):
+        raise ConfigurationError(f"--ranks {brain_ranks}: must be {comm.size - 1}, as many as the launcher started")
     prctl = ctypes.CDLL(None).prctl
     prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS, 0, 0, 0)
     if Path(f"/proc/{os.getppid()}/comm").read_text().startswith(LAUNCHERS_HELPERS):
@@ -178,7 +177,7 @@ def check_size(size: int, environment: dict | os._Environ) -> None:
 
     With a PMI that does not fit the MPI library every rank gets a world of its own, silently.
     """
-    for name in LAUNCHER_SIZES:
+    for name in launch.SIZES:
         started = environment.get(name, "")
         if started.isdigit():
             if int(started) != size:

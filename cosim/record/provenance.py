@@ -14,12 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import cosim
+from cosim.body.engines.registry import ENGINES
 from cosim.engines.nest.nestlink import find_nest
 from cosim.experiment.config import Experiment
 from cosim.parallel.mpi import MPI
 
-# Those that make numbers; MuJoCo is an extra.
-PACKAGES = ("numpy", "h5py", "mpi4py", "pybullet", "mujoco", "pydantic", "numba")
+# Those that make numbers; some engines are extras.
+PACKAGES = ("numpy", "h5py", "mpi4py", *(each.package for each in ENGINES.values()), "pydantic", "numba")
 
 # What the files of a model end in; others, such as pictures, say nothing about what it does.
 MODEL_SUFFIXES = (".py", ".toml", ".csv", ".json", ".urdf", ".xml", ".osim", ".sdf")
@@ -69,9 +70,12 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def git_revision() -> str:
     """Revision of the source that runs, with ``-dirty`` if files were changed since; empty outside a git clone."""
+    root = Path(cosim.__file__).resolve().parents[1]
+    if not (root / ".git").exists():  # installed, maybe below some other clone
+        return ""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        result = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True)
     except FileNotFoundError:  # no git on this machine
         return ""
     return result.stdout.strip()

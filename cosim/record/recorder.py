@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cosim.body.kinds import Body
+from cosim.body.kind import Body
 from cosim.devices import series as device_series
 from cosim.devices.devices import Device, Devices
 from cosim.engines.nest.brain import Brain

@@ -3,23 +3,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import neo
 import numpy as np
 import quantities as pq
 
-from cosim.devices.series import by_quantity
+from cosim.devices.series import DeviceSeries, by_quantity
 from cosim.engines.built import BuiltPopulation
+from cosim.record.folder import RunFolder
 from cosim.results.quantities import quantity
 from cosim.results.recorded_nodes import recorded_nodes
-
-if TYPE_CHECKING:
-    from cosim.results.run_data import RunData, Spikes
+from cosim.results.spikes import Spikes
 
 
-def of_population(run: RunData, name: str) -> list[neo.SpikeTrain]:
+class ReadableRun(Protocol):
+    """What is taken of a run: attributes of `cosim.results.run_data.RunData`, which says what they are."""
+
+    folder: RunFolder
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+    @property
+    def populations(self) -> Mapping[str, BuiltPopulation]: ...
+
+    @property
+    def spikes(self) -> Mapping[str, Spikes]: ...
+
+    @property
+    def sinks(self) -> Mapping[str, DeviceSeries]: ...
+
+    @property
+    def sources(self) -> Mapping[str, DeviceSeries]: ...
+
+    @property
+    def body(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def simulated_ms(self) -> float: ...
+
+    def columns(self, series: str) -> list[str]: ...
+
+
+def of_population(run: ReadableRun, name: str) -> list[neo.SpikeTrain]:
     """See `RunData.spiketrains`."""
     spikes, population = run.spikes[name], run.populations[name]
     nodes = recorded_nodes(population, spikes.node_ids)
@@ -51,7 +79,7 @@ def _annotations(population: BuiltPopulation) -> dict[str, str]:
     return {"population": population.name, **{name: value for name, value in known.items() if value}}
 
 
-def block(run: RunData) -> neo.Block:
+def block(run: ReadableRun) -> neo.Block:
     """See `RunData.neo`; one segment, from 0 to the end of the last step."""
     segment = neo.Segment(name="run")
     for name in run.spikes:
@@ -62,7 +90,7 @@ def block(run: RunData) -> neo.Block:
     return whole
 
 
-def _signals(run: RunData) -> Iterator[neo.AnalogSignal]:
+def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
     """Values of sinks are those at the end of a step, of sources those that act from its start."""
     step_ms = run.config["clock"]["coupling_step_ms"]
     for what, devices, start_ms in (("sink", run.sinks, step_ms), ("source", run.sources, 0.0)):

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -20,18 +20,10 @@ from cosim.record import populations
 from cosim.record.folder import RunFolder
 from cosim.record.profile import STEP_PHASES
 from cosim.results import shards
+from cosim.results.spikes import Spikes
 
 if TYPE_CHECKING:
     import neo
-
-
-class Spikes(NamedTuple):
-    """Spikes of one population, sorted by time and then id."""
-
-    timestamps_ms: np.ndarray
-    """(n,) float64."""
-    node_ids: np.ndarray
-    """(n,) uint64, from 0."""
 
 
 def load(folder: Path | str) -> RunData:

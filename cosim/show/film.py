@@ -22,8 +22,11 @@ from rich.console import Console
 from rich.progress import track
 
 from cosim.body import kinds
+from cosim.body.kind import Description
 from cosim.errors import ConfigurationError
 from cosim.results.run_data import RunData
+from cosim.show.bodies.kinds import pictures_of
+from cosim.show.bodies.pictures import Film, Pictures
 
 SIZES_PX = (160, 4096)
 # Of a GIF: its unit of time is 10 ms, and programs that show it slow down what is shown for less than 20 ms.
@@ -63,17 +66,18 @@ def main(folder: str, out: str | None, wish: Wish) -> int:
     file = _file(Path(folder), out, wish.fps)
     run = _run(Path(folder))
     description = _description(run)
-    speed = description.film_speed if wish.speed is None else wish.speed
+    shown = _pictures(run, description)
+    speed = shown.film_speed if wish.speed is None else wish.speed
     _check_positive("--speed", speed)
     rows = _rows(run, wish, 1000 * speed / wish.fps)
     strip = Strip(size, speed)
-    film = _film(run, description, rows, size.width, size.height - strip.height)
+    film = _film(run, shown, description, rows, size.width, size.height - strip.height)
     write(file, frames(film, run.body["time_ms"][rows], strip), len(rows), wish.fps, size)
     print(f"{file}: {len(rows)} frames, {len(rows) / wish.fps:g} s")
     return 0
 
 
-def frames(film: kinds.Film, times_ms: np.ndarray, strip: Strip) -> Iterator[np.ndarray]:
+def frames(film: Film, times_ms: np.ndarray, strip: Strip) -> Iterator[np.ndarray]:
     """The pictures of ``film``, (height, width, 3) uint8, each with a strip of text below."""
     with closing(film.pictures) as pictures:
         for picture, time_ms in zip(pictures, times_ms, strict=True):
@@ -164,7 +168,7 @@ def _run(folder: Path) -> RunData:
     return run
 
 
-def _description(run: RunData) -> kinds.Description:
+def _description(run: RunData) -> Description:
     try:
         return kinds.load(run.folder.body_file)
     except ValueError as error:
@@ -185,9 +189,16 @@ def _rows(run: RunData, wish: Wish, step_ms: float) -> np.ndarray:
     return np.searchsorted(times_ms, shown_ms - 1e-6)
 
 
-def _film(run: RunData, description: kinds.Description, rows: np.ndarray, width: int, height: int) -> kinds.Film:
+def _pictures(run: RunData, description: Description) -> Pictures:
+    found = pictures_of(description)
+    if found is None:
+        raise ConfigurationError(f"{run.folder.body_file}: bodies of kind {description.kind!r} cannot be drawn")
+    return found
+
+
+def _film(run: RunData, shown: Pictures, description: Description, rows: np.ndarray, width: int, height: int) -> Film:
     try:
-        return description.film(run, rows, width, height)
+        return shown.film(description, run, rows, width, height)
     except ValueError as error:
         raise ConfigurationError(f"{run.folder.run_file}: {error}") from None
 

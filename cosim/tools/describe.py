@@ -7,7 +7,7 @@ Nothing is built, and neither NEST nor PyBullet is imported.
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cosim.body import kinds
 from cosim.devices.base import DeviceTable
 from cosim.devices.devices import Devices
 from cosim.devices.series import label
@@ -33,11 +34,11 @@ def main(
     threads: int | None,
     json: bool = False,
     projections: bool = False,
-    predict: str | None = None,
+    predict: Callable[[Experiment], dict[str, Any]] | None = None,
 ) -> int:
     """Print the description of an experiment as one JSON object or as tables, with ``projections`` if wanted.
 
-    ``predict``, such as ``nodes=32,ranks=64,threads=36``, adds what `cosim.bench.prediction` says of so many.
+    ``predict`` adds what it would cost elsewhere.
 
     Raises:
         ConfigurationError: all problems of the experiment together.
@@ -45,9 +46,7 @@ def main(
     loaded = load(experiment, overrides)
     description = describe(loaded, ranks, threads)
     if predict:
-        from cosim.bench import prediction
-
-        description["prediction"] = prediction.describe(loaded, prediction.parse(predict), prediction.read())
+        description["prediction"] = predict(loaded)
     if json:
         print(json_format.dumps(description, indent=2))
     else:
@@ -181,7 +180,7 @@ def _exchanged(table: DeviceTable) -> dict[str, str]:
 
 
 def _body_ports(experiment: Experiment) -> Iterator[dict[str, Any]]:
-    for name, port in experiment.body.make_ports().items():
+    for name, port in kinds.make_ports(experiment.body).items():
         yield {"name": name, "kind": "body", "has": [str(each) for each in getattr(port, "names", ())]}
 
 

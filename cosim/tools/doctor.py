@@ -9,10 +9,12 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from rich.console import Console
 from rich.text import Text
 
+from cosim.body.engines.registry import ENGINES
 from cosim.tools.setup import mpi, nest
 
 
@@ -67,20 +69,17 @@ def look_at_nestlink() -> tuple[str, str]:
     return str(nestlink.find()), ""
 
 
-def look_at_pybullet() -> tuple[str, str]:
-    # In a process of its own, as it prints its build time where --json allows nothing but JSON.
-    mpi.output([sys.executable, "-c", "import pybullet"])
-    return importlib.metadata.version("pybullet"), ""
+def look_at_engine(package: str) -> tuple[str, str]:
+    version = importlib.metadata.version(package)
+    # In a process of its own, as PyBullet prints its build time where --json allows nothing but JSON.
+    mpi.output([sys.executable, "-c", f"import {package}"])
+    return version, ""
 
 
 def look_at_hdf5() -> tuple[str, str]:
     import h5py
 
     return f"{h5py.version.hdf5_version}, h5py {h5py.__version__}", ""
-
-
-def look_at_mujoco() -> tuple[str, str]:
-    return importlib.metadata.version("mujoco"), ""
 
 
 def look_at_ffmpeg() -> tuple[str, str]:
@@ -103,15 +102,22 @@ def look_at_slurm() -> tuple[str, str]:
     return mpi.output(["sinfo", "--version"]), "sbatch slurm/run.sbatch mouse_m1"
 
 
+def engine_check(name: str) -> Check:
+    """The check of a physics engine; the extras are not needed."""
+    engine = ENGINES[name]
+    why = f'for body.engine = "{name}": ' if engine.extra else "make setup, or "
+    return Check(engine.title, partial(look_at_engine, engine.package), why + engine.cure, needed=not engine.extra)
+
+
 CHECKS = (
     Check("Python", look_at_python, "needs 3.11: make clean, then make setup PYTHON=/path/to/python3.11"),
     Check("MPI library", look_at_mpi, "make setup, or pip install mpi4py mpich"),
     Check("launcher", look_at_launcher, "use the mpiexec of the MPI library; pip install mpich brings both"),
     Check("NEST", look_at_nest, "make setup, or pip install nest-simulator==3.10.0"),
     Check("nestlink", look_at_nestlink, "python -m cosim.engines.nest.nestlink.build"),
-    Check("PyBullet", look_at_pybullet, "make setup, or pip install pybullet"),
+    *(engine_check(name) for name, engine in ENGINES.items() if not engine.extra),
     Check("HDF5", look_at_hdf5, "make setup, or pip install h5py"),
-    Check("MuJoCo", look_at_mujoco, "for body.engine = \"mujoco\": pip install 'cosim[mujoco]'", needed=False),
+    *(engine_check(name) for name, engine in ENGINES.items() if engine.extra),
     Check("ffmpeg", look_at_ffmpeg, "for films as MP4 instead of GIF: pip install 'cosim[video]'", needed=False),
     Check("cores", look_at_cores, "", needed=False),
     Check("memory", look_at_memory, "", needed=False),

@@ -2,7 +2,7 @@
 """A body against reference data that OpenSim computed for it.
 
 The data are the arrays of an .npz file, which models/forelimb/REFERENCE.md describes. Each function compares
-one section of them and returns the largest deviations by name. Muscles are in the order of the body's.
+one section of them and returns the largest deviations by name. MuscleModel are in the order of the body's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,11 @@ from itertools import product
 
 import numpy as np
 
-from cosim.body.engines.engine import EngineName
 from cosim.body.musculoskeletal import curves
-from cosim.body.musculoskeletal.body import Body
-from cosim.body.musculoskeletal.description import Description
+from cosim.body.musculoskeletal.body import MusculoskeletalBody
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.body.musculoskeletal.kinematics import Kinematics
-from cosim.body.musculoskeletal.muscle import ElasticTendonMuscles, Muscles, RigidTendonMuscles
+from cosim.body.musculoskeletal.muscle import ElasticTendonMuscles, MuscleModel, RigidTendonMuscles
 from cosim.body.musculoskeletal.state import MuscleState
 
 Reference = Mapping[str, np.ndarray]
@@ -34,8 +33,8 @@ def curve_errors(reference: Reference) -> Errors:
     return {"curves_max": max(value), "curve_slopes_max": max(slope)}
 
 
-def static_errors(description: Description, reference: Reference) -> Errors:
-    """Muscles with elastic tendons at rest: force in F0, fibre length in L0."""
+def static_errors(description: MusculoskeletalDescription, reference: Reference) -> Errors:
+    """MuscleModel with elastic tendons at rest: force in F0, fibre length in L0."""
     muscles = ElasticTendonMuscles(description.muscles)
     optimal, strongest = _scales(muscles)
     errors = np.zeros((2, 1))
@@ -49,8 +48,8 @@ def static_errors(description: Description, reference: Reference) -> Errors:
     return {"static_force_max": float(errors[0, 0]), "static_fibre_max": float(errors[1, 0])}
 
 
-def rigid_errors(description: Description, reference: Reference) -> Errors:
-    """Muscles with rigid tendons: force in F0."""
+def rigid_errors(description: MusculoskeletalDescription, reference: Reference) -> Errors:
+    """MuscleModel with rigid tendons: force in F0."""
     muscles = RigidTendonMuscles(description.muscles)
     optimal, strongest = _scales(muscles)
     errors = [0.0]
@@ -63,8 +62,8 @@ def rigid_errors(description: Description, reference: Reference) -> Errors:
     return {"rigid_force_max": max(errors)}
 
 
-def sinus_errors(description: Description, reference: Reference, step_s: float) -> Errors:
-    """Muscles with elastic tendons on a path of sinusoidal length, in steps of ``step_s``: force in F0.
+def sinus_errors(description: MusculoskeletalDescription, reference: Reference, step_s: float) -> Errors:
+    """MuscleModel with elastic tendons on a path of sinusoidal length, in steps of ``step_s``: force in F0.
 
     Compared where a step ends on a sample of the reference.
     """
@@ -87,13 +86,13 @@ def sinus_errors(description: Description, reference: Reference, step_s: float) 
     return {"sinus_force_max": max(errors)}
 
 
-def activation_errors(description: Description, reference: Reference, step_s: float) -> Errors:
+def activation_errors(description: MusculoskeletalDescription, reference: Reference, step_s: float) -> Errors:
     """Activation after a step of the excitation, in steps of ``step_s``.
 
     The reference is the state of a bare model, which runs below the minimum activation of a muscle; what a muscle
     makes of it is compared.
     """
-    muscles, state = Muscles(description.muscles), MuscleState(description.muscles)
+    muscles, state = MuscleModel(description.muscles), MuscleState(description.muscles)
     lowest = muscles.parameters.minimum_activation
     rows = _shared_rows(reference["act_t_s"], step_s)
     errors = [0.0]
@@ -111,7 +110,7 @@ def activation_errors(description: Description, reference: Reference, step_s: fl
     return {"activation_max": max(errors)}
 
 
-def kinematic_errors(description: Description, reference: Reference) -> Errors:
+def kinematic_errors(description: MusculoskeletalDescription, reference: Reference) -> Errors:
     """Path lengths, their speeds, moment arms and the end of the arm in poses of the open arm, in SI units."""
     kinematics = Kinematics(description)
     joints = [joint.name for joint in description.revolute_joints]
@@ -142,18 +141,18 @@ def forward_cases(reference: Reference) -> list[str]:
 
 
 def forward_errors(
-    description: Description, reference: Reference, case: str, engine: EngineName, step_s: float
+    description: MusculoskeletalDescription, reference: Reference, case: str, engine: str, step_s: float
 ) -> tuple[float, float]:
     """A forward dynamics of the closed loop: RMS over all angles and samples in rad, and largest loop error in m.
 
     The name of the case says what acts: joint limits where it has "limit" without "no" before it, rigid
-    tendons where it has "rigid". Muscles act unless all their forces are 0.
+    tendons where it has "rigid". MuscleModel act unless all their forces are 0.
     """
     muscular = bool(reference[f"fd_{case}_FT"].any())
     acting = without_muscles(description) if not muscular else description
     acting = acting if "limit" in case.replace("nolimit", "") else without_limits(acting)
     tendon = "rigid" if "rigid" in case else "elastic"
-    body = Body(acting, step_s * 1000.0, step_s * 1000.0, tendon=tendon, engine=engine)
+    body = MusculoskeletalBody(acting, step_s * 1000.0, step_s * 1000.0, tendon=tendon, engine=engine)
     try:
         pairs = np.array(list(_moves(body, reference, case, step_s, muscular)))
     finally:
@@ -161,7 +160,7 @@ def forward_errors(
     return float(np.sqrt(np.mean(pairs[:, 0]))), float(pairs[:, 1].max())
 
 
-def without_limits(description: Description) -> Description:
+def without_limits(description: MusculoskeletalDescription) -> MusculoskeletalDescription:
     """The same body with joints that turn all the way round."""
     free = [
         joint if joint.type == "fixed" else joint.model_copy(update={"limits_rad": None})
@@ -170,12 +169,14 @@ def without_limits(description: Description) -> Description:
     return description.model_copy(update={"joints": tuple(free)})
 
 
-def without_muscles(description: Description) -> Description:
+def without_muscles(description: MusculoskeletalDescription) -> MusculoskeletalDescription:
     """The same body without its muscles."""
     return description.model_copy(update={"muscles": ()})
 
 
-def _moves(body: Body, reference: Reference, case: str, step_s: float, muscular: bool) -> Iterator[tuple[float, float]]:
+def _moves(
+    body: MusculoskeletalBody, reference: Reference, case: str, step_s: float, muscular: bool
+) -> Iterator[tuple[float, float]]:
     """Mean squared angle error and loop error at every sample of the reference that ends a step."""
     names = reference["fd_coordinate_names"].tolist()
     columns = [names.index(name) for name in body.joints.names]
@@ -211,17 +212,22 @@ def _grid(reference: Reference, *names: str) -> product:
     return product(*(enumerate(reference[f"eq_{name}"]) for name in names))
 
 
-def _state(description: Description, activation: float, length_m: np.ndarray, speed_m_s: float | np.ndarray = 0.0):
+def _state(
+    description: MusculoskeletalDescription,
+    activation: float,
+    length_m: np.ndarray,
+    speed_m_s: float | np.ndarray = 0.0,
+):
     state = MuscleState(description.muscles)
     state.activation[:], state.length[:], state.speed[:] = activation, length_m, speed_m_s
     return state
 
 
-def _scales(muscles: Muscles) -> tuple[np.ndarray, np.ndarray]:
+def _scales(muscles: MuscleModel) -> tuple[np.ndarray, np.ndarray]:
     return muscles.parameters.optimal_fiber_length_m, muscles.parameters.max_isometric_force_N
 
 
-def _rest_path(muscles: Muscles) -> np.ndarray:
+def _rest_path(muscles: MuscleModel) -> np.ndarray:
     return muscles.parameters.optimal_fiber_length_m + muscles.parameters.tendon_slack_length_m
 
 

@@ -15,11 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from cosim.body import kinds
-from cosim.body.engines.engine import EngineName, is_installed
-from cosim.body.musculoskeletal.description import Description
+from cosim.body.engines import registry
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.errors import ConfigurationError
-from cosim.experiment.models import model_folder
-from cosim.experiment.usercode import MODELS
+from cosim.experiment import search
 from cosim.tools import opensim_comparison
 
 # The unit of each error, and what it means.
@@ -39,15 +38,17 @@ MEANINGS = {
 }
 
 
-def main(body: str, reference: str, engine: EngineName, physics_step_ms: float, json: bool = False) -> int:
+def main(body: str, reference: str, engine: str, physics_step_ms: float, json: bool = False) -> int:
     """Print the deviations of ``body`` from the file ``reference`` as one JSON object or as a table.
 
     Raises:
         ConfigurationError: no such body, engine or file, or one that does not hold what it should.
     """
     description = _load(body)
-    if not is_installed(engine):
-        raise ConfigurationError(f"--engine {engine}: it is not installed here: pip install 'cosim[{engine}]'")
+    try:
+        registry.check(engine)
+    except ValueError as error:
+        raise ConfigurationError(f"--engine {engine}: {error}") from None
     if not (math.isfinite(physics_step_ms) and physics_step_ms > 0.0):
         raise ConfigurationError(f"--physics-step-ms {physics_step_ms:g}: must be a positive number")
     errors = validate(description, _read(Path(reference)), reference, engine, physics_step_ms)
@@ -60,7 +61,11 @@ def main(body: str, reference: str, engine: EngineName, physics_step_ms: float, 
 
 
 def validate(
-    description: Description, reference: dict[str, np.ndarray], name: str, engine: EngineName, physics_step_ms: float
+    description: MusculoskeletalDescription,
+    reference: dict[str, np.ndarray],
+    name: str,
+    engine: str,
+    physics_step_ms: float,
 ) -> dict[str, Any]:
     """The deviations of every section of the ``reference`` called ``name``, by the keys of the JSON output.
 
@@ -82,7 +87,7 @@ def validate(
 
 
 def _forward(
-    description: Description, reference: dict[str, np.ndarray], engine: EngineName, step_s: float
+    description: MusculoskeletalDescription, reference: dict[str, np.ndarray], engine: str, step_s: float
 ) -> dict[str, Any]:
     results = {
         case: opensim_comparison.forward_errors(description, reference, case, engine, step_s)
@@ -106,16 +111,16 @@ def _checked(name: str, section: Callable[[], dict[str, Any]]) -> dict[str, Any]
         raise ConfigurationError(str(error)) from error
 
 
-def _load(name: str) -> Description:
-    file = model_folder(name, Path()) / "body.toml"
-    if not file.is_file():
-        known = ", ".join(sorted(path.parent.name for path in MODELS.glob("*/body.toml")))
-        raise ConfigurationError(f"no body {name!r}: there is no file {file}; there are {known}")
+def _load(name: str) -> MusculoskeletalDescription:
+    try:
+        file = search.find(name, "body.toml") / "body.toml"
+    except LookupError as error:
+        raise ConfigurationError(f"no body {name!r}: there is no body.toml in such a folder; {error}") from None
     try:
         description = kinds.load(file)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    if not isinstance(description, Description):
+    if not isinstance(description, MusculoskeletalDescription):
         raise ConfigurationError(f"{file}: kind = {description.kind!r}: only bodies with muscles can be validated")
     return description
 

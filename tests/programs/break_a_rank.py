@@ -31,10 +31,10 @@ def break_build() -> None:
 
 
 def signal_while_building() -> None:
-    from cosim.body.musculoskeletal.body import Body
+    from cosim.body.musculoskeletal.body import MusculoskeletalBody
     from cosim.engines.nest import building
 
-    for part, name in ((building, "connect"), (Body, "reset")):
+    for part, name in ((building, "connect"), (MusculoskeletalBody, "reset")):
         setattr(part, name, _signal_first(getattr(part, name)))
 
 
@@ -48,11 +48,11 @@ def _signal_first(function):
 
 def in_step(act) -> None:
     """Call ``act`` at the start of step number ``step`` on this rank, brain or body."""
-    from cosim.body.musculoskeletal.body import Body
+    from cosim.body.musculoskeletal.body import MusculoskeletalBody
     from cosim.body.vehicle.vehicle import Vehicle
     from cosim.engines.nest.brain import Brain
 
-    for side, name in ((Brain, "run"), (Body, "advance"), (Vehicle, "advance")):
+    for side, name in ((Brain, "run"), (MusculoskeletalBody, "advance"), (Vehicle, "advance")):
         setattr(side, name, _count(getattr(side, name), act))
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.engines.nest import kernel
-from cosim.engines.nest.nestlink import BACKEND
 from cosim.engines.nest.script import ScriptError, run_script
 
 
@@ -31,7 +30,6 @@ def became(path: Path, started: kernel.Kernel) -> dict:
     result["restored"] = before == (sys.argv, sys.path, sys.modules["__main__"], Path.cwd(), sys.stdout)
     names = ("num_processes", "total_num_virtual_procs", "rng_seed", "resolution", "print_time")
     result["kernel"] = {name: getattr(started.nest, name) for name in names}
-    result["has_backend"] = BACKEND in started.nest.recording_backends
     result["overwrite_files"] = started.nest.overwrite_files
     started.nest.Simulate(1.0)  # the guards are gone
     result["time_ms"] = started.nest.biological_time

@@ -13,26 +13,20 @@ import numpy as np
 from mpi4py import MPI
 
 from cosim.engines.nest import kernel
-from cosim.engines.nest.nestlink import BACKEND
 from cosim.engines.nest.script import run_script
 from cosim.parallel.world import fatal_errors_end_the_job
 
 
 def spikes(started: kernel.Kernel, populations, step_ms: float, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Node ids and times in ms of this rank's spikes, drained after every step."""
-    recorder = started.nest.Create("spike_recorder", params={"record_to": BACKEND})
+    """Node ids and times in ms of this rank's spikes."""
+    recorder = started.nest.Create("spike_recorder")
     for nodes in populations.values():
         started.nest.Connect(nodes, recorder)
-    senders, times_ms = [], []
     started.nest.Prepare()
     for _ in range(steps):
         started.nest.Run(step_ms)
-        for events in started.link.events(recorder.global_id):
-            senders.append(events.senders.copy())
-            times_ms.append(events.times_ms.copy())
-        started.link.clear(recorder.global_id)
     started.nest.Cleanup()
-    return np.concatenate(senders), np.concatenate(times_ms)
+    return recorder.events["senders"], recorder.events["times"]
 
 
 def run(brain: MPI.Comm) -> None:

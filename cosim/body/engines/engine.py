@@ -6,17 +6,13 @@ Muscles live above it and hand down joint torques, so that every engine moves th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from cosim.body.musculoskeletal.description import Description
-
-EngineName = Literal["pybullet", "mujoco"]
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 
 # Coulomb friction between any two solid shapes, in all engines; the usual value in robotics.
 FRICTION = 0.5
@@ -44,33 +40,17 @@ class Engine(Protocol):
     def contact_force_N(self) -> np.ndarray:
         """Sum of the normal forces on each solid link (n_solid_links,) in the last step."""
 
-    def save(self) -> dict[str, np.ndarray]:
-        """The whole state, from which `restore` goes on bit for bit, also in another process."""
+    def bare_step(self, step_s: float) -> Callable[[], object]:
+        """The engine's own call for a step of ``step_s`` without torques, with nothing of ours around it.
 
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `save` returned."""
+        For benchmarks: what a step costs at least.
+        """
 
     def close(self) -> None:
         """Release what the engine holds."""
 
 
-def is_installed(name: EngineName) -> bool:
-    """Whether the package of the engine ``name`` can be imported."""
-    return find_spec(name) is not None
-
-
-def start(name: EngineName, description: Description) -> Engine:
-    """The mechanism of ``description`` in a world of its own of the engine ``name``, all joints at rest."""
-    if name == "mujoco":
-        from cosim.body.engines.mujoco import MuJoCoEngine
-
-        return MuJoCoEngine(description)
-    from cosim.body.engines.pybullet import PyBulletEngine
-
-    return PyBulletEngine(description)
-
-
-def kept_apart(description: Description) -> Iterator[tuple[str, str]]:
+def kept_apart(description: MusculoskeletalDescription) -> Iterator[tuple[str, str]]:
     """Pairs of solid links that never touch: parents and their children, and links that are held together."""
     joint = {joint.child: joint for joint in description.joints}
 

@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 
 import mujoco
 import numpy as np
 
 from cosim.body.engines.engine import FRICTION, kept_apart
-from cosim.body.musculoskeletal.description import WORLD, Closure, Description, Link, RevoluteJoint, Shape
+from cosim.body.musculoskeletal.description import (
+    WORLD,
+    Closure,
+    Link,
+    MusculoskeletalDescription,
+    RevoluteJoint,
+    Shape,
+)
 from cosim.body.rotation import matrix_from_rpy
 
 # MuJoCo's constraints are springs with dampers. Their time constant (s) and damping ratio: MuJoCo raises the
@@ -27,7 +35,6 @@ INTEGRATOR = mujoco.mjtIntegrator.mjINT_RK4
 SWITCHED_OFF = mujoco.mjtDisableBit.mjDSBL_AUTORESET | mujoco.mjtDisableBit.mjDSBL_FILTERPARENT
 # Body says the same with time and joint; MuJoCo would write a file into the working directory.
 UNSAID = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
-WHOLE_STATE = int(mujoco.mjtState.mjSTATE_INTEGRATION)
 
 
 class MuJoCoEngine:
@@ -36,8 +43,8 @@ class MuJoCoEngine:
     Of the shapes only the solid ones are there.
     """
 
-    def __init__(self, description: Description) -> None:
-        self._model = compile_model(description)
+    def __init__(self, description: MusculoskeletalDescription) -> None:
+        self._model = _world(description).compile()
         self._data = mujoco.MjData(self._model)
         joints = description.revolute_joints
         self._address = np.array([self._model.joint(joint.name).dofadr[0] for joint in joints], dtype=int)
@@ -81,16 +88,11 @@ class MuJoCoEngine:
         """Sum of the normal forces on each solid link (n_solid_links,) in the last step."""
         return self._force.copy()
 
-    def save(self) -> dict[str, np.ndarray]:
-        """The whole state, from which `restore` goes on bit for bit, also in another process."""
-        state = np.empty(mujoco.mj_stateSize(self._model, WHOLE_STATE))
-        mujoco.mj_getState(self._model, self._data, state, WHOLE_STATE)
-        return {"mujoco": state, "contact_force_N": self.contact_force_N()}
-
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `save` returned."""
-        mujoco.mj_setState(self._model, self._data, saved["mujoco"], WHOLE_STATE)
-        self._force[:] = saved["contact_force_N"]
+    def bare_step(self, step_s: float) -> Callable[[], object]:
+        """MuJoCo's own call for a step of ``step_s`` without torques."""
+        self._model.opt.timestep = step_s
+        self._data.qfrc_applied[:] = 0.0
+        return partial(mujoco.mj_step, self._model, self._data)
 
     def close(self) -> None:
         """Nothing to release: MuJoCo's world goes with this object."""
@@ -105,12 +107,8 @@ class MuJoCoEngine:
             np.add.at(self._force, self._owner[contact.geom[acting, side]], normal)
 
 
-def compile_model(description: Description) -> mujoco.MjModel:
-    """The mechanism of ``description`` with our choices of integrator and constraints, in MuJoCo's own form."""
-    return _world(description).compile()
-
-
-def _world(description: Description) -> mujoco.MjSpec:
+def _world(description: MusculoskeletalDescription) -> mujoco.MjSpec:
+    """The mechanism of ``description`` with our choices of integrator and constraints."""
     world = mujoco.MjSpec()
     world.compiler.degree = False
     world.option.gravity = description.gravity_m_s2
@@ -130,7 +128,7 @@ def _world(description: Description) -> mujoco.MjSpec:
     return world
 
 
-def _add_children(parent: mujoco.MjsBody, name: str, description: Description) -> None:
+def _add_children(parent: mujoco.MjsBody, name: str, description: MusculoskeletalDescription) -> None:
     """Add all links below the link ``name``; frames and conventions are those of the description."""
     for joint in description.joints:
         if joint.parent == name:
@@ -140,7 +138,9 @@ def _add_children(parent: mujoco.MjsBody, name: str, description: Description) -
             _add_children(child, joint.child, description)
 
 
-def _add_link(parent: mujoco.MjsBody, above: str, link: Link, description: Description) -> mujoco.MjsBody:
+def _add_link(
+    parent: mujoco.MjsBody, above: str, link: Link, description: MusculoskeletalDescription
+) -> mujoco.MjsBody:
     turn, position = np.eye(3), np.zeros(3)
     if above != WORLD:
         turn, position = description.link(above).rotation(), np.array(description.link(above).position_m)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pybullet
 
 from cosim.body.engines.engine import FRICTION, kept_apart
 from cosim.body.musculoskeletal import urdf
-from cosim.body.musculoskeletal.description import Closure, Description, Point
+from cosim.body.musculoskeletal.description import Closure, MusculoskeletalDescription, Point
 
 # A step is made in two halves, which costs 8 us more and keeps the closed loop of the forelimb four times as tight
 # (0.3 instead of 1.2 um in its fastest movements; it opens with the square of the step).
@@ -32,7 +33,7 @@ class PyBulletEngine:
     error: a limb that falls freely keeps its energy to 1e-6 instead of 1e-3.
     """
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: MusculoskeletalDescription) -> None:
         self._description = description
         self._client = pybullet.connect(pybullet.DIRECT)
         self._force = np.zeros(len(description.solid_links))
@@ -78,20 +79,10 @@ class PyBulletEngine:
         """Sum of the normal forces on each solid link (n_solid_links,) in the last step."""
         return self._force.copy()
 
-    def save(self) -> dict[str, np.ndarray]:
-        """The whole state, from which `restore` goes on bit for bit, also in another process."""
-        return {
-            "bullet": save_world(self._client),
-            "contact_force_N": self.contact_force_N(),
-            "ahead_s": np.array(self._ahead_s),
-        }
-
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `save` returned."""
-        restore_world(self._client, saved["bullet"])
-        self._force[:] = saved["contact_force_N"]
-        self._ahead_s = float(saved["ahead_s"])
-        pybullet.setTimeStep(2.0 * SUBSTEPS * self._ahead_s, physicsClientId=self._client)
+    def bare_step(self, step_s: float) -> Callable[[], object]:
+        """Bullet's own call for a step of ``step_s`` without torques."""
+        self.step(np.zeros(len(self._joints)), step_s)  # sets the length of a step
+        return partial(pybullet.stepSimulation, self._client)
 
     def close(self) -> None:
         """Leave the PyBullet world; the engine cannot be used any more."""
@@ -216,22 +207,6 @@ class PyBulletEngine:
             self._body, self._link_index(point), computeForwardKinematics=True, physicsClientId=self._client
         )[:2]
         return np.array(com) + _matrix(turn) @ self._pivot(point)
-
-
-def save_world(client: int) -> np.ndarray:
-    """Everything that moves in the PyBullet world ``client``, with its contacts, as bytes (n,) uint8."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "world.bullet"
-        pybullet.saveBullet(str(file), physicsClientId=client)
-        return np.fromfile(file, dtype=np.uint8)
-
-
-def restore_world(client: int, saved: np.ndarray) -> None:
-    """Put all things in the world ``client`` where they were in an equal world at `save_world`."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "world.bullet"
-        saved.tofile(file)
-        pybullet.restoreState(fileName=str(file), physicsClientId=client)
 
 
 def _matrix(quaternion) -> np.ndarray:

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The body in a closed loop: muscles, joint kinematics and a physics engine, one coupling step at a time."""
 
-from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
-from cosim.body.engines.engine import EngineName, start
-from cosim.body.musculoskeletal.description import Description
+from cosim.body.engines import registry
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.body.musculoskeletal.muscle import TENDONS
-from cosim.body.musculoskeletal.ports import Contacts, Joints, Muscles, Tip, make_ports
+from cosim.body.musculoskeletal.ports import ContactsPort, JointsPort, MusclesPort, TipPort, make_ports
 from cosim.body.musculoskeletal.state import BodyState
 from cosim.timegrid import is_multiple
 
@@ -19,7 +18,7 @@ from cosim.timegrid import is_multiple
 MAX_JOINT_SPEED_RAD_S = 90.0
 
 
-class Body:
+class MusculoskeletalBody:
     """A body that follows muscle commands; lives on the body rank only.
 
     ``driven`` says what a command is: "excitation" goes through activation dynamics, "activation" is taken as
@@ -34,12 +33,12 @@ class Body:
 
     def __init__(
         self,
-        description: Description,
+        description: MusculoskeletalDescription,
         physics_step_ms: float = 1.0,
         coupling_step_ms: float = 20.0,
         driven: Literal["excitation", "activation"] = "excitation",
         tendon: Literal["rigid", "elastic"] = "rigid",
-        engine: EngineName = "pybullet",
+        engine: str = registry.DEFAULT,
     ) -> None:
         _check_choice("driven", driven, ("excitation", "activation"))
         _check_choice("tendon", tendon, tuple(TENDONS))
@@ -49,7 +48,7 @@ class Body:
         self._state = BodyState(description)
         self._kinematics = Kinematics(description)
         self._muscle_model = TENDONS[tendon](description.muscles)
-        self._engine = start(engine, description)
+        self._engine = registry.start(engine, description)
         self.ports = make_ports(description, self._state)
         self._effort = _efforts(description)
         self._moment_arm = np.empty((len(description.muscles), len(self._effort)))
@@ -59,22 +58,22 @@ class Body:
         self.reset()
 
     @property
-    def muscles(self) -> Muscles:
+    def muscles(self) -> MusclesPort:
         """Muscle commands and sensors."""
         return self.ports["muscles"]
 
     @property
-    def joints(self) -> Joints:
+    def joints(self) -> JointsPort:
         """Joint sensors."""
         return self.ports["joints"]
 
     @property
-    def tip(self) -> Tip:
+    def tip(self) -> TipPort:
         """Position of the tip."""
         return self.ports["tip"]
 
     @property
-    def contacts(self) -> Contacts:
+    def contacts(self) -> ContactsPort:
         """Touch of the solid links."""
         return self.ports["contacts"]
 
@@ -128,29 +127,6 @@ class Body:
             self._muscle_model.advance(muscle, self._step_s)
             self._pull()
             self._sample(row)
-
-    def save(self) -> dict[str, np.ndarray]:
-        """The whole state as arrays, from which `restore` goes on bit for bit, also in another process."""
-        parts = {
-            "muscle": self._state.muscle.save(),
-            "joint": self._state.joint.save(),
-            "engine": self._engine.save(),
-            "clock": {"steps_done": np.array(self._steps_done)},
-        }
-        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `save` returned for a body of the same description and settings."""
-
-        def part(prefix: str) -> dict[str, np.ndarray]:
-            return {name.removeprefix(prefix): array for name, array in saved.items() if name.startswith(prefix)}
-
-        self._steps_done = int(saved["clock/steps_done"])
-        self._engine.restore(part("engine/"))
-        self._sense()
-        self._state.joint.restore(part("joint/"))
-        self._state.muscle.restore(part("muscle/"))
-        self._aim()
 
     def loop_error(self) -> float:
         """Largest distance in m between two points that a loop closure holds together."""
@@ -210,7 +186,7 @@ class Body:
             f"(physics step {self._step_s * 1000.0:g} ms)"
         )
 
-    def _choose_samples(self, description: Description) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
+    def _choose_samples(self, description: MusculoskeletalDescription) -> dict[str, tuple[np.ndarray, tuple[str, ...]]]:
         """What is recorded after every physics step, and the names of its columns."""
         muscle, joint = self._state.muscle, self._state.joint
         muscles, joints = self.muscles.names, self.joints.names
@@ -250,7 +226,7 @@ def count_substeps(coupling_step_ms: float, physics_step_ms: float) -> int:
     return round(coupling_step_ms / physics_step_ms)
 
 
-def _efforts(description: Description) -> np.ndarray:
+def _efforts(description: MusculoskeletalDescription) -> np.ndarray:
     names = [joint.name for joint in description.revolute_joints]
     torque = np.zeros(len(names))
     for effort in description.efforts:

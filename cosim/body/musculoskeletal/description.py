@@ -8,19 +8,14 @@ conventions; `cosim.body.kinds.load` reads such a file.
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, Field
 
-from cosim.body.engines.engine import EngineName, is_installed
+from cosim.body.kind import Description
+from cosim.body.parts import Fraction, NonNegative, Number, Part, Positive, Vector
 from cosim.body.rotation import matrix_from_rpy
-
-if TYPE_CHECKING:
-    from cosim.body.kinds import Film
-    from cosim.body.musculoskeletal.body import Body
-    from cosim.results.run_data import RunData
 
 WORLD = "world"
 
@@ -48,26 +43,17 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0.0)]
-NonNegative = Annotated[Number, Field(ge=0.0)]
-Fraction = Annotated[Number, Field(ge=0.0, le=1.0)]
-Vector = tuple[Number, Number, Number]
 ORIGIN: Vector = (0.0, 0.0, 0.0)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Point(_Part):
+class Point(Part):
     """A point on a link, in that link's frame."""
 
     link: str
     point_m: Vector
 
 
-class Inertia(_Part):
+class Inertia(Part):
     """Moments and products of inertia about the centre of mass."""
 
     xx: Positive
@@ -88,14 +74,14 @@ class Inertia(_Part):
         )
 
 
-class _Shape(_Part):
+class _Shape(Part):
     """Drawn in ``colour``, and felt by other links where it is solid."""
 
     colour: str
     solid: bool = False
 
 
-class Rod(_Shape):
+class RodShape(_Shape):
     """A rod with round ends."""
 
     kind: Literal["rod"]
@@ -103,7 +89,7 @@ class Rod(_Shape):
     radius_m: Positive
 
 
-class Sphere(_Shape):
+class SphereShape(_Shape):
     """A ball."""
 
     kind: Literal["sphere"]
@@ -111,7 +97,7 @@ class Sphere(_Shape):
     radius_m: Positive
 
 
-class Box(_Shape):
+class BoxShape(_Shape):
     """A box whose edges follow the axes of the link."""
 
     kind: Literal["box"]
@@ -119,10 +105,10 @@ class Box(_Shape):
     size_m: tuple[Positive, Positive, Positive]
 
 
-Shape = Annotated[Rod | Sphere | Box, Field(discriminator="kind")]
+Shape = Annotated[RodShape | SphereShape | BoxShape, Field(discriminator="kind")]
 
 
-class Link(_Part):
+class Link(Part):
     """A rigid part: its frame in the model frame at rest, its mass, and how it is drawn."""
 
     name: str
@@ -143,7 +129,7 @@ class Link(_Part):
         return self.rotation() @ point_m + self.position_m
 
 
-class FixedJoint(_Part):
+class FixedJoint(Part):
     """Holds its child where the child's pose says."""
 
     name: str
@@ -152,7 +138,7 @@ class FixedJoint(_Part):
     child: str
 
 
-class RevoluteJoint(_Part):
+class RevoluteJoint(Part):
     """Turns its child about ``axis`` through ``origin_m``, both in the child's frame; free without limits."""
 
     name: str
@@ -168,7 +154,7 @@ class RevoluteJoint(_Part):
 Joint = Annotated[FixedJoint | RevoluteJoint, Field(discriminator="type")]
 
 
-class Closure(_Part):
+class Closure(Part):
     """Two points that stay together: a ball joint that closes a loop of the joint tree."""
 
     name: str
@@ -176,7 +162,7 @@ class Closure(_Part):
     b: Point
 
 
-class Muscle(_Part):
+class Muscle(Part):
     """A Millard et al. (2013) muscle along a path; the defaults are those of OpenSim 4."""
 
     name: str
@@ -193,37 +179,15 @@ class Muscle(_Part):
     path: Annotated[tuple[Point, ...], Field(min_length=2)]
 
 
-class Effort(_Part):
+class Effort(Part):
     """A constant torque at a joint."""
 
     joint: str
     torque_N_m: Number
 
 
-class MuscleSettings(BaseModel):
-    """What an experiment may choose."""
-
-    driven: Literal["excitation", "activation"] = Field(
-        "excitation", description="what transfer functions set: excitation acts through activation dynamics"
-    )
-    tendon: Literal["rigid", "elastic"] = Field(
-        "rigid", description="whether tendons stretch; rigid is faster, and the same for short tendons"
-    )
-    engine: EngineName = Field("pybullet", description="what moves the joints; mujoco is an optional extra")
-
-    @field_validator("engine")
-    @classmethod
-    def _installed(cls, engine: str) -> str:
-        if not is_installed(engine):
-            raise ValueError(f"{engine} is not installed here: pip install 'cosim[{engine}]'")
-        return engine
-
-
-class Description(_Part):
+class MusculoskeletalDescription(Description):
     """A whole body; ``problems`` checks how its parts refer to each other."""
-
-    Settings: ClassVar[type[BaseModel]] = MuscleSettings
-    film_speed: ClassVar[float] = 0.25
 
     kind: Literal["musculoskeletal"] = "musculoskeletal"
     name: str
@@ -260,38 +224,6 @@ class Description(_Part):
         found = [*_repeated_names(self), *_dangling_names(self), *_uneven_inertias(self)]
         # These follow names from part to part, so every name must lead somewhere first.
         return found or [*_unrooted_links(self), *_open_closures(self), *_empty_segments(self)]
-
-    def make_ports(self) -> dict[str, object]:
-        """Ports that stand alone, for checks."""
-        from cosim.body.musculoskeletal.ports import make_ports
-        from cosim.body.musculoskeletal.state import BodyState
-
-        return make_ports(self, BodyState(self))
-
-    def make_body(
-        self,
-        physics_step_ms: float,
-        coupling_step_ms: float,
-        driven: str = "excitation",
-        tendon: str = "rigid",
-        engine: EngineName = "pybullet",
-    ) -> Body:
-        """The body itself, in an engine's world of its own; see `Body`."""
-        from cosim.body.musculoskeletal.body import Body
-
-        return Body(self, physics_step_ms, coupling_step_ms, driven, tendon, engine)
-
-    def draw(self, path: Path, run: RunData) -> None:
-        """Write a picture file with the body at the start, in the middle and at the end of a run."""
-        from cosim.show.bodies.musculoskeletal import draw_run
-
-        draw_run(path, self, run)
-
-    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
-        """The moving body; muscles are coloured by activation."""
-        from cosim.show.bodies.musculoskeletal import film
-
-        return film(self, run, rows, width, height)
 
 
 def _repeated_names(description):

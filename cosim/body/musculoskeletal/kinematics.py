@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from cosim.body.musculoskeletal.description import WORLD, Description
+from cosim.body.musculoskeletal.description import WORLD, MusculoskeletalDescription
 
 
 class Tree(NamedTuple):
@@ -52,7 +52,7 @@ class Pose(NamedTuple):
 class Kinematics:
     """Positions, path lengths, speeds and moment arms of the body ``description`` (m, rad, s)."""
 
-    def __init__(self, description: Description):
+    def __init__(self, description: MusculoskeletalDescription):
         self._description = description
         self._names = [joint.name for joint in description.revolute_joints]
         self.tree = self._make_tree()

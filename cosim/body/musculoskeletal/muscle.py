@@ -38,7 +38,7 @@ class Parameters(NamedTuple):
     shortest_m: np.ndarray
 
 
-class Muscles:
+class MuscleModel:
     """What muscles with rigid and with elastic tendons have in common: parameters and activation."""
 
     def __init__(self, muscles: Sequence[Muscle]) -> None:
@@ -61,7 +61,7 @@ class Muscles:
         state.activation[:] = state.activation_state
 
 
-class RigidTendonMuscles(Muscles):
+class RigidTendonMuscles(MuscleModel):
     """Muscles whose tendons keep their slack length: fibre and force follow from activation and path alone."""
 
     def settle(self, state: MuscleState) -> None:
@@ -82,7 +82,7 @@ class RigidTendonMuscles(Muscles):
         self.settle(state)
 
 
-class ElasticTendonMuscles(Muscles):
+class ElasticTendonMuscles(MuscleModel):
     """Muscles whose tendons stretch, damped as in Millard et al. (2013); the fibre length is a state."""
 
     def settle(self, state: MuscleState) -> None:

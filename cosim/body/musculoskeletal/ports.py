@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from cosim.body.musculoskeletal.description import Description
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.body.musculoskeletal.state import BodyState, JointState, MuscleState
 
 
@@ -45,7 +45,7 @@ class _Named:
         return np.array([self.index(name) for name in names], dtype=int)
 
 
-class Muscles(_Named):
+class MusclesPort(_Named):
     """Muscle commands and muscle sensors, each (n_muscles,) in the order of ``names``.
 
     Muscle spindles sense the length and the speed of the fibre, tendon organs the force.
@@ -78,7 +78,7 @@ class Muscles(_Named):
         self.excitation[:] = command
 
 
-class Joints(_Named):
+class JointsPort(_Named):
     """Joint sensors, each (n_joints,) in the order of ``names``."""
 
     __slots__ = ()
@@ -87,7 +87,7 @@ class Joints(_Named):
     speed_rad_s = _sensor("speed", "Rate of change of the angle.")
 
 
-class Tip:
+class TipPort:
     """The point that the experiment watches."""
 
     __slots__ = ("_state",)
@@ -98,7 +98,7 @@ class Tip:
         self._state = state
 
 
-class Contacts(_Named):
+class ContactsPort(_Named):
     """Touch of the links with solid shapes, each (n_solid_links,) in the order of ``names``."""
 
     __slots__ = ()
@@ -111,11 +111,13 @@ class Contacts(_Named):
         return self.force_N > 0.0
 
 
-def make_ports(description: Description, state: BodyState) -> dict[str, Muscles | Joints | Tip | Contacts]:
+def make_ports(
+    description: MusculoskeletalDescription, state: BodyState
+) -> dict[str, MusclesPort | JointsPort | TipPort | ContactsPort]:
     """All ports of the body ``description``, by name, which show ``state``."""
     return {
-        "muscles": Muscles("muscle", [muscle.name for muscle in description.muscles], state.muscle),
-        "joints": Joints("joint", [joint.name for joint in description.revolute_joints], state.joint),
-        "tip": Tip(state.joint),
-        "contacts": Contacts("solid link", [link.name for link in description.solid_links], state.joint),
+        "muscles": MusclesPort("muscle", [muscle.name for muscle in description.muscles], state.muscle),
+        "joints": JointsPort("joint", [joint.name for joint in description.revolute_joints], state.joint),
+        "tip": TipPort(state.joint),
+        "contacts": ContactsPort("solid link", [link.name for link in description.solid_links], state.joint),
     }

@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The arrays of a body with muscles: what the body writes and its ports show. They need no physics engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from cosim.body.musculoskeletal.description import Description, Muscle
+from cosim.body.musculoskeletal.description import Muscle, MusculoskeletalDescription
 
 
-class _Arrays:
-    """Arrays that are made once and written in place."""
-
-    def save(self) -> dict[str, np.ndarray]:
-        """A copy of every array, by name."""
-        return {name: array.copy() for name, array in vars(self).items()}
-
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Take over the values that `save` returned."""
-        for name, array in vars(self).items():
-            array[:] = saved[name]
-
-
-class MuscleState(_Arrays):
+class MuscleState:
     """Muscles at one time, arrays (n_muscles,) in SI units.
 
     ``length`` and ``speed`` are those of the whole path, ``force`` is that of the tendon. ``activation_state``
@@ -38,13 +25,13 @@ class MuscleState(_Arrays):
         self.before = np.zeros((3, len(muscles)))
 
 
-class JointState(_Arrays):
+class JointState:
     """Joints, tip and touch at one time: arrays (n_joints,), (3,) and (n_solid_links,) in SI units.
 
     ``torque`` is that of muscles and efforts, ``torque_before`` the same one physics step ago.
     """
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: MusculoskeletalDescription) -> None:
         n_joints = len(description.revolute_joints)
         self.angle, self.speed, self.torque, self.torque_before = np.zeros((4, n_joints))
         self.tip_position = np.zeros(3)
@@ -54,6 +41,6 @@ class JointState(_Arrays):
 class BodyState:
     """Everything that ports show."""
 
-    def __init__(self, description: Description) -> None:
+    def __init__(self, description: MusculoskeletalDescription) -> None:
         self.muscle = MuscleState(description.muscles)
         self.joint = JointState(description)

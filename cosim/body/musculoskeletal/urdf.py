@@ -10,14 +10,14 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
 
-from cosim.body.musculoskeletal.description import WORLD, Description, Joint, Link, Rod, Shape
+from cosim.body.musculoskeletal.description import WORLD, Joint, Link, MusculoskeletalDescription, RodShape, Shape
 from cosim.body.rotation import matrix_from_rpy, rpy_from_matrix
 
 # URDF demands these two; neither binds, as torques are set by us and speeds are checked by the body.
 UNBOUND = {"effort": "1e9", "velocity": "1e9"}
 
 
-def to_urdf(description: Description) -> str:
+def to_urdf(description: MusculoskeletalDescription) -> str:
     """URDF of the links, joints and solid shapes of ``description``; it has no closures and no muscles."""
     robot = Element("robot", name=description.name)
     SubElement(robot, "link", name=WORLD)
@@ -29,7 +29,7 @@ def to_urdf(description: Description) -> str:
     return tostring(robot, encoding="unicode")
 
 
-def frame_position(description: Description, link: str) -> np.ndarray:
+def frame_position(description: MusculoskeletalDescription, link: str) -> np.ndarray:
     """Where the URDF frame of ``link`` is in the model frame at rest (3,), in m."""
     if link == WORLD:
         return np.zeros(3)
@@ -69,13 +69,13 @@ def _add_solid(element: Element, link: Link, frame: np.ndarray, shape: Shape):
     SubElement(collision, "origin", xyz=_text(link.in_model(centre) - frame), rpy=_text(rpy_from_matrix(turn)))
 
 
-def _along(rod: Rod) -> np.ndarray:
+def _along(rod: RodShape) -> np.ndarray:
     """Rotation matrix (3, 3) that turns the z axis into the direction of ``rod``."""
     x, y, z = np.subtract(rod.ends_m[1], rod.ends_m[0])
     return matrix_from_rpy((0.0, np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)))
 
 
-def _add_joint(robot: Element, description: Description, joint: Joint):
+def _add_joint(robot: Element, description: MusculoskeletalDescription, joint: Joint):
     offset = frame_position(description, joint.child) - frame_position(description, joint.parent)
     element = SubElement(robot, "joint", name=joint.name, type=_kind(joint))
     SubElement(element, "parent", link=joint.parent)

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pybullet_data
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from cosim.body.kind import Description
+from cosim.body.parts import NonNegative, Number, Part, Positive, Vector
 from cosim.body.vehicle import urdf
-
-if TYPE_CHECKING:
-    from cosim.body.kinds import Film
-    from cosim.body.vehicle.vehicle import Vehicle
-    from cosim.results.run_data import RunData
 
 
 def _unit(direction: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -30,27 +27,19 @@ def _unit(direction: tuple[float, float, float]) -> tuple[float, float, float]:
     return tuple(float(each) / length for each in direction)
 
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[Number, Field(gt=0.0)]
-NonNegative = Annotated[Number, Field(ge=0.0)]
 Place = tuple[Number, Number]
-Vector = tuple[Number, Number, Number]
 Direction = Annotated[Vector, AfterValidator(_unit)]
 JointNames = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Start(_Part):
+class StartPose(Part):
     """Where the vehicle stands at the start; heading 0 looks along x, counter-clockwise positive."""
 
     position_m: Place = (0.0, 0.0)
     heading_rad: Number = 0.0
 
 
-class Wheels(_Part):
+class Wheels(Part):
     """Joints of the wheels of both sides; each has a motor that holds a speed with at most this torque."""
 
     left: JointNames
@@ -59,7 +48,7 @@ class Wheels(_Part):
     max_speed_rad_s: Positive
 
 
-class Room(_Part):
+class Room(Part):
     """A square floor about the origin, with a wall along each side."""
 
     side_m: Positive
@@ -67,7 +56,7 @@ class Room(_Part):
     floor_friction: Positive
 
 
-class Obstacle(_Part):
+class Obstacle(Part):
     """A box that stands on the floor and never moves."""
 
     position_m: Place
@@ -75,7 +64,7 @@ class Obstacle(_Part):
     heading_rad: Number = 0.0
 
 
-class Light(_Part):
+class Light(Part):
     """A lamp: what a sensor sees of it is said in `cosim.body.vehicle.light`."""
 
     position_m: Vector
@@ -83,34 +72,27 @@ class Light(_Part):
     radius_m: Positive
 
 
-class LightSensor(_Part):
+class LightSensor(Part):
     """Where a light sensor sits and where it looks, in the frame of the vehicle (x ahead, y left)."""
 
     position_m: Vector
     direction: Direction
 
 
-class LightSensors(_Part):
+class LightSensors(Part):
     """The two eyes."""
 
     left: LightSensor
     right: LightSensor
 
 
-class NoSettings(BaseModel):
-    """An experiment has nothing to choose in its ``[body]``; transfer functions can move the light."""
-
-
-class VehicleDescription(_Part):
+class VehicleDescription(Description):
     """A whole vehicle and its room."""
-
-    Settings: ClassVar[type[BaseModel]] = NoSettings
-    film_speed: ClassVar[float] = 1.0
 
     kind: Literal["vehicle"]
     name: str
     urdf: str
-    start: Start = Start()
+    start: StartPose = StartPose()
     wheels: Wheels
     room: Room
     obstacles: tuple[Obstacle, ...] = ()
@@ -125,30 +107,6 @@ class VehicleDescription(_Part):
     def problems(self) -> list[str]:
         """What is wrong with how the parts refer to each other; empty when nothing is."""
         return [*_urdf_problems(self), *_room_problems(self)]
-
-    def make_ports(self) -> dict[str, object]:
-        """Ports that stand alone, for checks."""
-        from cosim.body.vehicle.ports import VehicleState, make_ports
-
-        return make_ports(self, VehicleState(self))
-
-    def make_body(self, physics_step_ms: float, coupling_step_ms: float) -> Vehicle:
-        """The vehicle itself, in a PyBullet world of its own; see `Vehicle`."""
-        from cosim.body.vehicle.vehicle import Vehicle
-
-        return Vehicle(self, physics_step_ms, coupling_step_ms)
-
-    def draw(self, path: Path, run: RunData) -> None:
-        """Write a picture file of the room from above with the way that the vehicle took."""
-        from cosim.show.bodies.vehicle import draw_run
-
-        draw_run(path, self, run)
-
-    def film(self, run: RunData, rows: np.ndarray, width: int, height: int) -> Film:
-        """The vehicle on its way through the room, and the light."""
-        from cosim.show.bodies.vehicle import film
-
-        return film(self, run, rows, width, height)
 
 
 def _urdf_problems(description: VehicleDescription) -> Iterator[str]:

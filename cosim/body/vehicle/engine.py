@@ -2,16 +2,13 @@
 """PyBullet with a vehicle in a room: wheel speeds go in, pose, wheel speeds and contacts come out."""
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pybullet
 
-from cosim.body.engines.pybullet import restore_world, save_world
 from cosim.body.vehicle import urdf
 from cosim.body.vehicle.description import VehicleDescription
-from cosim.show.bodies.camera import Camera, Layer
 
 GRAVITY_M_S2 = -9.81
 # Gauss-Seidel sweeps over contacts and motors in a step.
@@ -21,7 +18,6 @@ FLOOR_COLOUR = (0.86, 0.86, 0.83, 1.0)
 WALL_COLOUR = (0.72, 0.74, 0.78, 1.0)
 OBSTACLE_COLOUR = (0.55, 0.45, 0.38, 1.0)
 LIGHT_COLOUR = (1.0, 0.85, 0.2, 1.0)
-DARK = 0.2  # what is left of its colour when it is out
 
 
 class VehicleEngine:
@@ -79,63 +75,9 @@ class VehicleEngine:
             pybullet.getContactPoints(self._robot, solid, physicsClientId=self._client) for solid in self._solids
         )
 
-    def place(
-        self,
-        position_m: np.ndarray,
-        heading_rad: float,
-        wheels_rad: np.ndarray,
-        light_m: np.ndarray,
-        light_level: float,
-    ) -> None:
-        """Put vehicle and light where a picture shall show them; the light is dark at level 0, full at 1.
-
-        ``position_m`` and ``light_m`` (3,), ``wheels_rad`` (2,) left and right.
-        """
-        here = {"physicsClientId": self._client}
-        turn = pybullet.getQuaternionFromEuler([0.0, 0.0, heading_rad])
-        pybullet.resetBasePositionAndOrientation(self._robot, position_m, turn, **here)
-        for joints, angle_rad in zip((self._left, self._right), wheels_rad, strict=True):
-            for joint in joints:
-                pybullet.resetJointState(self._robot, joint, angle_rad, **here)
-        pybullet.resetBasePositionAndOrientation(self._light, light_m, (0.0, 0.0, 0.0, 1.0), **here)
-        shade = DARK + (1.0 - DARK) * light_level
-        colour = [*(shade * each for each in LIGHT_COLOUR[:3]), 1.0]
-        pybullet.changeVisualShape(self._light, -1, rgbaColor=colour, **here)
-
-    def reach_m(self) -> tuple[float, float]:
-        """How far from its middle the vehicle extends to any side, at most, and how high it is."""
-        joints = range(-1, pybullet.getNumJoints(self._robot, physicsClientId=self._client))
-        boxes = [pybullet.getAABB(self._robot, i, physicsClientId=self._client) for i in joints]
-        away = np.abs(np.array(boxes) - self.pose()[0]).max(axis=(0, 1))
-        return float(np.hypot(away[0], away[1])), float(away[2])
-
-    def remove_room(self) -> None:
-        """For pictures: leave vehicle and light alone."""
-        self._remove([*self._solids, self._floor])
-
-    def remove_vehicle(self) -> None:
-        """For pictures: leave the room alone, without light."""
-        self._remove([self._robot, self._light])
-
-    def look(self, camera: Camera) -> Layer:
-        """What ``camera`` sees; its lengths are in m."""
-        return camera.look(self._client, (0.1, 50.0 + camera.distance), lightDirection=[2.0, 1.0, 6.0])
-
-    def save(self) -> dict[str, np.ndarray]:
-        """All that moves, with its contacts; `drive` must be called again after `restore`."""
-        return {"bullet": save_world(self._client)}
-
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `save` returned, also in another process; runs go on bit for bit."""
-        restore_world(self._client, saved["bullet"])
-
     def close(self) -> None:
         """Leave the PyBullet world; the engine cannot be used any more."""
         pybullet.disconnect(physicsClientId=self._client)
-
-    def _remove(self, bodies: list[int]) -> None:
-        for body in bodies:
-            pybullet.removeBody(body, physicsClientId=self._client)
 
     def _build_floor(self) -> int:
         room = self._description.room

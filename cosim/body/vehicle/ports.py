@@ -37,7 +37,7 @@ class _Port:
         self._state = state
 
 
-class Wheels(_Port):
+class WheelsPort(_Port):
     """Speed commands for the motors of both sides, and the speeds of the wheels; forward is positive."""
 
     __slots__ = ("max_rad_s",)
@@ -78,7 +78,7 @@ class Wheels(_Port):
         return min(max(speed, -self.max_rad_s), self.max_rad_s)
 
 
-class Pose(_Port):
+class PosePort(_Port):
     """Where the vehicle is."""
 
     __slots__ = ()
@@ -94,7 +94,7 @@ class Pose(_Port):
         return float(self._state.heading[0])
 
 
-class Light(_Port):
+class LightPort(_Port):
     """The lamp, which can be moved and dimmed."""
 
     __slots__ = ()
@@ -127,7 +127,7 @@ class Light(_Port):
         return float(np.hypot(*(self._state.light_position - self._state.position)[:2]))
 
 
-class LightSensors(_Port):
+class LightSensorsPort(_Port):
     """The two eyes; `cosim.body.vehicle.light` says what they see."""
 
     __slots__ = ()
@@ -143,7 +143,7 @@ class LightSensors(_Port):
         return float(self._state.intensity[RIGHT])
 
 
-class Contact(_Port):
+class ContactPort(_Port):
     """The sense of touch."""
 
     __slots__ = ()
@@ -157,11 +157,11 @@ class Contact(_Port):
 def make_ports(description: VehicleDescription, state: VehicleState) -> dict[str, _Port]:
     """All ports of the vehicle ``description``, by name, which show ``state``."""
     return {
-        "wheels": Wheels(state, description.wheels.max_speed_rad_s),
-        "pose": Pose(state),
-        "light": Light(state),
-        "light_sensors": LightSensors(state),
-        "contact": Contact(state),
+        "wheels": WheelsPort(state, description.wheels.max_speed_rad_s),
+        "pose": PosePort(state),
+        "light": LightPort(state),
+        "light_sensors": LightSensorsPort(state),
+        "contact": ContactPort(state),
     }
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A wheeled vehicle in a closed loop, one coupling step at a time."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from cosim.body.musculoskeletal.body import count_substeps
@@ -57,19 +55,6 @@ class Vehicle:
             self._steps_done += 1
             self._sense()
             self._sample(row)
-
-    def save(self) -> dict[str, np.ndarray]:
-        """The whole state as arrays, from which `restore` goes on bit for bit, also in another process."""
-        state = {f"state/{name}": array.copy() for name, array in vars(self._state).items()}
-        engine = {f"engine/{name}": array for name, array in self._engine.save().items()}
-        return {**state, **engine, "clock/steps_done": np.array(self._steps_done)}
-
-    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `save` returned for a vehicle of the same description and physics step."""
-        self._steps_done = int(saved["clock/steps_done"])
-        self._engine.restore({"bullet": saved["engine/bullet"]})
-        for name, array in vars(self._state).items():
-            array[:] = saved[f"state/{name}"]
 
     def close(self) -> None:
         """Release the physics engine."""

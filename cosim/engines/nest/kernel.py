@@ -23,8 +23,8 @@ def check(brain_ranks: int, virtual_processes: int) -> None:
     """Check, without importing NEST, that it can run on so many ranks.
 
     Raises:
-        ConfigurationError: no NEST, no nestlink for it, no MPI in it, ranks that do not divide virtual processes, or
-            more threads than NEST can count.
+        ConfigurationError: no NEST or another version of it than nestlink needs, no nestlink for it, no MPI in it,
+            ranks that do not divide virtual processes, or more threads than NEST can count.
     """
     if virtual_processes % brain_ranks:
         divisors = [str(n) for n in range(1, virtual_processes + 1) if virtual_processes % n == 0]
@@ -63,12 +63,13 @@ class Kernel:
     def restore(self) -> None:
         """Set the kernel as it has to be; needed after every ``nest.ResetKernel()``. Collective.
 
-        NEST keeps its communicator over a reset, but forgets recording backends.
+        Raises:
+            NestlinkError: nestlink and NEST do not count the same threads.
         """
         self.nest.resolution = self.resolution_ms
         self.nest.total_num_virtual_procs = self.virtual_processes
         self.nest.rng_seed = self.seed
-        self.link.register_backend()
+        self.link.check_threads()
 
 
 def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: float) -> Kernel:

@@ -18,11 +18,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from cosim.body.kinds import Film
-from cosim.body.musculoskeletal.description import ORIGIN, Description, Link, Muscle, Point, Shape
+from cosim.body.musculoskeletal.description import ORIGIN, Link, Muscle, MusculoskeletalDescription, Point, Shape
 from cosim.body.musculoskeletal.kinematics import Kinematics, Points
 from cosim.body.rotation import rpy_from_matrix
 from cosim.show.bodies.camera import Layer, aim
+from cosim.show.bodies.pictures import Film, Pictures
 
 # Bodies of any size are drawn this far away, as the renderer is made for scenes of a few units.
 DISTANCE = 6.5
@@ -38,19 +38,7 @@ AROUND, CAP_RINGS = 24, 6
 ACTIVATION_COLOURS = LinearSegmentedColormap.from_list("activation", [(0.10, 0.25, 0.90), (0.92, 0.08, 0.08)])
 
 
-def render(description: Description, joint_angle_rad, activation, width: int, height: int) -> np.ndarray:
-    """Picture (height, width, 3) uint8 of the body at joint angles (n_joints,), activations (n_muscles,).
-
-    The camera follows from the description alone, so that pictures of one body can be compared.
-    """
-    renderer = Renderer(description, width, height)
-    try:
-        return renderer.picture(joint_angle_rad, activation)
-    finally:
-        renderer.close()
-
-
-def film(description: Description, run, rows: np.ndarray, width: int, height: int) -> Film:
+def film(description: MusculoskeletalDescription, run, rows: np.ndarray, width: int, height: int) -> Film:
     """The body at some ``rows`` of the series of ``run``, a `RunData`; all of the motion is in view.
 
     Raises ValueError where the series are not those of this body.
@@ -80,7 +68,7 @@ def _pictures(renderer: Renderer, angles, activations) -> Iterator[np.ndarray]:
         renderer.close()
 
 
-def draw_moments(path, description: Description, joint_angle_rad, activation, captions):
+def draw_moments(path, description: MusculoskeletalDescription, joint_angle_rad, activation, captions):
     """Write a picture file with the body at several moments side by side, each under its caption.
 
     ``joint_angle_rad`` (n_moments, n_joints), ``activation`` (n_moments, n_muscles), one caption per moment.
@@ -96,7 +84,7 @@ def draw_moments(path, description: Description, joint_angle_rad, activation, ca
     figure.savefig(path, dpi=150)
 
 
-def draw_run(path, description: Description, run):
+def draw_run(path, description: MusculoskeletalDescription, run):
     """`draw_moments` of the start, the middle and the end of ``run``, a `RunData` of at least one step."""
     times_ms = run.body["time_ms"]
     rows = [0, len(times_ms) // 2, len(times_ms) - 1]
@@ -119,7 +107,7 @@ class Renderer:
     The camera has all that moves in view in each of ``poses`` (n_poses, n_joints); without any, at rest.
     """
 
-    def __init__(self, description: Description, width: int, height: int, poses=None):
+    def __init__(self, description: MusculoskeletalDescription, width: int, height: int, poses=None):
         self._description = description
         self._kinematics = Kinematics(description)
         self._toward = np.array(description.view_from) / np.linalg.norm(description.view_from)
@@ -253,7 +241,7 @@ def _moving(points: Points) -> Points:
     return Points(points.joint[carried], points.position[carried])
 
 
-def _outlines(description: Description) -> Iterator[Point]:
+def _outlines(description: MusculoskeletalDescription) -> Iterator[Point]:
     """Corners of boxes around all shapes."""
     for link in description.links:
         for shape in link.shapes:
@@ -303,3 +291,6 @@ def _frame_along(direction) -> np.ndarray:
 def _quaternion(rotation) -> tuple[float, float, float, float]:
     """Quaternion (x, y, z, w) of a rotation matrix (3, 3)."""
     return pybullet.getQuaternionFromEuler(rpy_from_matrix(rotation))
+
+
+PICTURES = Pictures(draw_run, film, film_speed=0.25)

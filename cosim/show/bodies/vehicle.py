@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pybullet
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cosim.body.kinds import Film
 from cosim.body.rotation import matrix_from_rpy
 from cosim.body.vehicle.description import VehicleDescription
-from cosim.body.vehicle.engine import VehicleEngine
+from cosim.body.vehicle.engine import LIGHT_COLOUR, VehicleEngine
 from cosim.results.run_data import RunData
-from cosim.show.bodies.camera import Camera, aim
+from cosim.show.bodies.camera import Camera, Layer, aim
+from cosim.show.bodies.pictures import Film, Pictures
 
 # A film is seen from this side, at a slant; a narrow view keeps proportions true.
 VIEW_FROM = (0.0, -1.0, 1.0)
@@ -29,6 +30,7 @@ RECORDED = ("position_m", "heading_rad", "wheel_speed_rad_s", "light_position_m"
 PICTURE_SIZE = (800, 600)
 # The way is drawn through this many points.
 WAY_POINTS = 2000
+DARK = 0.2  # what is left of the colour of a light that is out
 
 
 def draw_run(path: Path, description: VehicleDescription, run: RunData) -> None:
@@ -138,7 +140,7 @@ def _moments(run: RunData, rows: np.ndarray) -> Iterator[Moment]:
 
 def _outline(description: VehicleDescription, run: RunData, rows: np.ndarray) -> np.ndarray:
     """Corners (n, 3) of boxes around vehicle and light at each of ``rows``."""
-    engine = VehicleEngine(description, STEP_S)
+    engine = StillVehicle(description)
     side_m, height_m = engine.reach_m()
     engine.close()
     signs = np.array(list(product((-1.0, 1.0), repeat=3)))
@@ -153,16 +155,69 @@ def _outline(description: VehicleDescription, run: RunData, rows: np.ndarray) ->
     )
 
 
+class StillVehicle(VehicleEngine):
+    """The vehicle and its room for pictures: things are put where they shall be seen, nothing is simulated."""
+
+    def __init__(self, description: VehicleDescription) -> None:
+        super().__init__(description, STEP_S)
+
+    def place(
+        self,
+        position_m: np.ndarray,
+        heading_rad: float,
+        wheels_rad: np.ndarray,
+        light_m: np.ndarray,
+        light_level: float,
+    ) -> None:
+        """Put vehicle and light where a picture shall show them; the light is dark at level 0, full at 1.
+
+        ``position_m`` and ``light_m`` (3,), ``wheels_rad`` (2,) left and right.
+        """
+        here = {"physicsClientId": self._client}
+        turn = pybullet.getQuaternionFromEuler([0.0, 0.0, heading_rad])
+        pybullet.resetBasePositionAndOrientation(self._robot, position_m, turn, **here)
+        for joints, angle_rad in zip((self._left, self._right), wheels_rad, strict=True):
+            for joint in joints:
+                pybullet.resetJointState(self._robot, joint, angle_rad, **here)
+        pybullet.resetBasePositionAndOrientation(self._light, light_m, (0.0, 0.0, 0.0, 1.0), **here)
+        shade = DARK + (1.0 - DARK) * light_level
+        colour = [*(shade * each for each in LIGHT_COLOUR[:3]), 1.0]
+        pybullet.changeVisualShape(self._light, -1, rgbaColor=colour, **here)
+
+    def reach_m(self) -> tuple[float, float]:
+        """How far from its middle the vehicle extends to any side, at most, and how high it is."""
+        joints = range(-1, pybullet.getNumJoints(self._robot, physicsClientId=self._client))
+        boxes = [pybullet.getAABB(self._robot, i, physicsClientId=self._client) for i in joints]
+        away = np.abs(np.array(boxes) - self.pose()[0]).max(axis=(0, 1))
+        return float(np.hypot(away[0], away[1])), float(away[2])
+
+    def remove_room(self) -> None:
+        """Leave vehicle and light alone."""
+        self._remove([*self._solids, self._floor])
+
+    def remove_vehicle(self) -> None:
+        """Leave the room alone, without light."""
+        self._remove([self._robot, self._light])
+
+    def look(self, camera: Camera) -> Layer:
+        """What ``camera`` sees; its lengths are in m."""
+        return camera.look(self._client, (0.1, 50.0 + camera.distance), lightDirection=[2.0, 1.0, 6.0])
+
+    def _remove(self, bodies: list[int]) -> None:
+        for body in bodies:
+            pybullet.removeBody(body, physicsClientId=self._client)
+
+
 class Scene:
     """Draws the vehicle in its room with a camera that stands still; the room is drawn once."""
 
     def __init__(self, description: VehicleDescription, camera: Camera) -> None:
         self._camera = camera
-        room = VehicleEngine(description, STEP_S)
+        room = StillVehicle(description)
         room.remove_vehicle()
         self._room = room.look(camera)
         room.close()
-        self._engine = VehicleEngine(description, STEP_S)
+        self._engine = StillVehicle(description)
         self._engine.remove_room()
 
     def picture(self, moment: Moment) -> np.ndarray:
@@ -173,3 +228,6 @@ class Scene:
     def close(self) -> None:
         """Leave the PyBullet world; nothing can be drawn any more."""
         self._engine.close()
+
+
+PICTURES = Pictures(draw_run, film, film_speed=1.0)

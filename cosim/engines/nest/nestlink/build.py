@@ -3,6 +3,8 @@
 
 The PyPI wheel of NEST was compiled with the old string ABI of the GNU C++ library, own builds use the default
 one. Nothing in a NEST install says which: the build tries to load its result and takes the first that loads.
+
+``COSIM_NESTLINK_FLAGS`` in the environment adds flags for the compiler, of builds and of the runs that use them.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,10 +26,13 @@ from cosim.engines.nest.nestlink import (
     NestInstall,
     NestlinkError,
     build_folder,
+    check_version,
+    extra_flags,
     find_nest,
 )
 
 STRING_ABIS = (1, 0)
+FLAGS = ("-std=c++20", "-O2", "-fPIC", "-fopenmp", "-Wall", "-Wextra")
 
 
 def compiler(nest: NestInstall) -> str:
@@ -43,26 +49,31 @@ def compiler(nest: NestInstall) -> str:
     raise NestlinkError(f"no C++ compiler found for {nest}: looked for {', '.join(names)} in {search}")
 
 
-def compile_library(nest: NestInstall, string_abi: int, output: Path) -> None:
-    """Compile nestlink against the headers of ``nest``; the kernel's symbols are found when it is loaded."""
-    objects = [output.parent / f"{source.stem}.o" for source in SOURCES]
+def compile_library(nest: NestInstall, string_abi: int, output: Path, sources: Sequence[Path] = SOURCES) -> str:
+    """Compile nestlink against the headers of ``nest``; the kernel's symbols are found when it is loaded.
+
+    Returns the compiler's warnings, of which there should be none.
+    """
+    objects = [output.parent / f"{source.stem}.o" for source in sources]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda pair: _compile(nest, string_abi, *pair), zip(SOURCES, objects, strict=True)))
+        said = list(pool.map(lambda pair: _compile(nest, string_abi, *pair), zip(sources, objects, strict=True)))
     # Linked without -fopenmp on purpose: OpenMP's functions are those that NEST has loaded, in NEST's wheel
     # from a library of a name of its own. A second one would count threads of its own.
-    _call([compiler(nest), "-shared", *map(str, objects), "-o", str(output)])
+    said.append(_call([compiler(nest), "-shared", *extra_flags(), *map(str, objects), "-o", str(output)]))
+    return "".join(said)
 
 
-def _compile(nest: NestInstall, string_abi: int, source: Path, output: Path) -> None:
-    flags = ["-std=c++20", "-O2", "-fPIC", "-fopenmp", f"-D_GLIBCXX_USE_CXX11_ABI={string_abi}"]
-    includes = [f"-I{FOLDER / 'include'}", f"-I{nest.headers}"]
-    _call([compiler(nest), *flags, *includes, "-c", str(source), "-o", str(output)])
+def _compile(nest: NestInstall, string_abi: int, source: Path, output: Path) -> str:
+    flags = [*FLAGS, f"-D_GLIBCXX_USE_CXX11_ABI={string_abi}", *extra_flags()]
+    includes = [f"-I{FOLDER / 'include'}", "-isystem", str(nest.headers)]  # of NEST's own headers no warnings
+    return _call([compiler(nest), *flags, *includes, "-c", str(source), "-o", str(output)])
 
 
-def _call(command: list[str]) -> None:
+def _call(command: list[str]) -> str:
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
         raise NestlinkError(f"compiling nestlink failed:\n{' '.join(command)}\n{result.stderr}")
+    return result.stderr
 
 
 def load_failure(nest: NestInstall, library: Path) -> str:
@@ -81,9 +92,11 @@ def build(nest: NestInstall | None = None) -> Path:
     """Build nestlink for ``nest`` (default: the installed one) unless it is there; return its path.
 
     Raises:
-        NestlinkError: no compiler, the compiler's own messages, or why no result could be loaded.
+        NestlinkError: another version of NEST, no compiler, the compiler's own messages, or why no result could be
+            loaded.
     """
     nest = nest or find_nest()
+    check_version(nest)
     folder = build_folder(nest)
     if (folder / LIBRARY_NAME).exists():
         return folder / LIBRARY_NAME
@@ -97,10 +110,12 @@ def build(nest: NestInstall | None = None) -> Path:
 def _build_in(folder: Path, nest: NestInstall) -> None:
     failures = []
     for string_abi in STRING_ABIS:
-        compile_library(nest, string_abi, folder / LIBRARY_NAME)
+        warnings = compile_library(nest, string_abi, folder / LIBRARY_NAME)
         failure = load_failure(nest, folder / LIBRARY_NAME)
         if not failure:
-            (folder / "build.json").write_text(json.dumps({"nest": str(nest), "string_abi": string_abi}))
+            print(warnings, end="", file=sys.stderr)
+            known = {"nest": str(nest), "string_abi": string_abi, "flags": extra_flags(), "warnings": warnings}
+            (folder / "build.json").write_text(json.dumps(known))
             return
         failures.append(f"string ABI {string_abi}: {failure}")
     raise NestlinkError(f"nestlink compiled but does not load beside {nest}:\n" + "\n".join(failures))

@@ -10,22 +10,18 @@
 #include "indegree_sampler.h"
 #include "random_stream.h"
 #include "synapse_writer.h"
+#include "threads.h"
 
 #include "connection_manager.h"
-#include "delay_checker.h"
 #include "kernel_manager.h"
 #include "modelrange_manager.h"
 #include "vp_manager_impl.h"
 
-#include <omp.h>
-
 #include <array>
 #include <cmath>
-#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace cosim
 {
@@ -57,7 +53,8 @@ struct Offers
   const double* factors;
 };
 
-// -----------------------------------------------------------------------------------------------------------
+namespace
+{
 
 //! Throws unless these are neurons (or other nodes that live on one thread each); whether all are of one
 //! model.
@@ -81,41 +78,6 @@ check_neurons( const char* what, const Nodes& nodes )
   }
   ranges.get_model_id( nodes.last_id() );  // throws if there is no such node
   return alike;
-}
-
-//! Run `work( thread )` on all threads of the kernel; throws what the first thread threw that failed.
-template < typename Work >
-void
-on_all_threads( Work work )
-{
-  auto& manager = nest::kernel().connection_manager;
-  const size_t threads = nest::kernel().vp_manager.get_num_threads();
-  const auto* first_checker = &manager.get_delay_checker();
-  std::vector< std::exception_ptr > errors( threads );
-#pragma omp parallel num_threads( static_cast< int >( threads ) )
-  {
-    const size_t thread = omp_get_thread_num();
-    try
-    {
-      // The kernel counts threads by itself: with an OpenMP library of its own it would count differently.
-      if ( &manager.get_delay_checker() != first_checker + thread )
-      {
-        throw std::logic_error( "nestlink and NEST were loaded with different OpenMP libraries" );
-      }
-      work( thread );
-    }
-    catch ( ... )
-    {
-      errors[ thread ] = std::current_exception();
-    }
-  }
-  for ( const auto& error : errors )
-  {
-    if ( error )
-    {
-      std::rethrow_exception( error );
-    }
-  }
 }
 
 //! What NEST's own Connect does around making synapses; returns the number of synapses made on this rank.
@@ -215,6 +177,7 @@ all_alike( const int64_t* sources, const int64_t* targets, long count )
   return alike;
 }
 
+}  // namespace
 }  // namespace cosim
 
 // -----------------------------------------------------------------------------------------------------------

@@ -35,34 +35,53 @@ namespace cosim
 
 using DeviceConnectors = std::vector< std::vector< std::vector< nest::ConnectorBase* > > >;
 
-struct DeviceTable
-{
-  using Pointer = nest::TargetTableDevices nest::ConnectionManager::*;
-  friend Pointer reach( DeviceTable );
-};
-template struct Grant< DeviceTable, &nest::ConnectionManager::target_table_devices_ >;
-
-struct ToDevices
-{
-  using Pointer = DeviceConnectors nest::TargetTableDevices::*;
-  friend Pointer reach( ToDevices );
-};
-template struct Grant< ToDevices, &nest::TargetTableDevices::target_to_devices_ >;
+COSIM_REACH( DeviceTable, nest::ConnectionManager, nest::TargetTableDevices, target_table_devices_ )
+COSIM_REACH( ToDevices, nest::TargetTableDevices, DeviceConnectors, target_to_devices_ )
 
 namespace
 {
 
+//! Make room for `count` more, so that adding them cannot fail; vectors at least double, as they do by themselves.
+template < typename Value >
+void
+make_room( std::vector< Value >& values, size_t count )
+{
+  const size_t needed = values.size() + count;
+  if ( needed > values.capacity() )
+  {
+    values.reserve( std::max( needed, 2 * values.capacity() ) );
+  }
+}
+
 //! Spikes in the order in which they came; on a cache line of its own, as each thread writes one.
+//!
+//! Where there is no memory for more, nothing is added.
 struct alignas( 64 ) Spikes
 {
   std::vector< double > times_ms;
   std::vector< long > node_ids;
 
   void
+  append( double time_ms, long node_id, size_t count )
+  {
+    make_room_for( count );
+    times_ms.insert( times_ms.end(), count, time_ms );
+    node_ids.insert( node_ids.end(), count, node_id );
+  }
+
+  void
   append( const Spikes& more )
   {
+    make_room_for( more.times_ms.size() );
     times_ms.insert( times_ms.end(), more.times_ms.begin(), more.times_ms.end() );
     node_ids.insert( node_ids.end(), more.node_ids.begin(), more.node_ids.end() );
+  }
+
+  void
+  make_room_for( size_t count )
+  {
+    make_room( times_ms, count );
+    make_room( node_ids, count );
   }
 
   void
@@ -89,8 +108,7 @@ public:
     const auto& spike = static_cast< const nest::SpikeEvent& >( event );
     // The same sum as in NEST's memory backend, so that times agree bit for bit.
     const double time_ms = spike.get_stamp().get_ms() - spike.get_offset();
-    spikes_.times_ms.insert( spikes_.times_ms.end(), spike.get_multiplicity(), time_ms );
-    spikes_.node_ids.insert( spikes_.node_ids.end(), spike.get_multiplicity(), spike.get_sender_node_id() );
+    spikes_.append( time_ms, spike.get_sender_node_id(), spike.get_multiplicity() );
   }
 
   // clang-format off
@@ -150,13 +168,15 @@ public:
   }
 
   //! Take over what the threads have written since the last call, and note how many spikes there were up to here.
+  //! Where there is no memory for it, threads keep what was not taken over, for the next call.
   void
   collect()
   {
+    make_room( done_, 1 );
     for ( Spikes& spikes : threads_ )
     {
-      total_ += spikes.times_ms.size();
       collected_.append( spikes );
+      total_ += static_cast< long >( spikes.times_ms.size() );
       spikes.clear();
     }
     done_.push_back( total_ );
@@ -222,12 +242,11 @@ nestlink_journal_open( const long* node_ids, long count )
   return guarded( [ & ] { journal.open( node_ids, count ); } );
 }
 
-//! Take over what the threads have written; returns how many spikes wait to be forgotten.
+//! Take over what the threads have written; returns how many spikes wait to be forgotten, -1 on failure.
 long
 nestlink_journal_collect()
 {
-  journal.collect();
-  return static_cast< long >( journal.collected().times_ms.size() );
+  return guarded( [] { journal.collect(); } ) ? -1 : static_cast< long >( journal.collected().times_ms.size() );
 }
 
 //! Point at what was collected; valid until the next collect. `counts` are numbers of spikes and of collects.

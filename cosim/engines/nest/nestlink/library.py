@@ -39,7 +39,7 @@ class Library:
 
     def fail(self, what: str) -> NoReturn:
         """Raise NestlinkError: ``what`` did not go, and what the last call that failed has to say."""
-        raise NestlinkError(f"{what}: {self.lib.nestlink_error().decode()}")
+        raise NestlinkError(f"{what}: {self.lib.nestlink_error().decode(errors='replace')}")
 
 
 def view(address: ctypes.c_void_p, count: int, kind: type) -> np.ndarray:

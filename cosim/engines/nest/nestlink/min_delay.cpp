@@ -17,12 +17,9 @@
 namespace cosim
 {
 
-struct UpdateDelays
-{
-  using Pointer = void ( nest::ConnectionManager::* )();
-  friend Pointer reach( UpdateDelays );
-};
-template struct Grant< UpdateDelays, &nest::ConnectionManager::update_delay_extrema_ >;
+using Method = void();
+
+COSIM_REACH( UpdateDelays, nest::ConnectionManager, Method, update_delay_extrema_ )
 
 namespace
 {

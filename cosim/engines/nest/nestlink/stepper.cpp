@@ -21,6 +21,7 @@
 #include "guard.h"
 #include "reach.h"
 #include "sources.h"
+#include "threads.h"
 
 #include "kernel_manager.h"
 #include "node.h"
@@ -29,9 +30,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <exception>
 #include <limits>
-#include <vector>
 
 namespace cosim
 {
@@ -42,32 +41,22 @@ using RunStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Normal, nest::
 using GatherStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::MasterOnly >;
 using ThreadStopwatch = nest::Stopwatch< nest::StopwatchGranularity::Detailed, nest::StopwatchParallelism::Threaded >;
 
-// The private members of SimulationManager that its run() and its update_() touch.
-#define COSIM_REACH( Name, Type, member )           \
-  struct Name                                       \
-  {                                                 \
-    using Pointer = Type Simulation::*;             \
-    friend Pointer reach( Name );                   \
-  };                                                \
-  template struct Grant< Name, &Simulation::member >;
-
-COSIM_REACH( Clock, nest::Time, clock_ )
-COSIM_REACH( ToDo, long, to_do_ )
-COSIM_REACH( ToDoTotal, long, to_do_total_ )
-COSIM_REACH( FromStep, long, from_step_ )
-COSIM_REACH( ToStep, long, to_step_ )
-COSIM_REACH( Simulating, bool, simulating_ )
-COSIM_REACH( Simulated, bool, simulated_ )
-COSIM_REACH( Inconsistent, bool, inconsistent_state_ )
-COSIM_REACH( UpdateTimeLimit, double, update_time_limit_ )
-COSIM_REACH( RunTime, RunStopwatch, sw_simulate_ )
-COSIM_REACH( DeliverTime, ThreadStopwatch, sw_deliver_spike_data_ )
-COSIM_REACH( UpdateTime, ThreadStopwatch, sw_update_ )
-COSIM_REACH( GatherTime, GatherStopwatch, sw_gather_spike_data_ )
-COSIM_REACH( Update, Method, update_ )
-COSIM_REACH( AdvanceTime, Method, advance_time_ )
-
-#undef COSIM_REACH
+// What SimulationManager's run() and update_() touch.
+COSIM_REACH( Clock, Simulation, nest::Time, clock_ )
+COSIM_REACH( ToDo, Simulation, long, to_do_ )
+COSIM_REACH( ToDoTotal, Simulation, long, to_do_total_ )
+COSIM_REACH( FromStep, Simulation, long, from_step_ )
+COSIM_REACH( ToStep, Simulation, long, to_step_ )
+COSIM_REACH( Simulating, Simulation, bool, simulating_ )
+COSIM_REACH( Simulated, Simulation, bool, simulated_ )
+COSIM_REACH( Inconsistent, Simulation, bool, inconsistent_state_ )
+COSIM_REACH( UpdateTimeLimit, Simulation, double, update_time_limit_ )
+COSIM_REACH( RunTime, Simulation, RunStopwatch, sw_simulate_ )
+COSIM_REACH( DeliverTime, Simulation, ThreadStopwatch, sw_deliver_spike_data_ )
+COSIM_REACH( UpdateTime, Simulation, ThreadStopwatch, sw_update_ )
+COSIM_REACH( GatherTime, Simulation, GatherStopwatch, sw_gather_spike_data_ )
+COSIM_REACH( Update, Simulation, Method, update_ )
+COSIM_REACH( AdvanceTime, Simulation, Method, advance_time_ )
 
 namespace
 {
@@ -88,32 +77,20 @@ draw_as_the_check_does()
   }
 }
 
-//! Call `work( thread )` on all threads; an exception of one of them leaves the kernel unusable, as in NEST.
+//! Part of a step on all threads; an exception of one of them leaves the kernel unusable, as in NEST.
 template < typename Work >
 void
-on_all_threads( Work work )
+step_on_all_threads( Work work )
 {
-  std::vector< std::exception_ptr > exceptions( nest::kernel().vp_manager.get_num_threads() );
-#pragma omp parallel
+  try
   {
-    const size_t thread = nest::kernel().vp_manager.get_thread_id();
-    try
-    {
-      work( thread );
-    }
-    catch ( ... )
-    {
-      exceptions[ thread ] = std::current_exception();
-    }
+    on_all_threads( work );
   }
-  for ( const std::exception_ptr& exception : exceptions )
+  catch ( ... )
   {
-    if ( exception )
-    {
-      nest::kernel().simulation_manager.*reach( Inconsistent() ) = true;
-      nest::kernel().simulation_manager.*reach( Simulating() ) = false;
-      std::rethrow_exception( exception );
-    }
+    nest::kernel().simulation_manager.*reach( Inconsistent() ) = true;
+    nest::kernel().simulation_manager.*reach( Simulating() ) = false;
+    throw;
   }
 }
 
@@ -143,7 +120,7 @@ public:
       return;
     }
     begin();
-    on_all_threads( [ this ]( size_t thread ) {
+    step_on_all_threads( [ this ]( size_t thread ) {
       deliver( thread );
       update( thread, 0, first_source_ );
     } );
@@ -264,7 +241,7 @@ private:
   void
   finish_slice()
   {
-    on_all_threads(
+    step_on_all_threads(
       [ this ]( size_t thread ) { update( thread, first_source_, std::numeric_limits< size_t >::max() ); } );
     if ( simulation_.*reach( ToStep() ) == nest::kernel().connection_manager.get_min_delay()
       and nest::kernel().connection_manager.has_primary_connections() )
@@ -276,7 +253,7 @@ private:
     ( simulation_.*reach( AdvanceTime() ) )();
     if ( simulation_.*reach( ToDo() ) == 0 )
     {
-      on_all_threads( [ this ]( size_t thread ) { bring_elements_up_to_date( thread ); } );
+      step_on_all_threads( [ this ]( size_t thread ) { bring_elements_up_to_date( thread ); } );
     }
   }
 

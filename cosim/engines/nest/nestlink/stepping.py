@@ -159,8 +159,15 @@ class Journal:
             link.fail("could not record spikes")
 
     def collect(self) -> int:
-        """Take over the spikes since the last call, and return how many wait to be forgotten."""
-        return self._link.lib.nestlink_journal_collect()
+        """Take over the spikes since the last call, and return how many wait to be forgotten.
+
+        Raises:
+            NestlinkError: no memory for them; they are taken over by the next call that goes well.
+        """
+        waiting = self._link.lib.nestlink_journal_collect()
+        if waiting < 0:
+            self._link.fail("could not take over spikes")
+        return waiting
 
     def spikes(self) -> JournalSpikes:
         """What was collected since the last ``forget``."""

@@ -26,36 +26,14 @@ namespace cosim
 using Static = nest::static_synapse< nest::TargetIdentifierPtrRport >;
 using StaticHpc = nest::static_synapse< nest::TargetIdentifierIndex >;
 
-struct Connections
-{
-  using Pointer = std::vector< std::vector< nest::ConnectorBase* > > nest::ConnectionManager::*;
-  friend Pointer reach( Connections );
-};
+using Connectors = std::vector< std::vector< nest::ConnectorBase* > >;
+using Count = void( size_t, nest::synindex );
 
-struct Sources
-{
-  using Pointer = nest::SourceTable nest::ConnectionManager::*;
-  friend Pointer reach( Sources );
-};
-
-struct Increase
-{
-  using Pointer = void ( nest::ConnectionManager::* )( size_t, nest::synindex );
-  friend Pointer reach( Increase );
-};
-
-template < typename Synapse >
-struct Stored
-{
-  using Pointer = BlockVector< Synapse > nest::Connector< Synapse >::*;
-  friend Pointer reach( Stored );
-};
-
-template struct Grant< Connections, &nest::ConnectionManager::connections_ >;
-template struct Grant< Sources, &nest::ConnectionManager::source_table_ >;
-template struct Grant< Increase, &nest::ConnectionManager::increase_connection_count >;
-template struct Grant< Stored< Static >, &nest::Connector< Static >::C_ >;
-template struct Grant< Stored< StaticHpc >, &nest::Connector< StaticHpc >::C_ >;
+COSIM_REACH( Connections, nest::ConnectionManager, Connectors, connections_ )
+COSIM_REACH( TableOfSources, nest::ConnectionManager, nest::SourceTable, source_table_ )
+COSIM_REACH( Increase, nest::ConnectionManager, Count, increase_connection_count )
+COSIM_REACH( StoredStatic, nest::Connector< Static >, BlockVector< Static >, C_ )
+COSIM_REACH( StoredStaticHpc, nest::Connector< StaticHpc >, BlockVector< StaticHpc >, C_ )
 
 SynapseWriter::SynapseWriter( const SynapseSpec& spec, size_t thread )
   : thread_( thread )
@@ -81,9 +59,12 @@ SynapseWriter::add( size_t source, nest::Node& target, double weight )
   manager.connect( source, &target, thread_, model_, parameters_, delay_ms_, weight );
 }
 
+namespace
+{
+
 //! For synapses that keep no books on their target: the first one onto a target goes through NEST with all
 //! its checks, the others are copies of it with other sources and weights.
-template < typename Synapse >
+template < typename Synapse, typename Stored >
 class CopyingWriter : public SynapseWriter
 {
 public:
@@ -113,11 +94,11 @@ private:
   remember( nest::Node& target )
   {
     target_ = &target;
-    source_table_ = &( manager_.*reach( Sources() ) );
+    source_table_ = &( manager_.*reach( TableOfSources() ) );
     auto* connector = ( manager_.*reach( Connections() ) )[ thread_ ][ model_ ];
     connector_ = static_cast< nest::Connector< Synapse >* >( connector );
     size_ = connector_->size();
-    synapse_ = ( connector_->*reach( Stored< Synapse >() ) )[ size_ - 1 ];
+    synapse_ = ( connector_->*reach( Stored() ) )[ size_ - 1 ];
   }
 
   //! Write to the memory that the next block will get. Bit fields read before they write, and a page that is
@@ -142,6 +123,8 @@ private:
   Synapse synapse_;
 };
 
+}  // namespace
+
 std::unique_ptr< SynapseWriter >
 make_writer( const SynapseSpec& spec, size_t thread, bool alike )
 {
@@ -150,11 +133,11 @@ make_writer( const SynapseSpec& spec, size_t thread, bool alike )
   const auto* model = &models.get_connection_model( models.get_synapse_model_id( spec.model ), thread );
   if ( alike and dynamic_cast< const nest::GenericConnectorModel< Static >* >( model ) )
   {
-    return std::make_unique< CopyingWriter< Static > >( spec, thread );
+    return std::make_unique< CopyingWriter< Static, StoredStatic > >( spec, thread );
   }
   if ( alike and dynamic_cast< const nest::GenericConnectorModel< StaticHpc >* >( model ) )
   {
-    return std::make_unique< CopyingWriter< StaticHpc > >( spec, thread );
+    return std::make_unique< CopyingWriter< StaticHpc, StoredStaticHpc > >( spec, thread );
   }
   return writer;
 }

@@ -4,19 +4,26 @@
 
 #pragma once
 
+#include <array>
+#include <cstdio>
 #include <exception>
-#include <string>
 
 namespace cosim
 {
 
-//! What the last call that failed has to say.
-inline std::string last_error;
+//! What the last call that failed has to say. Of fixed size, as there may be no memory left to say it in.
+inline std::array< char, 4096 > last_error {};
 
-//! Run `work`; turn a C++ exception into a return code and a message.
+inline void
+tell( const char* message ) noexcept
+{
+  std::snprintf( last_error.data(), last_error.size(), "%s", message );
+}
+
+//! Run `work`; turn any C++ exception into a return code and a message.
 template < typename Work >
 int
-guarded( Work work )
+guarded( Work work ) noexcept
 {
   try
   {
@@ -25,7 +32,11 @@ guarded( Work work )
   }
   catch ( const std::exception& error )
   {
-    last_error = error.what();
+    tell( error.what() );
+  }
+  catch ( ... )
+  {
+    tell( "an exception that is no std::exception" );
   }
   return 1;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Access to private members of NEST's classes, by the one legal way: explicit instantiation may name them.
+// Access to private members of NEST's classes, by the one legal way: explicit instantiation may name them. Each member
+// that is reached stands in originals.toml too.
 //
-//   struct Tag { using Pointer = int SomeClass::*; friend Pointer reach( Tag ); };
-//   template struct cosim::Grant< Tag, &SomeClass::member_ >;
-//   object.*reach( Tag() ) = 1;
+//   COSIM_REACH( Clock, nest::SimulationManager, nest::Time, clock_ )    in namespace cosim
+//   simulation.*reach( Clock() ) = now;
 
 #pragma once
 
@@ -22,3 +22,15 @@ struct Grant
 };
 
 }  // namespace cosim
+
+//! `Name` stands for a member of the type `Type` of `Class`, in this unit alone.
+#define COSIM_REACH( Name, Class, Type, member ) \
+  namespace                                      \
+  {                                              \
+  struct Name                                    \
+  {                                              \
+    using Pointer = Type Class::*;               \
+  };                                             \
+  }                                              \
+  Name::Pointer reach( Name );                   \
+  template struct Grant< Name, &Class::member >;

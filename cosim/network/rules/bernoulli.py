@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rules that decide which neurons of two populations are joined, and how many synapses they make on average.
-
-A rule is pure data. ``cosim.engines.nest.wiring`` draws the synapses; NEST's own rules are the reference that it is
-tested against.
-"""
+"""Every pair is joined with a probability that may fall with the distance, within a mask."""
 
 from __future__ import annotations
 
@@ -13,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.network.layout import Grid, Layout, Unplaced
+from cosim.network.layout import Grid, Layout, Scattered, Unplaced
+from cosim.network.population import Population
+from cosim.network.rules.rule import position_problems
 
 # Planes this near to a mask's edge lie on it.
 ROUNDING_MM = 1e-9
@@ -47,6 +45,18 @@ class Bernoulli:
             yield f"p_center is {self.p_center}, must lie in [0, 1]"
         if self.sigma_mm is not None and not 0 < self.sigma_mm < math.inf:
             yield f"sigma_mm is {self.sigma_mm}, must be above 0"
+
+    def fit_problems(self, source: Population, target: Population) -> Iterator[str]:
+        """Distances need positions, masks and joined edges need grids."""
+        if self.sigma_mm is not None:
+            yield from position_problems(f"sigma_mm is {self.sigma_mm}", source, target)
+        for population in (source, target):
+            if self.mask is not None and not isinstance(population.layout, Grid):
+                yield f"has a mask, but {population.name} is no grid"
+        layouts = source.layout, target.layout
+        is_wrapped = any(isinstance(each, Grid) and each.wrapped for each in layouts)
+        if self.sigma_mm is not None and is_wrapped and any(isinstance(each, Scattered) for each in layouts):
+            yield f"sigma_mm is {self.sigma_mm}, but only one of both is a wrapped grid"
 
     def expected_synapses(self, source: Layout, target: Layout, same: bool) -> float:
         """The exact mean number of synapses; ``same`` if source and target are one population."""
@@ -120,55 +130,3 @@ class Bernoulli:
 def _inside(sources_mm: np.ndarray, anchors_mm: np.ndarray, low_mm: float, high_mm: float) -> np.ndarray:
     shift_mm = sources_mm - anchors_mm[:, None]
     return ((low_mm <= shift_mm) & (shift_mm <= high_mm)).astype(int)
-
-
-@dataclass(frozen=True)
-class FixedIndegree:
-    """Every target draws ``indegree`` sources, with replacement; a neuron may be its own source if ``allow_autapses``.
-
-    With ``radius_mm`` sources come from a circle around the target; where the circle is empty, which happens when
-    few neurons stand for many, from the neuron nearest to it.
-    """
-
-    indegree: int
-    radius_mm: float | None = None
-    allow_autapses: bool = True
-
-    def problems(self) -> Iterator[str]:
-        """What is wrong with the numbers, one message each."""
-        if self.indegree < 0:
-            yield f"indegree is {self.indegree}, must be 0 or more"
-        if self.radius_mm is not None and not 0 < self.radius_mm < math.inf:
-            yield f"radius_mm is {self.radius_mm}, must be above 0"
-
-    def expected_synapses(self, source: Layout, target: Layout, same: bool) -> float:
-        """Exact, not only on average."""
-        return float(self.indegree * target.size)
-
-    def variance(self, source: Layout, target: Layout, same: bool) -> float:
-        """The number is always the same."""
-        return 0.0
-
-
-@dataclass(frozen=True)
-class OneToOne:
-    """``count`` sources, chosen at random and kept in order, onto as many targets from ``first_target`` on."""
-
-    count: int
-    first_target: int = 0
-
-    def problems(self) -> Iterator[str]:
-        """What is wrong with the numbers, one message each."""
-        if self.count < 0 or self.first_target < 0:
-            yield f"count is {self.count} and first_target {self.first_target}, both must be 0 or more"
-
-    def expected_synapses(self, source: Layout, target: Layout, same: bool) -> float:
-        """Exact, not only on average."""
-        return float(self.count)
-
-    def variance(self, source: Layout, target: Layout, same: bool) -> float:
-        """The number is always the same."""
-        return 0.0
-
-
-Rule = Bernoulli | FixedIndegree | OneToOne
