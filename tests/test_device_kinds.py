@@ -246,6 +246,7 @@ def test_sonata_has_a_report_for_each_quantity(ended):
     np.testing.assert_allclose(rates["spike_sinks"].get()[2], ended.readout["rate"], rtol=1e-6)
     currents = simulation.reports["source_currents"]["spike_sources"].get()
     np.testing.assert_array_equal(currents[1].to_numpy(), ended.stimulus["currents"])
+    np.testing.assert_array_equal(currents[0].to_numpy()[:, 0], ended.stimulus["current"])
 
 
 def test_a_run_with_them_goes_on_after_its_end(ended):

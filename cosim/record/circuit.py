@@ -257,7 +257,7 @@ def _simulation(run: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
 def _report_entry(file: str, report: Report, step_ms: float, steps: int) -> dict[str, Any]:
     return {
         "type": "compartment",
-        "sections": "soma",
+        "sections": "soma" if max(report.nodes.values()) == 1 else "all",
         "variable_name": {"voltage": "v"}.get(report.quantity, report.quantity),
         "unit": report.units,
         "cells": report.population.name,
