@@ -12,10 +12,10 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(IS_311)' 2>/dev/null
 .DEFAULT_GOAL := help
 # All steps write into the same environment.
 .NOTPARALLEL:
-.PHONY: help setup demo nest-mpi wheel test clean
+.PHONY: help setup demo nest-mpi wheel test nest-examples clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.setup ## create .venv with cosim, NEST's wheel and an MPI library; build nestlink
 	@$(PY) -m cosim.engines.nest.nestlink.build
@@ -33,6 +33,9 @@ wheel: $(WHEEL)/.done ## keep NEST's wheel, without MPI, in .nest-wheel beside t
 
 test: nest-mpi wheel $(VENV)/.test ## set up what is missing, then run the whole test suite
 	tests/run_all.sh
+
+nest-examples: setup $(VENV)/.test ## run each of NEST's example scripts as a brain (a quarter of an hour)
+	$(PY) -m pytest tests/test_nest_examples.py -m nest_examples --timeout=300 -p no:cacheprovider
 
 clean: ## remove the environments of this clone; built NEST wheels stay in the user's cache
 	rm -rf $(VENV) $(WHEEL) build *.egg-info .pytest_cache
