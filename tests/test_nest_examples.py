@@ -31,13 +31,14 @@ NO_NEURONS = "creates no neurons before it simulates or ends"
 PARTS = ("helper", "network", "network_params", "sim_params", "stimulus_params")
 REFUSED = {
     **{f"EI_clustered_network/{name}": NO_NEURONS for name in PARTS},
-    **dict.fromkeys(("sudoku/helpers_sudoku", "sudoku/sudoku_net", "pong/networks"), NO_NEURONS),
+    **dict.fromkeys(("sudoku/helpers_sudoku", "sudoku/sudoku_net", "pong/networks", "pong/pong"), NO_NEURONS),
     "brette_et_al_2007/brette_et_al_2007_benchmark": NO_NEURONS,
     "repeated_stimulation": NO_NEURONS,
-    "sinusoidal_poisson_generator": NO_NEURONS,
+    **dict.fromkeys(("sinusoidal_poisson_generator", "sinusoidal_gamma_generator"), NO_NEURONS),
     "artificial_synchrony": "clock.resolution_ms = 0.03125: must be a multiple of 0.001 ms",
     "csa_spatial_example": "exits with 1 before its network is complete",
     "pong/generate_gif": "exits with 1 before its network is complete",
+    "sudoku/plot_progress": "FileNotFoundError: [Errno 2] No such file or directory",
     "music_cont_out_proxy_example/nest_script": "UnknownModelName: music_cont_out_proxy is not a known model name",
     "sonata_example/sonata_network": "ModuleNotFoundError: 'SonataNetwork' unavailable",
 }
