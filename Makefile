@@ -12,10 +12,10 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(IS_311)' 2>/dev/null
 .DEFAULT_GOAL := help
 # All steps write into the same environment.
 .NOTPARALLEL:
-.PHONY: help setup demo nest-mpi wheel test originals docs release clean
+.PHONY: help setup demo nest-mpi wheel lint check test originals nest-examples docs release clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/.setup ## create .venv with cosim, NEST's wheel and an MPI library; build nestlink
 	@$(PY) -m cosim.engines.nest.nestlink.build
@@ -31,7 +31,15 @@ nest-mpi: $(VENV)/.setup ## replace NEST in .venv by a build with MPI (40 CPU-mi
 wheel: $(WHEEL)/.done ## keep NEST's wheel, without MPI, in .nest-wheel beside the NEST of .venv
 	@PYTHONPATH=$(CURDIR)/$(WHEEL) $(PY) -m cosim.engines.nest.nestlink.build
 
-test: nest-mpi wheel $(VENV)/.test docs ## set up what is missing, then run the whole test suite
+lint: $(VENV)/.test ## look at formatting, at what the linter finds, and at types
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/ruff check --quiet .
+	$(VENV)/bin/mypy
+
+check: setup lint ## what to run before every commit: lint and the fast tests (3 minutes on two cores)
+	$(PY) -m pytest -q -n 2 -m "not mpi and not slow and not starts" --timeout=120 -p no:cacheprovider
+
+test: nest-mpi wheel lint $(VENV)/.test docs ## set up what is missing, then run the whole test suite
 	tests/run_all.sh
 
 docs: $(VENV)/.docs ## build the documentation into build/site; a warning or a link that leads nowhere is an error
@@ -45,6 +53,9 @@ NEST_SOURCES := build/nest-sources
 # What nestlink copies from NEST, against NEST's sources (36 MB from PyPI, once).
 originals: $(NEST_SOURCES)/VERSION $(VENV)/.test ## compare functions that follow NEST's with NEST's sources
 	COSIM_NEST_SOURCES=$(CURDIR)/$(NEST_SOURCES) $(PY) -m pytest -q -p no:cacheprovider tests/test_nestlink_sources.py
+
+nest-examples: setup $(VENV)/.test ## run each of NEST's example scripts as a brain (a quarter of an hour)
+	$(PY) -m pytest tests/test_nest_examples.py -m nest_examples --timeout=300 -p no:cacheprovider
 
 $(NEST_SOURCES)/VERSION: pyproject.toml | $(VENV)/.setup
 	mkdir -p $(@D)

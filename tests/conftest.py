@@ -46,6 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(silent, "terminalreporter")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes a quarter of an hour is run by who asks for it."""
+    if "nest_examples" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("nest_examples")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 def pytest_exception_interact(report: pytest.CollectReport | pytest.TestReport) -> None:
     """Under MPI, what fails on one rank ends all: the others would wait for it in a collective for ever."""
     if RANK is not None:

@@ -88,17 +88,6 @@ NETWORKS = {
         "ModelManager::set_synapse_defaults_:  lamda\n",
     ),
 }
-# All in one world, as it takes a second to start: after what each prints comes its exit code.
-RUN_ALL = """
-import sys
-from pathlib import Path
-from cosim.parallel.mpi import MPI
-from cosim.run import main
-for folder in map(Path, sys.argv[1:]):
-    code = main([str(folder), "--out", str(folder / "results")])
-    if MPI.COMM_WORLD.rank == 0:
-        print(f"<{code}>", file=sys.stderr)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +107,9 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
-def test_what_all_brain_ranks_refuse_is_told_in_the_users_terms_and_leaves_nothing(launch, folder, tmp_path):
-    (tmp_path / "run_all.py").write_text(RUN_ALL)
+def test_what_all_brain_ranks_refuse_is_told_in_the_users_terms_and_leaves_nothing(launch, folder):
     names = [*SCRIPTS, *NETWORKS]
-    result = launch(3, tmp_path / "run_all.py", *(folder / name for name in names), timeout_s=100)
+    result = launch(3, "tests/programs/run_several.py", *(folder / name for name in names), timeout_s=100)
     assert result.returncode == 0, result.stderr
     *said, rest = result.stderr.split(f"<{EXIT_CONFIGURATION}>\n")
     assert (len(said), rest) == (len(names), ""), result.stderr
