@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +31,29 @@ LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_", "MPIR_")
 
 RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
 """This process's rank under an MPI launcher, else None; known without starting MPI."""
+
+
+# What stands in a test, or in a fixture of it, that starts processes.
+STARTS = re.compile(r"subprocess\.|\blaunch\b|\balone\b|find_mpiexec|mpiexec")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that start processes: `make check` leaves them to `make test`."""
+    for item in items:
+        if any(STARTS.search(_source(part)) for part in _parts(item)):
+            item.add_marker("starts")
+
+
+def _parts(item: pytest.Item) -> Iterator[Callable]:
+    """The function of a test and those of all of its fixtures."""
+    yield item.function
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        yield from (each.func for each in definitions)
+
+
+@cache
+def _source(function: Callable) -> str:
+    return inspect.getsource(function) if inspect.isfunction(function) else ""
 
 
 class SilentReporter:
