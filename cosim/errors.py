@@ -6,6 +6,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# What a body or a user's transfer functions may raise.
+FAILURES = (Exception, SystemExit)
+
 
 class ConfigurationError(Exception):
     """What a user asked for cannot be run; the message holds every problem found, one a line.

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 from cosim.body.kind import Body
 from cosim.engines.nest.brain import Brain
+from cosim.errors import FAILURES
 from cosim.parallel.exchange import Exchange
-from cosim.parallel.stop import FAILURES, StopSign
+from cosim.parallel.stop import StopSign
 from cosim.record.profile import StepProfile
 from cosim.record.recorder import Recorder
 from cosim.show.progress import Progress

@@ -33,15 +33,19 @@ RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
 """This process's rank under an MPI launcher, else None; known without starting MPI."""
 
 
-# What stands in a test, or in a fixture of it, that starts processes.
+# What stands in a test, or in a fixture of it, that starts processes: `make check` leaves these to `make test`.
 STARTS = re.compile(r"subprocess\.|\blaunch\b|\balone\b|find_mpiexec|mpiexec")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that start processes: `make check` leaves them to `make test`."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that start processes; what takes a quarter of an hour is run by who asks for it."""
     for item in items:
         if any(STARTS.search(_source(part)) for part in _parts(item)):
             item.add_marker("starts")
+    if "nest_examples" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("nest_examples")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 def _parts(item: pytest.Item) -> Iterator[Callable]:
@@ -70,14 +74,6 @@ def pytest_configure(config: pytest.Config) -> None:
         silent = SilentReporter(config)
         config.pluginmanager.unregister(name="terminalreporter")
         config.pluginmanager.register(silent, "terminalreporter")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes a quarter of an hour is run by who asks for it."""
-    if "nest_examples" not in config.option.markexpr:
-        left_out = [item for item in items if item.get_closest_marker("nest_examples")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_exception_interact(report: pytest.CollectReport | pytest.TestReport) -> None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing, suppress
 
-from cosim.body.kinds import Body
-from cosim.parallel.stop import FAILURES
+from cosim.body.kind import Body
+from cosim.errors import FAILURES
 
 
 def make_warm(make: Callable[[], Body]) -> Body:

@@ -15,13 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cosim.errors import FAILURES
 from cosim.parallel.mpi import MPI
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 # What schedulers send; only a person at a terminal sends SIGINT.
 SCHEDULER_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-# What a body or a user's transfer functions may raise.
-FAILURES = (Exception, SystemExit)
 # The launcher drops on an abort what it has not yet passed on.
 LAST_WORDS_S = 0.2
 
