@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import sys
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -147,6 +148,13 @@ class TestComparison:
     def test_a_function_that_is_gone_is_named(self, differences):
         (said,) = differences(TEXT.replace("tick(", "tock("))
         assert said == "Clock::tick, followed in here.cpp: no definition of Clock::tick"
+
+    def test_the_command_says_so(self, differences, monkeypatch, capsys, tmp_path):
+        monkeypatch.setattr(sys, "argv", ["originals", str(tmp_path)])
+        differences(TEXT)
+        assert (originals.main(), capsys.readouterr().out) == (0, "all 1 functions are as cosim knows them\n")
+        (changed,) = differences(TEXT.replace("+=", "-="))
+        assert (originals.main(), capsys.readouterr().out) == (1, f"{changed}\n")
 
     def test_a_file_that_is_gone_is_named(self, tmp_path):
         (first, *_) = originals.differences(tmp_path)
