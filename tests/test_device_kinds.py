@@ -31,7 +31,7 @@ from cosim.network.network import Network, Population, expected_synapses
 from cosim.plan import resolve_devices
 from cosim.results import RunData, export
 from cosim.show.figure import device_panels
-from cosim.show.report.figures import figures
+from cosim.show.report.figures import _aspects
 from cosim.tools.describe import describe
 
 STEP_MS, STEPS, DELAY_MS, H_MS = 10.0, 8, 1.0, 0.1
@@ -113,7 +113,7 @@ def ended(experiment) -> RunData:
 @pytest.fixture
 def registered(monkeypatch) -> None:
     """The kinds in this process, too."""
-    monkeypatch.syspath_prepend(str(REPOSITORY / "tests" / "kinds"))
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "kinds"), *sys.path])
     monkeypatch.setitem(kinds.SOURCES, "dc", "direct_current:DirectCurrent")
     monkeypatch.setitem(kinds.SOURCES, "currents", "currents:Currents")
     monkeypatch.setitem(kinds.SINKS, "spike_rate", "spike_rate:SpikeRate")
@@ -204,8 +204,7 @@ def test_figures_have_a_panel_for_each_quantity_with_its_unit(ended):
 
 
 def test_the_report_shows_them(ended):
-    described = {"folder": ended.folder.path, "steps": STEPS, "populations": {}}
-    titles = [each.title for each in figures([described]) if "spike s" in each.title]
+    titles = [each.title for each in _aspects(ended) if "spike s" in each.title]
     assert titles == [
         *("Voltages of spike sinks", "Rates of spike sinks"),
         *("Currents of spike sources", "Rates of spike sources"),
