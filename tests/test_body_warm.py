@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 
+from cosim.body import kinds
 from cosim.body.warm import make_warm
 from cosim.experiment.config import load
 
@@ -27,7 +28,9 @@ def test_a_body_moves_as_if_there_had_been_no_other(name):
     clock = experiment.config.clock
 
     def make():
-        return experiment.body.make_body(clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings)
+        return kinds.make_body(
+            experiment.body, clock.physics_step_ms, clock.coupling_step_ms, **experiment.body_settings
+        )
 
     def moved(body) -> dict[str, np.ndarray]:
         body.advance()
