@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -197,6 +198,20 @@ def test_the_code_of_the_own_experiment_is_shown_and_used(ended, tmp_path, caplo
         with caplog.at_level(logging.WARNING, "cosim"):
             choose(parse([mode, str(ended.path)], quiet=True)).load()
         assert code_shown(caplog) == [str(tmp_path / "experiment" / name) for name in names]
+
+
+@pytest.mark.parametrize("place", [".", "models"])
+def test_an_experiment_imports_no_model_from_the_results_folder_that_the_user_stands_in(
+    run, recover, tmp_path, monkeypatch, place
+):
+    """`cd RUN; cosim recover .`: other experiments look for models where they are started, first of all."""
+    lay_traps(run.path / place / "trap", tmp_path / "caught")
+    (tmp_path / "experiment/transfer.py").write_text("from models.trap import transfer")
+    monkeypatch.chdir(run.path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "models"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert recover(run.path) == 0
+    assert not (tmp_path / "caught").exists()
 
 
 def test_an_experiment_may_hold_its_results_and_a_new_run_may_start_anywhere(tmp_path, recover):

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cosim.errors import nearest
+from cosim.record.folder import results_folder_around
 
 VARIABLE = "COSIM_MODELS"
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -19,9 +20,13 @@ SHIPPED = next((folder for folder in (_PACKAGE / "models", _PACKAGE.parent / "mo
 
 
 def folders() -> list[Path]:
-    """The folders of models, first those to look in first: here, ./models, those in $COSIM_MODELS, cosim's own."""
+    """The folders of models, first those to look in first: here, ./models, those in $COSIM_MODELS, cosim's own.
+
+    Who stands in a results folder does not look here: nothing in there is executed.
+    """
+    here = () if results_folder_around(Path()) else (Path(), Path("models"))
     named = [Path(name).expanduser() for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
-    return list(dict.fromkeys(folder.resolve() for folder in (Path(), Path("models"), *named, SHIPPED)))
+    return list(dict.fromkeys(folder.resolve() for folder in (*here, *named, SHIPPED)))
 
 
 def find(name: str, file_name: str, base: Path = Path()) -> Path:
