@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tomllib
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,8 +45,8 @@ def _tables(options: Options) -> tuple[dict[str, Any], int | None]:
 
     ranks = None
     if recorded := options.resume or options.replay:
-        provenance = load(recorded).provenance
-        tables, ranks = tomllib.loads(provenance["configuration"]), int(provenance["brain_ranks"])
+        run = load(recorded)
+        tables, ranks = read_toml(run.folder.config_file), int(run.provenance["brain_ranks"])
     else:
         tables = read_toml(find_experiment(options.experiment) / "experiment.toml")
     override(tables, options.overrides)
