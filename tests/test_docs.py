@@ -24,6 +24,7 @@ from conftest import REPOSITORY, clean_environment
 from cosim.bench.readme import insert, section
 from cosim.body import kinds
 from cosim.body.readers import include
+from cosim.devices import kinds as device_kinds
 from cosim.experiment import config
 from cosim.transfer import load as load_transfer
 
@@ -36,6 +37,9 @@ BLOCK = re.compile(
 SMALLER = {
     "cosim run mouse_m1": "cosim run mouse_m1 --set brain.patch_mm=0.1 --steps 3",
     "brain.patch_mm=0.2 --steps 10": "brain.patch_mm=0.1 --steps 3",
+    "braitenberg --steps 20": "braitenberg --steps 5",
+    "cosim run my_vehicle": "cosim run my_vehicle --steps 450",
+    "cosim render results/light --speed 4": "cosim render results/light --speed 40",
     "cosim run my_mouse --set brain.patch_mm=0.15": "cosim run my_mouse --set brain.patch_mm=0.1",
 }
 MOST_NOT_RUN = 25
@@ -242,7 +246,9 @@ def keys(kind: Any) -> Iterator[str]:
 
 def test_the_reference_of_experiments_has_all_keys():
     text = (REPOSITORY / "docs/reference/experiment.md").read_text()
-    assert [key for key in keys(config.Configuration) if f"`{key}`" not in text] == []
+    tables = (config.Configuration, *device_kinds.kinds("sources").values(), *device_kinds.kinds("sinks").values())
+    assert [key for table in tables for key in keys(table) if f"`{key}`" not in text] == []
+    assert [kind for kind in (*device_kinds.SOURCES, *device_kinds.SINKS) if f"`{kind}`" not in text] == []
 
 
 def test_the_readme_is_short():

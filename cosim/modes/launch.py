@@ -41,13 +41,12 @@ def _tables(options: Options) -> tuple[dict[str, Any], int | None]:
     """The tables of an experiment, or those of a recorded run and how many brain ranks it had."""
     from cosim.experiment.config import find_experiment, read_toml
     from cosim.experiment.overrides import override
-    from cosim.modes.recorded_run import recorded_configuration
     from cosim.results.run_data import load
 
     ranks = None
     if recorded := options.resume or options.replay:
-        provenance = load(recorded).provenance
-        tables, ranks = recorded_configuration(provenance), int(provenance["brain_ranks"])
+        run = load(recorded)
+        tables, ranks = read_toml(run.folder.config_file), int(run.provenance["brain_ranks"])
     else:
         tables = read_toml(find_experiment(options.experiment) / "experiment.toml")
     override(tables, options.overrides)

@@ -43,7 +43,7 @@ class RecordedRun:
         if "files" not in data.provenance:
             raise ConfigurationError(f"{path}: made by an older cosim, which did not record where its experiment was")
         provenance, tables = data.provenance, read_toml(data.folder.config_file)
-        changed = sorted(_changed(recorded_configuration(provenance), tables))
+        changed = sorted(_changed(_configuration(provenance), tables))
         if changed:
             raise ConfigurationError(
                 f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was "
@@ -123,7 +123,7 @@ def make_results(folder: RunFolder) -> None:
         raise ConfigurationError(f"{folder.path}: it ended before its first step was done; start it again")
 
 
-def recorded_configuration(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _configuration(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """The effective configuration as JSON, or as TOML of a run that an older cosim made."""
     text = provenance["configuration"]
     return json.loads(text) if text.startswith("{") else tomllib.loads(text)
