@@ -59,7 +59,7 @@ def resolve(
         sources = tuple(_sources(wanted.sources, sizes))
         sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes))
         taken = (*of_body, *OTHER_PORTS)
-        names = [each.name for each in (*sources, *sinks)]
+        names = [*(each.name for each in sources), *(each.name for each in sinks)]
         problems = [*_receptor_problems(sources, receptors), *_name_problems(names, taken)]
     if problems:
         raise ValueError("\n".join(problems))
@@ -79,9 +79,10 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
     if not problems:
         taken = (*of_body, *OTHER_PORTS)
         sources = tuple(_supposed_sources(wanted.sources))
-        named = {each.name for each in (*wanted.sources, *wanted.sinks)}
+        named = {*(each.name for each in wanted.sources), *(each.name for each in wanted.sinks)}
         sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named))
-        problems = [*_name_problems([each.name for each in (*sources, *sinks)], taken)]
+        names = [*(each.name for each in sources), *(each.name for each in sinks)]
+        problems = [*_name_problems(names, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, ())

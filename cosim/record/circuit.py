@@ -145,11 +145,11 @@ def device_populations(brain: Sequence[NodePopulation], exchanged: Exchanged) ->
 
 
 def _devices(name: str, series: Sequence[DeviceSeries], is_virtual: bool = False) -> NodePopulation:
+    """A node for each; their model where all have the same, else the models of all."""
     models = tuple(each.model for each in series)
-    nodes = {"node_names": tuple(each.name for each in series), "is_virtual": is_virtual}
-    if len({*models}) > 1:
-        return NodePopulation(name, len(series), node_models=models, **nodes)
-    return NodePopulation(name, len(series), *models[:1], **nodes)
+    names = tuple(each.name for each in series)
+    model, of_nodes = ("", models) if len({*models}) > 1 else ("".join(models[:1]), ())
+    return NodePopulation(name, len(series), model, node_names=names, node_models=of_nodes, is_virtual=is_virtual)
 
 
 def _reports(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.devices.base import Reading, Setting, Site, SourceTable
+from cosim.devices.base import Site, SourceTable
 from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.building import said_of
@@ -103,11 +103,9 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
             yield name, places
 
 
-def _create(
-    devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Setting] | list[Reading]:
-    """Make some sources or sinks; what is set or read of them, in the order of the message."""
-    values = []
+def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> list[Any]:
+    """Make some sources, or sinks; returns a `Setting`, or `Reading`, for each value in the order of the message."""
+    values: list[Any] = []
     for device in devices:
         kind = "source" if isinstance(device.table, SourceTable) else "sink"
         with said_of(f"spike {kind} {device.name}", nest.NESTError):
