@@ -146,10 +146,9 @@ def device_populations(brain: Sequence[NodePopulation], exchanged: Exchanged) ->
 
 def _devices(name: str, series: Sequence[DeviceSeries], is_virtual: bool = False) -> NodePopulation:
     models = tuple(each.model for each in series)
-    nodes = {"node_names": tuple(each.name for each in series), "is_virtual": is_virtual}
-    if len({*models}) > 1:
-        return NodePopulation(name, len(series), node_models=models, **nodes)
-    return NodePopulation(name, len(series), *models[:1], **nodes)
+    model, node_models = (models[0], ()) if len({*models}) == 1 else ("", models)
+    names = tuple(each.name for each in series)
+    return NodePopulation(name, len(series), model, node_names=names, node_models=node_models, is_virtual=is_virtual)
 
 
 def _reports(

@@ -67,7 +67,8 @@ class Stepper:
     """
 
     def __init__(self, link: Stepping, sources: Sequence[tuple[int, str]], step_ms: float) -> None:
-        self._link, self._array, self._address = link, None, 0
+        self._link, self._address = link, 0
+        self._array: np.ndarray | None = None
         node_ids = (ctypes.c_long * len(sources))(*(node_id for node_id, _ in sources))
         names = (ctypes.c_char_p * len(sources))(*(name.encode() for _, name in sources))
         self._handle = _open(self, link, "stepper", node_ids, names, len(sources), step_ms)
@@ -125,8 +126,9 @@ class SinkValues:
     """
 
     def __init__(self, link: Stepping, readings: Sequence[tuple[int, str, float, bool]]) -> None:
-        self._link, self._array, self._address = link, None, 0
-        table = (_Reading * len(readings))(*((node, name.encode(), *more) for node, name, *more in readings))
+        self._link, self._address = link, 0
+        self._array: np.ndarray | None = None
+        table = (_Reading * len(readings))(*(_Reading(node, name.encode(), *more) for node, name, *more in readings))
         self._handle = _open(self, link, "sinks", table, len(readings))
         self._read = link.lib.nestlink_read_sinks
 
