@@ -156,7 +156,7 @@ def summarize(run: EndedRun, profile: np.ndarray, spike_counts: dict[str, int]) 
 
 def add_own(run: EndedRun, summary: dict[str, Any], stages: Stages) -> None:
     """What ``summarize`` in an experiment's ``transfer.py`` returns; names that are cosim's stay cosim's."""
-    own = getattr(run.transfer_module, "summarize", lambda _: {})(RunData(run.folder.path))
+    own: dict[str, Any] = getattr(run.transfer_module, "summarize", lambda _: {})(RunData(run.folder.path))
     taken = sorted(own.keys() & summary.keys())
     if taken:
         stages.fail("summarize returned %s: these are cosim's own, choose other names", ", ".join(taken))

@@ -22,7 +22,7 @@ from cosim.parallel.stop import StopSign
 from cosim.record.profile import StepProfile
 from cosim.record.recorder import Recorder
 from cosim.show.progress import Progress
-from cosim.transfer import TransferFunctions
+from cosim.transfer import StimulusMaker
 
 
 def _nothing(*_: object) -> None:
@@ -42,7 +42,7 @@ class Parts:
 
     brain: Brain | Idle
     body: Body | Idle
-    transfer: TransferFunctions | Idle
+    transfer: StimulusMaker | Idle
     exchange: Exchange
     recorder: Recorder
     profile: StepProfile
@@ -84,7 +84,7 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
         lap("body")
         read(exchange.readout)
         lap("read")
-        exchange.gather(flush=recorder.flush_is_due())
+        exchange.gather(recorder.flush_is_due())
         lap("gather")
         try:
             apply(step + 1)

@@ -77,7 +77,7 @@ def prepare(mode: NormalRun, brain_ranks: int, machines: Sequence[Machine]) -> P
     _raise_any(problems)
     if devices or config.devices.has_fixed_sizes:  # else transfer functions are tried when the script has run
         problems += _transfer_problems(experiment, supposed)
-    if devices is not None:
+    if devices is not None and isinstance(brain, Network):
         with _collect(problems):
             registry.check(brain)
         with _collect(problems):
@@ -106,6 +106,7 @@ def brain_of(experiment: Experiment) -> Network | Path:
 
 def network(experiment: Experiment) -> Network:
     """The checked tables of an experiment whose brain is a model. Raises ValueError with all problems."""
+    assert isinstance(experiment.brain, TableBrain)
     return experiment.brain.network(experiment.brain_parameters, experiment.config.clock.resolution_ms)
 
 

@@ -84,15 +84,15 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
     watch.lap("wait for others")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     if world.is_body:
-        announce(plan, built[1:])
-        store_built(prepared, built[1:], reports)
+        announce(plan, built)
+        store_built(prepared, built, reports)
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
     signals.let_results_be_written()
     for part in (parts.progress, parts.recorder, parts.brain, parts.body):
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
-    is_well = world.is_body and finalize(ended(prepared, built[1:], reports, steps, stop))
+    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
@@ -105,7 +105,7 @@ def tell_built(world: World, parts: Parts, folder: RunFolder) -> list[BuiltBrain
         ConfigurationError: on the body rank, if brain ranks refused to build; of the run nothing is left then.
     """
     try:
-        return world.to_body(None if world.is_body else parts.brain.built)
+        return world.from_brains(None if isinstance(parts.brain, Idle) else parts.brain.built)
     except ConfigurationError:
         parts.recorder.close()
         folder.remove()
@@ -180,13 +180,13 @@ def exit_code(exchange: Exchange, complete: bool) -> int:
     return EXIT_COMPLETE if complete else EXIT_STOPPED
 
 
-def build(world: World, plan: Plan, prepared: Prepared | None, stop: StopSign, watch: Stopwatch) -> Parts:
-    """The network with its devices on brain ranks, the body on its rank; ``prepared`` is needed there. Collective."""
-    built = None if world.is_body else world.on_brain(lambda: start_and_build(world, plan, watch))
-    kernel, network = built or (None, None)
-    devices = plan.devices or agree_on_devices(world, prepared, network)
+def build(world: World, plan: Plan, prepared: Prepared, stop: StopSign, watch: Stopwatch) -> Parts:
+    """The network with its devices on brain ranks, the body on its rank, which alone has ``prepared``. Collective."""
     if world.is_body:
+        devices = plan.devices or agree_on_devices(world, prepared, None)
         return build_body(world, prepared, devices, stop, watch)
+    kernel, network = world.on_brain(lambda: start_and_build(world, plan, watch))
+    devices = plan.devices or agree_on_devices(world, prepared, network)
     return build_brain(world, plan, kernel, network, devices, stop, watch)
 
 
@@ -197,18 +197,18 @@ def start_and_build(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel,
     return started, build_network(started, plan.brain, plan.wiring, watch.lap)
 
 
-def agree_on_devices(world: World, prepared: Prepared | None, network: BuiltNetwork | None) -> Devices:
+def agree_on_devices(world: World, prepared: Prepared, network: BuiltNetwork | None) -> Devices:
     """The devices of a brain whose populations were not known before it stood. Collective over all ranks.
 
     Raises:
         ConfigurationError: on all ranks.
     """
     try:
-        sizes = world.to_body(network.sizes if network else None)
+        sizes = world.from_brains(network.sizes if network else None)
     except ConfigurationError:
         prepared.plan.folder.remove()
         raise
-    return world.share(world.on_body(lambda: settle_devices(prepared, sizes[1])))
+    return world.share(world.on_body(lambda: settle_devices(prepared, sizes[0])))
 
 
 def build_brain(

@@ -35,6 +35,7 @@ class Table(BaseModel):
     @classmethod
     def _refuse_truth_values(cls, value: Any, info: pydantic.ValidationInfo) -> Any:
         """True is no 1: pydantic would take it as a number, also in a list."""
+        assert info.field_name is not None  # this is a validator of fields
         if _has_truth_value(value) and not _may_be_truth_value(cls.model_fields[info.field_name].annotation):
             raise pydantic_core.PydanticCustomError("truth_value", "must not be true or false")
         return value

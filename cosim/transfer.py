@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from cosim.errors import nearest
 from cosim.experiment import usercode
@@ -65,6 +66,17 @@ def load(file: Path) -> ModuleType:
     for name, arguments in CALLED_AT_THE_END.items():
         usercode.function(module, name, arguments)
     return module
+
+
+class StimulusMaker(Protocol):
+    """What makes the stimuli of a run, step by step."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """For the log."""
+
+    def apply(self, step: int) -> None:
+        """Set the stimulus that acts after ``step`` steps."""
 
 
 class TransferFunctions:
@@ -138,7 +150,7 @@ def _rehearse(module: ModuleType, ports: Mapping[str, object]) -> Iterator[str]:
         try:
             function(**bound, **dict.fromkeys(wanted, 0))
         except (Exception, SystemExit) as error:
-            line = _line_in(module.__file__, error) or function.__code__.co_firstlineno
+            line = _line_in(str(module.__file__), error) or function.__code__.co_firstlineno
             yield f"{function.__name__}: {type(error).__name__} in line {line}: {error}"
 
 

@@ -17,7 +17,7 @@ from conftest import REPOSITORY, clean_environment
 
 from cosim.engines.nest import nestlink
 from cosim.errors import ConfigurationError
-from cosim.modes.launch import brain_ranks
+from cosim.modes.launch import _see_to_nestlink, brain_ranks
 from cosim.parallel import launch
 
 COSIM = (sys.executable, "-m", "cosim")
@@ -36,6 +36,12 @@ def allocation(monkeypatch):
 
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     return make
+
+
+def test_a_nest_without_its_library_is_told_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(nestlink, "find_nest", lambda: nestlink.NestInstall(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"No such file.*nestkernel_api\.so'$"):
+        _see_to_nestlink()
 
 
 @pytest.fixture(autouse=True)

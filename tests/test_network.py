@@ -208,6 +208,14 @@ def test_weights_must_be_numbers(weight):
         replace(sound, drives=(Drive("A", 1.0, float("nan"), 1.5),)).check(RESOLUTION_MS)
 
 
+def test_a_single_time_constant_makes_a_single_receptor():
+    neurons = Population("T", "R", "iaf_psc_exp_multisynapse", {}, Unplaced(5))
+    for tau_syn in (2.0, (2.0,)):
+        assert Population("T", "R", "iaf_psc_exp_multisynapse", {"tau_syn": tau_syn}, Unplaced(5)).receptors == range(
+            1, 2
+        )
+
+
 def test_synapses_must_end_at_a_receptor_that_their_target_has():
     two = Population("T", "R", "iaf_psc_alpha_multisynapse", {"tau_syn": (1.0, 2.0)}, Unplaced(5))
     unknown = replace(two, name="U", neuron_model="of_an_extension")

@@ -179,6 +179,17 @@ def test_a_wrong_body_file_is_refused_with_what_is_allowed(write, old, new, said
         load(write(old, new))
 
 
+@pytest.mark.parametrize(("wrong", "said"), [
+    ('<joint name="front_left" type="continuous"/>', "joint front_left: child.link is missing"),
+    ('<joint type="continuous"><child link="wheel"/></joint>', "joint: name is missing"),
+    ('<link name="wheel"><visual><geometry><mesh/></geometry></visual></link>', "mesh: filename is missing"),
+])  # fmt: skip
+def test_a_wrong_urdf_is_refused_before_the_body_starts(write, tmp_path, wrong, said):
+    (tmp_path / "cart.urdf").write_text(f"<robot>{wrong}</robot>")
+    with pytest.raises(ValueError, match=f"cart.urdf: {said}"):
+        load(write("husky/husky.urdf", str(tmp_path / "cart.urdf")))
+
+
 def test_steps_that_do_not_fit_are_refused(description):
     with pytest.raises(ValueError, match="coupling_step_ms = 20 is no multiple of physics_step_ms = 3"):
         make_body(description, 3.0, COUPLING_MS)

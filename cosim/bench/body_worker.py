@@ -13,21 +13,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-from cosim.body import kinds
 from cosim.body.engines import registry
-from cosim.experiment.config import load
+from cosim.body.musculoskeletal.body import MusculoskeletalBody
+from cosim.body.musculoskeletal.description import MusculoskeletalDescription
+from cosim.experiment.config import Experiment, load
 
 EXPERIMENT = "mouse_m1"
 PHYSICS_MS, COUPLING_MS = 1.0, 20.0
-TENDONS = ("rigid", "elastic")
+Tendon = Literal["rigid", "elastic"]
+TENDONS: tuple[Tendon, ...] = ("rigid", "elastic")
 BARE = "bare_engine"
 
 
 def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, list[float]]:
     """Wall time of a physics step in us, for each kind one number a repetition; the kinds take turns."""
-    bare = registry.start(engine, load(EXPERIMENT, []).body).bare_step(PHYSICS_MS / 1000)
-    blocks: dict[str, Callable[[], None]] = {tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS}
+    bare = registry.start(engine, load_body(load(EXPERIMENT, []))).bare_step(PHYSICS_MS / 1000)
+    blocks: dict[str, Callable[[], object]] = {tendon: body_block(tendon, engine, simulate_ms) for tendon in TENDONS}
     steps = round(simulate_ms / PHYSICS_MS)
     blocks[BARE] = lambda: [bare() for _ in range(steps)]
     times_us: dict[str, list[float]] = {name: [] for name in blocks}
@@ -42,10 +45,16 @@ def step_times(engine: str, simulate_ms: float, repetitions: int) -> dict[str, l
     return times_us
 
 
-def body_block(tendon: str, engine: str, simulate_ms: float) -> Callable[[], None]:
+def load_body(experiment: Experiment) -> MusculoskeletalDescription:
+    """The body of the mouse."""
+    assert isinstance(experiment.body, MusculoskeletalDescription)
+    return experiment.body
+
+
+def body_block(tendon: Tendon, engine: str, simulate_ms: float) -> Callable[[], None]:
     """A body at work for so long, from rest."""
     experiment = load(EXPERIMENT, [])
-    body = kinds.make_body(experiment.body, PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
+    body = MusculoskeletalBody(load_body(experiment), PHYSICS_MS, COUPLING_MS, tendon=tendon, engine=engine)
 
     def block() -> None:
         body.reset()

@@ -29,12 +29,13 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     options = Options(request["experiment"], tuple(request["overrides"]), str(Path(request["folder"]) / "build"))
     prepared = world.on_body(lambda: prepare(NormalRun(options), world.brain_ranks, world.machines))
     plan = world.share(prepared.plan if world.is_body else None)
+    assert plan.devices is not None  # they are known before, as the brain is a model
     buildings = []
     for repetition, wiring in turns([list(WIRINGS)], request["repetitions"]):
         own = None if world.is_body else build(world, replace(plan, wiring=wiring), plan.devices)
-        of_ranks = world.to_body(own)
+        of_ranks = world.from_brains(own)
         if world.is_body:
-            buildings.append({"repetition": repetition, "wiring": wiring, **together(of_ranks[1:])})
+            buildings.append({"repetition": repetition, "wiring": wiring, **together(of_ranks)})
     return buildings[1:] if world.is_body else None
 
 

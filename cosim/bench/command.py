@@ -221,10 +221,11 @@ def _add(names: argparse._SubParsersAction, name: str, what: str, repetitions: i
 
 
 def _add_experiment(parser: argparse.ArgumentParser, default: str | None = None, ranks: bool = True) -> None:
-    what, optional = "name of a folder in models/, or the path of one", {}
+    what = "name of a folder in models/, or the path of one"
     if default:
-        what, optional = f"{what}; default: {default}", {"nargs": "?", "default": default}
-    parser.add_argument("experiment", help=what, **optional)
+        parser.add_argument("experiment", help=f"{what}; default: {default}", nargs="?", default=default)
+    else:
+        parser.add_argument("experiment", help=what)
     add_overrides(parser)
     if ranks:
         parser.add_argument("--ranks", type=int, default=1, metavar="N", help="brain ranks; default: %(default)s")

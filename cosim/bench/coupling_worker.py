@@ -18,14 +18,14 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from cosim.engines.built import BuiltBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
-from cosim.loop import Parts, loop
+from cosim.loop import Idle, Parts, loop
 from cosim.modes.normal import NormalRun
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import World
@@ -41,6 +41,7 @@ NO_STEP = 0.0
 """Stands for the coupling step where the network knows of none."""
 
 log = logging.getLogger("cosim")
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Stage:
     world: World
     plan: Plan
     parts: Parts
-    built: list[BuiltBrain] | None
-    """Of all brain ranks, on the body rank."""
+    built: list[BuiltBrain]
+    """Of all brain ranks, on the body rank; empty elsewhere."""
 
 
 def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -70,13 +71,13 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
     """
     prepared = world.on_body(lambda: prepare_steps(request, world))
     plans = world.share({step: each.plan for step, each in prepared.items()} if world.is_body else None)
-    blocks, number = [], 0
+    blocks: list[dict[str, Any]] = []
+    number = 0
     for repetition, kind in order(request["steps_ms"], request["repetitions"]):
         plan = place(world, plans[kind.step_ms], repetition, number)
-        own = replace(prepared[kind.step_ms], plan=plan) if world.is_body else None
-        stage = set_up(world, plan, own)
+        stage = set_up(world, plan, prepared, kind.step_ms)
         block = run_block(stage, kind, request)
-        if world.is_body:
+        if block is not None:
             blocks.append({"repetition": repetition, **asdict(kind), **block})
             shutil.rmtree(plan.folder.path)
         number += 1
@@ -143,11 +144,15 @@ def place(world: World, plan: Plan, repetition: int, number: int) -> Plan:
     return replace(plan, folder=folder, seed=plan.seed + repetition)
 
 
-def set_up(world: World, plan: Plan, prepared: Prepared | None) -> Stage:
-    """Network, devices, body and recorders as in a run, in place of those of the block before. Collective."""
-    parts = build(world, plan, prepared, StopSign(), Stopwatch())
-    built = world.to_body(None if world.is_body else parts.brain.built)
-    return Stage(world, plan, parts, built[1:] if world.is_body else None)
+def set_up(world: World, plan: Plan, prepared: Mapping[Kind, Prepared], kind: Kind) -> Stage:
+    """Network, devices, body and recorders as in a run, in place of those of the block before. Collective.
+
+    What is prepared for each kind of blocks is looked at on the body rank only.
+    """
+    own = world.on_body(lambda: replace(prepared[kind], plan=plan))
+    parts = build(world, plan, own, StopSign(), Stopwatch())
+    built = world.from_brains(None if isinstance(parts.brain, Idle) else parts.brain.built)
+    return Stage(world, plan, parts, built)
 
 
 def run_block(stage: Stage, kind: BlockKind, request: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -174,8 +179,8 @@ def run_block(stage: Stage, kind: BlockKind, request: Mapping[str, Any]) -> dict
     if not world.is_body:
         return None
     close_logs()
-    seconds, numbers, growth = zip(*seen, strict=True)
-    block = {"seconds": max(seconds), "spikes": sum(numbers), "growth_mb": max(growth[1:]) / 1e6}
+    times_s, numbers, growths = zip(*seen, strict=True)
+    block = {"seconds": max(times_s), "spikes": sum(numbers), "growth_mb": max(growths[1:]) / 1e6}
     block["min_delay_ms"] = stage.built[0].min_delay_ms
     return block | read_block(stage) if kind.in_loop else block
 
@@ -225,7 +230,7 @@ def step_times(profile: np.ndarray) -> dict[str, Any]:
     run = run_times(brain)
     coupling = brain.sum(axis=2).max(axis=0) - run.max(axis=0)
     slowest = brain[run.argmax(axis=0), np.arange(run.shape[1])]
-    recording = sum(brain[:, :, STEP_PHASES.index(name)] for name in ("record", "flush"))
+    recording = np.sum([brain[:, :, STEP_PHASES.index(name)] for name in ("record", "flush")], axis=0)
     return {
         "coupling_us": float(np.median(coupling)),
         "coupling_mean_us": float(coupling.mean()),

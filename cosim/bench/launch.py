@@ -25,7 +25,7 @@ class ServerError(Exception):
     """NEST Server does not start, or refuses a call."""
 
 
-def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> dict[str, Any]:
+def work(task: str, request: dict[str, Any], ranks: int, threads: int = 1) -> Any:
     """Run a task of ``cosim.bench.worker`` on ``ranks`` ranks of ``threads`` cores each; returns its result.
 
     Raises:

@@ -23,7 +23,7 @@ from cosim.bench import costs, machine, prediction
 from cosim.bench.output import make_folder, publish
 from cosim.bench.paper import published
 from cosim.bench.prediction import Allocation
-from cosim.bench.scaling import cost, run_once
+from cosim.bench.scaling import cost, known, run_once
 from cosim.bench.split import Split, split_over
 from cosim.engines.nest.memory import SIZE_PARAMETERS
 from cosim.errors import ConfigurationError
@@ -122,10 +122,10 @@ def summarize_kind(options: argparse.Namespace, kind: RunKind, runs: Sequence[di
         min_delay_ms=runs[0]["min_delay_ms"],
     )
     each = [cost(run) for run in runs]
-    measured = {name: median(one[name] for one in each) for name in ("build_s", "prepare_s", "step_s")}
+    measured = {name: median(known(each, name)) for name in ("build_s", "prepare_s", "step_s")}
     measured["run_s"] = median(median(run["profile"]["run_s"][1:]) for run in runs)
     measured["coupling_s"] = median(_coupling_s(run["profile"]) for run in runs)
-    memory_mb = median(one["memory_per_process_mb"] for one in each)
+    memory_mb = median(known(each, "memory_per_process_mb"))
     predicted_mb = prediction.bytes_per_rank(loaded, kind.split.ranks, kind.split.threads) / 1e6
     memory = {"measured_mb": memory_mb, "predicted_mb": predicted_mb}
     return {"size": kind.size, "load": asdict(load_), "measured": measured, "memory": memory}

@@ -67,7 +67,8 @@ def draw_quantity(
     """Medians, bars from lowest to highest; logarithmic, as ours and published sizes differ widely."""
     paper, ranks = result["published"], _ranks(result)
     if paper:
-        _points(axis, paper["processes"], *(paper[published][part] for part in ("mean", "min", "max")), GREY)
+        middle, low, high = (paper[published][part] for part in ("mean", "min", "max"))
+        _points(axis, paper["processes"], middle, low, high, GREY)
     if name == "real_time_factor" and paper:
         without = paper["real_time_factor_without_coupling"]
         axis.plot(paper["processes"], without, ":", color=GREY, label="published, without coupling")
@@ -79,12 +80,8 @@ def draw_quantity(
     if NOT_AVAILABLE in values:
         axis.text(0.5, 0.5, NOT_AVAILABLE, transform=axis.transAxes, ha="center", color=OURS)
     else:
-        _points(
-            axis,
-            ranks,
-            *([factor * each[part] for each in values] for part in ("median", "min", "max")),
-            OURS,
-        )
+        middle, low, high = ([factor * each[part] for each in values] for part in ("median", "min", "max"))
+        _points(axis, ranks, middle, low, high, OURS)
         start = factor * values[0]["median"]
         axis.plot(ranks, [start * (each / ranks[0]) ** power for each in ranks], "--", color=OURS, linewidth=0.8)
     _label_ranks(axis, result)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +46,9 @@ def measure(world: World, request: dict[str, Any]) -> list[dict[str, Any]] | Non
     blocks = []
     for number, (repetition, kind) in enumerate(turns([[kind] for kind in kinds], request["repetitions"])):
         plan = place(world, plans[kind], repetition, number)
-        stage = set_up(world, plan, replace(prepared[kind], plan=plan) if world.is_body else None)
+        stage = set_up(world, plan, prepared, kind)
         seen = run_block(stage)
-        if world.is_body:
+        if seen is not None:
             blocks.append({"repetition": repetition, "rate_hz": kind[0], "recorded": kind[1], **seen})
             shutil.rmtree(plan.folder.path)
     return blocks[1:] if world.is_body else None

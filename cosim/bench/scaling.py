@@ -17,7 +17,7 @@ import argparse
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +106,15 @@ def of_ranks(ranks: Split, runs: list[dict[str, Any]]) -> dict[str, Any]:
         "nodes": len(set(runs[0]["hosts"])),
         "totals": runs[0]["totals"],
         "spikes": runs[0]["spikes"],
-        **{name: spread([each[name] for each in costs]) for name in costs[0] if name not in missing},
+        **{name: spread(known(costs, name)) for name in costs[0] if name not in missing},
         **dict.fromkeys(missing, NOT_AVAILABLE),
         "profile": runs[0]["profile"],
     }
+
+
+def known(costs: Sequence[Mapping[str, float | None]], name: str) -> list[float]:
+    """One of the costs of all runs for which it was measured."""
+    return [value for each in costs if (value := each[name]) is not None]
 
 
 def cost(run: dict[str, Any]) -> dict[str, float | None]:

@@ -34,7 +34,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
         raise RuntimeError(f"the run ended with exit code {code}")
     energy_j = world.to_body(meter.joules() if meter else 0.0)
     hosts = world.to_body(platform.node())
-    min_delay_ms = world.to_body(None if world.is_body else smallest_delay_ms())
+    min_delay_ms = world.from_brains(None if world.is_body else smallest_delay_ms())
     if not world.is_body:
         return None
     summary = json.loads((folder / "summary.json").read_text())
@@ -46,7 +46,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
         **{name: summary[name] for name in ("real_time_factor", "real_time_factor_of_paper", "coupling_fraction")},
         "totals": summary["built"]["totals"],
         "spikes": summary["spikes"],
-        "min_delay_ms": min_delay_ms[1],
+        "min_delay_ms": min_delay_ms[0],
         "profile": step_profile(RunData(folder).profile),
     }
 

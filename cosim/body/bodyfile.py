@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from cosim.body.kind import Description
 
 Described = TypeVar("Described", bound=BaseModel)
 
@@ -21,7 +24,7 @@ def read(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not valid TOML: {error}") from error
 
 
-def describe(path: Path, content: dict[str, Any], kind: type[Described]) -> Described:
+def describe(path: Path, content: dict[str, Any], kind: type[Description]) -> Description:
     """The description of ``kind`` that ``content``, read from ``path``, gives.
 
     Raises one ValueError that lists every problem found, each with the element, the value and what is
@@ -50,7 +53,7 @@ def refusal(path: Path, problems: list[str]) -> ValueError:
     return ValueError("\n  ".join([f"{path}: {len(problems)} problem(s) in this file", *problems]))
 
 
-def _explain(content: dict, problem: dict) -> str:
+def _explain(content: dict, problem: ErrorDetails) -> str:
     """One line for one of pydantic's errors."""
     silent = problem["type"] == "missing" or isinstance(problem["input"], dict)
     shown = "" if silent else f" = {problem['input']!r}"

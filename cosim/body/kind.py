@@ -76,7 +76,7 @@ class Kind:
     """
 
     description: type[Description]
-    make_ports: Callable[[Any], dict[str, object]]
+    make_ports: Callable[[Any], Mapping[str, object]]
     make_body: Callable[..., Body]
     settings: type[BaseModel] = NoSettings
     include: Callable[[Path, dict[str, Any]], dict[str, Any]] = nothing_included

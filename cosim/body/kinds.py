@@ -7,6 +7,7 @@ but `make_body`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def settings(description: Description) -> type[BaseModel]:
     return _kind(description).settings
 
 
-def make_ports(description: Description) -> dict[str, object]:
+def make_ports(description: Description) -> Mapping[str, object]:
     """Ports of the same names and shapes as those of the body; they stand alone, for checks."""
     return _kind(description).make_ports(description)
 

@@ -52,6 +52,11 @@ class Devices:
         """Number of values that it gets."""
         return sum(each.size for each in self.sinks)
 
+    def footprints(self, sizes: Mapping[str, int]) -> list[Footprint]:
+        """What each takes in NEST, sources first; ``sizes`` are the neurons of each population."""
+        sources = [each.footprint(sizes) for each in self.sources]
+        return sources + [each.footprint(sizes) for each in self.sinks]
+
 
 def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, object]:
     """The ports of all devices, by name, as views into the messages of the exchange. Body rank."""

@@ -51,3 +51,6 @@ class OfAnyKind:
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         choices = {name: handler.generate_schema(table) for name, table in kinds(self._section).items()}
         return core_schema.tagged_union_schema(choices, lambda table: kind_of(self._section, table))
+
+
+ANY_SOURCE, ANY_SINK = OfAnyKind("sources"), OfAnyKind("sinks")

@@ -59,8 +59,7 @@ def resolve(
         sources = tuple(_sources(wanted.sources, sizes))
         sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes))
         taken = (*of_body, *OTHER_PORTS)
-        names = [*(each.name for each in sources), *(each.name for each in sinks)]
-        problems = [*_receptor_problems(sources, receptors), *_name_problems(names, taken)]
+        problems = [*_receptor_problems(sources, receptors), *_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, tuple(_recorded(wanted.recorded, sizes)))
@@ -81,8 +80,7 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
         sources = tuple(_supposed_sources(wanted.sources))
         named = {*(each.name for each in wanted.sources), *(each.name for each in wanted.sinks)}
         sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named))
-        names = [*(each.name for each in sources), *(each.name for each in sinks)]
-        problems = [*_name_problems(names, taken)]
+        problems = [*_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, ())
@@ -204,7 +202,10 @@ def _record_problems(patterns: Sequence[str], sizes: Mapping[str, int]) -> Itera
             yield f"{problem}; empty for none"
 
 
-def _name_problems(names: Sequence[str], taken: Sequence[str]) -> Iterator[str]:
+def _name_problems(
+    sources: Sequence[Device[SourceTable]], sinks: Sequence[Device[SinkTable]], taken: Sequence[str]
+) -> Iterator[str]:
+    names = [*(each.name for each in sources), *(each.name for each in sinks)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"
     for name in sorted({*names} & {*taken}):

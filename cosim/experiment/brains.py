@@ -37,6 +37,7 @@ class TableBrain:
 
     @property
     def path(self) -> Path:
+        assert self.module.__file__ is not None  # it was loaded from a file
         return Path(self.module.__file__)
 
     @property

@@ -235,8 +235,8 @@ def _schema(brain: TableBrain | ScriptBrain, body: Description, transfer_module:
         __base__=Configuration,
         brain=(brain_table, ...),
         body=(settings | None, None),
-        sources=(tuple[Annotated[SourceTable, device_kinds.OfAnyKind("sources")], ...], ()),
-        sinks=(tuple[Annotated[SinkTable, device_kinds.OfAnyKind("sinks")], ...], ()),
+        sources=(tuple[Annotated[SourceTable, device_kinds.ANY_SOURCE], ...], ()),
+        sinks=(tuple[Annotated[SinkTable, device_kinds.ANY_SINK], ...], ()),
         protocol=(protocol, ...),
     )
 
@@ -301,10 +301,10 @@ def _keys(schema: type[BaseModel], parents: Sequence[str | int], content: Any) -
     """Keys that the table at ``parents`` may have."""
     if len(parents) > 1 and parents[0] in device_kinds.DEFAULTS:
         section, place = parents
-        return [*device_kinds.keys(section, content[section][place])]
+        return [*device_kinds.keys(str(section), content[section][place])]
     for parent in parents:
         if isinstance(parent, str):
-            kind = schema.model_fields[parent].annotation
+            kind: Any = schema.model_fields[parent].annotation
             inner = [entry for entry in getattr(kind, "__args__", ()) if isinstance(entry, type)]
             schema = inner[0] if inner else kind
     return list(schema.model_fields)

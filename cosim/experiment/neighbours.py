@@ -32,10 +32,12 @@ def load(file: Path) -> ModuleType:
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)  # before the one that would take what it compiled earlier
     name = f"{package.__name__}.{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file, loader=_Loader(name, str(file)))
+    loader = _Loader(name, str(file))
+    spec = importlib.util.spec_from_file_location(name, file, loader=loader)
+    assert spec is not None  # as there is a loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # where dataclasses and pydantic look up annotations that are text
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 

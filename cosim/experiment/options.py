@@ -98,7 +98,7 @@ def _ranks(text: str) -> int:
     return int(text)
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
+def _parser(program: str) -> _Parser:
     parser = _Parser(
         prog=program,
         description="Run an experiment: rank 0 is the body, all other ranks are the brain.",

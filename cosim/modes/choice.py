@@ -16,5 +16,7 @@ def choose(options: Options) -> NormalRun:
         ConfigurationError: there is no recorded run to go along.
     """
     if options.resume:
-        return ResumedRun.along(options)
-    return ReplayedRun.along(options) if options.replay else NormalRun(options)
+        return ResumedRun.along(options, options.resume)
+    if options.replay:
+        return ReplayedRun.along(options, options.replay)
+    return NormalRun(options)

@@ -66,8 +66,8 @@ def spike_differences(one: Path, other: Path, names: Sequence[str], steps: int, 
         for name in names:
             trains = [file["spikes"][name] for file in (first, second)]
             counts = [count_until(train, end_ms) for train in trains]
-            columns = [[train["timestamps"], train["node_ids"]] for train in trains]
-            place = _first_unequal(*columns, min(counts))
+            recorded, now = ([train["timestamps"], train["node_ids"]] for train in trains)
+            place = _first_unequal(recorded, now, min(counts))
             if place is None and counts[0] != counts[1]:
                 place = min(counts)
             if place is not None:
@@ -85,7 +85,8 @@ def count_until(train: h5py.Group, end_ms: float) -> int:
 def _unequal_values(one: np.ndarray, other: np.ndarray) -> tuple[str, str]:
     """The first two values that differ in a row of any shape."""
     place = np.flatnonzero(unequal(one, other))[0]
-    return tuple(repr(float(np.ravel(row)[place])) for row in (one, other))
+    first, second = (repr(float(np.ravel(row)[place])) for row in (one, other))
+    return first, second
 
 
 def _spike(train: h5py.Group, place: int, count: int) -> tuple[float, str]:

@@ -48,6 +48,7 @@ def _tables(options: Options) -> tuple[dict[str, Any], int | None]:
         run = load(recorded)
         tables, ranks = read_toml(run.folder.config_file), int(run.provenance["brain_ranks"])
     else:
+        assert options.experiment is not None  # `parse` wants one where no recorded run is named
         tables = read_toml(find_experiment(options.experiment) / "experiment.toml")
     override(tables, options.overrides)
     return tables, ranks
@@ -95,9 +96,11 @@ def _see_to_nestlink() -> None:
     """Build nestlink for the NEST that is installed, unless that was done. Raises ConfigurationError."""
     from cosim.engines.nest.nestlink import NestlinkError, build, build_folder, find_nest
 
-    folder = None
     try:
         folder = build_folder(find_nest())
+    except (NestlinkError, OSError) as error:
+        raise ConfigurationError(str(error)) from None
+    try:
         if not folder.exists():
             _say("building nestlink for this NEST, once (half a minute)")
             build.build()

@@ -21,7 +21,7 @@ from cosim.experiment.options import Options
 from cosim.parallel.exchange import Exchange
 from cosim.record.folder import RunFolder, make_folder
 from cosim.record.recorder import BrainRecorder, Recorder
-from cosim.transfer import TransferFunctions
+from cosim.transfer import StimulusMaker, TransferFunctions
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class NormalRun:
 
     def load(self) -> Experiment:
         """The checked experiment. Body rank; raises ConfigurationError."""
+        assert self.options.experiment is not None  # `parse` wants one where no recorded run is named
         return load(self.options.experiment, self.options.overrides)
 
     def make_folder(self, experiment: Experiment) -> RunFolder:
@@ -46,9 +47,7 @@ class NormalRun:
         """What a user should know of it: lines for the log, each with its level. Body rank."""
         return iter(())
 
-    def transfer(
-        self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body
-    ) -> TransferFunctions:
+    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """What makes the stimuli. Body rank."""
         return functions
 

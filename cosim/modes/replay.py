@@ -30,7 +30,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
 from cosim.results.step_rows import Rows
-from cosim.transfer import TransferFunctions
+from cosim.transfer import StimulusMaker, TransferFunctions
 
 log = logging.getLogger("cosim")
 
@@ -42,9 +42,9 @@ class ReplayedRun(NormalRun):
     recorded: RecordedRun
 
     @classmethod
-    def along(cls, options: Options) -> ReplayedRun:
-        """Replay the run that ``options`` name. Body rank; raises ConfigurationError."""
-        return cls(options, RecordedRun.open(options.replay))
+    def along(cls, options: Options, run: str) -> ReplayedRun:
+        """Replay the run in the folder ``run``. Body rank; raises ConfigurationError."""
+        return cls(options, RecordedRun.open(run))
 
     def load(self) -> Experiment:
         """The experiment without body and transfer functions; its stimuli must still find their sources."""
@@ -72,9 +72,7 @@ class ReplayedRun(NormalRun):
         for change in (*self.options.overrides, *self.recorded.changes(experiment)):
             yield logging.WARNING, f"changed: {change}"
 
-    def transfer(
-        self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body
-    ) -> TransferFunctions:
+    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The recorded stimuli."""
         names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
         steps = self.recorded.steps

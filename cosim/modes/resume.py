@@ -35,7 +35,7 @@ from cosim.record.recorder import BrainRecorder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
 from cosim.results.step_rows import Rows, unequal
-from cosim.transfer import TransferFunctions
+from cosim.transfer import StimulusMaker, TransferFunctions
 
 log = logging.getLogger("cosim")
 
@@ -47,9 +47,9 @@ class ResumedRun(NormalRun):
     recorded: RecordedRun
 
     @classmethod
-    def along(cls, options: Options) -> ResumedRun:
-        """Go on with the run that ``options`` name. Body rank; raises ConfigurationError."""
-        path = Path(options.resume).resolve()
+    def along(cls, options: Options, run: str) -> ResumedRun:
+        """Go on with the run in the folder ``run``. Body rank; raises ConfigurationError."""
+        path = Path(run).resolve()
         _settle(RunFolder(path))
         return cls(options, RecordedRun.open(path))
 
@@ -86,9 +86,7 @@ class ResumedRun(NormalRun):
         for change in self.recorded.changes(experiment):
             yield logging.WARNING, f"since the run was recorded: {change}"
 
-    def transfer(
-        self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body
-    ) -> TransferFunctions:
+    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The experiment's own, compared with what was recorded."""
         return CheckedTransfer(functions, self.recorded, exchange, devices, body)
 

@@ -37,11 +37,11 @@ class Address:
         match = _PART.fullmatch(text)
         if match is None:
             return cls(text)
-        numbers = [int(number) if number else None for number in match["part"].split(":")]
-        if len(numbers) == 1:
-            index = numbers[0]
+        first, *others = match["part"].split(":")
+        if not others:
+            index = int(first)
             return cls(match["name"], index, index + 1 if index != -1 else None)
-        address = cls(match["name"], *numbers)
+        address = cls(match["name"], *(int(number) if number else None for number in (first, *others)))
         if address.step is not None and address.step < 1:
             raise ValueError(f"{text!r}: the step is {address.step}, must be 1 or more")
         return address
@@ -65,9 +65,11 @@ def union(parts: Sequence[range | np.ndarray]) -> range | np.ndarray:
 
     Steps are positive.
     """
-    widest = max(parts, key=len)
-    if all(isinstance(part, range) and _holds(widest, part) for part in parts):
-        return widest
+    ranges = [part for part in parts if isinstance(part, range)]
+    if len(ranges) == len(parts):
+        widest = max(ranges, key=len)
+        if all(_holds(widest, part) for part in ranges):
+            return widest
     return np.unique(np.concatenate([as_array(part) for part in parts]))
 
 

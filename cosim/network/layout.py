@@ -100,4 +100,5 @@ class Unplaced:
     size: int
 
 
-Layout = Grid | Scattered | Unplaced
+Placed = Grid | Scattered
+Layout = Placed | Unplaced

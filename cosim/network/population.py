@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cosim.network.layout import Layout
-from cosim.network.values import Parameter, Start
+from cosim.network.values import Normal, Parameter, Start, Uniform
 
 RELAY_MODEL = "parrot_neuron"
 # Neuron models of NEST with one port for all spikes, 0, and those with one for each time constant in tau_syn, from
@@ -46,8 +46,14 @@ class Population:
         if self.neuron_model in SINGLE_PORT_MODELS:
             return range(1)
         if self.neuron_model in MULTISYNAPSE_MODELS:
-            return range(1, len(self.parameters.get("tau_syn", (2.0,))) + 1)
+            return range(1, self.time_constants + 1)
         return None
+
+    @property
+    def time_constants(self) -> int:
+        """How many time constants of synapses, and so ports, it has in tau_syn, if its model has several."""
+        tau_syn_ms = self.parameters.get("tau_syn", (2.0,))
+        return 1 if isinstance(tau_syn_ms, float | int | Uniform | Normal) else len(tau_syn_ms)
 
     @property
     def is_relay(self) -> bool:

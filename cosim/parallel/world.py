@@ -16,7 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -57,16 +57,16 @@ class World:
 
     comm: MPI.Comm
     """All ranks: a duplicate of the world for the coupling alone, as NEST and others may use the world itself."""
-    brain: MPI.Comm | None
-    """The brain ranks; None on the body rank."""
+    brain: MPI.Comm
+    """The brain ranks; COMM_NULL on the body rank."""
     machines: tuple[Machine, ...]
     """All machines that the ranks are on; that of the body rank comes first."""
-    agreement: MPI.Comm | None = None
-    """The brain ranks once more, so that they can agree while one of them is inside NEST; None on the body rank."""
+    agreement: MPI.Comm = field(default_factory=lambda: MPI.COMM_NULL)
+    """The brain ranks once more, so that they can agree while one is inside NEST; COMM_NULL on the body rank."""
 
     @property
     def is_body(self) -> bool:
-        return self.brain is None
+        return self.brain == MPI.COMM_NULL
 
     @property
     def rank(self) -> int:
@@ -97,7 +97,7 @@ class World:
                 result = make()
             except ConfigurationError as error:
                 refused = error
-        refused = self.share(refused)
+        refused = self.comm.bcast(refused, root=BODY_RANK)
         if refused is not None:
             raise refused
         return result
@@ -138,8 +138,8 @@ class World:
             time.sleep(PATIENT_NAP_S)
         return int(count[0])
 
-    def share(self, item: T) -> T:
-        """The body rank's ``item``, on every rank. Collective; pickles, so build time only."""
+    def share(self, item: T | None) -> T:
+        """The body rank's ``item``, on every rank; None will do on others. Collective; pickles, so build time only."""
         return self.comm.bcast(item, root=BODY_RANK)
 
     def to_body(self, item: T) -> list[T]:
@@ -153,6 +153,10 @@ class World:
         if items and isinstance(items[-1], ConfigurationError):
             raise items[-1]
         return items
+
+    def from_brains(self, item: T | None) -> list[T]:
+        """One item of every brain rank, as a list on the body rank, whose own does not count; else as `to_body`."""
+        return self.to_body(cast(T, item))[1:]
 
     def synchronise(self) -> None:
         """Wait for all ranks. Collective."""
@@ -208,9 +212,9 @@ def split(comm: MPI.Comm = MPI.COMM_WORLD, brain_ranks: int | None = None) -> Wo
     if is_launchers_helper(os.getppid()):
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     is_body = comm.rank == BODY_RANK
-    brain = comm.Split(color=0 if is_body else 1, key=comm.rank)
+    brain = comm.Split(color=MPI.UNDEFINED if is_body else 1, key=comm.rank)
     world, machines = comm.Dup(), _machines(comm)
-    return World(world, None, machines) if is_body else World(world, brain, machines, agreement=brain.Dup())
+    return World(world, brain, machines) if is_body else World(world, brain, machines, agreement=brain.Dup())
 
 
 def is_launchers_helper(pid: int) -> bool:

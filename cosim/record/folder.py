@@ -139,10 +139,12 @@ def _make_new(parent: Path) -> Path:
     """A folder named after job id or time stamp; with a number behind it if another run has that name already."""
     parent.mkdir(parents=True, exist_ok=True)
     name = os.environ.get("SLURM_JOB_ID") or time.strftime("%Y-%m-%d_%H-%M-%S")
-    for candidate in chain([name], (f"{name}_{number}" for number in count(2))):
+    candidates = (parent / each for each in chain([name], (f"{name}_{number}" for number in count(2))))
+    while True:
+        folder = next(candidates)
         with suppress(FileExistsError):  # of runs that start together each makes one
-            (parent / candidate).mkdir()
-            return parent / candidate
+            folder.mkdir()
+            return folder
 
 
 def start_logging(folder: RunFolder) -> None:

@@ -23,7 +23,7 @@ RUN_PHASES = ("brain", "ahead")
 
 def run_times(profile: np.ndarray) -> np.ndarray:
     """What NEST itself takes, in the unit of ``profile`` (ranks, steps, phases): (ranks, steps)."""
-    return sum(profile[:, :, STEP_PHASES.index(name)] for name in RUN_PHASES)
+    return np.sum([profile[:, :, STEP_PHASES.index(name)] for name in RUN_PHASES], axis=0)
 
 
 class Stopwatch:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 
 def flatten(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Keys such as ``wall_s.connect`` and ``sinks.0.name``, and their values, of what JSON and TOML hold."""
+    parts: Iterable[tuple[Any, Any]]
     if isinstance(value, dict):
         parts = value.items()
     elif isinstance(value, list):

@@ -161,7 +161,7 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float | None:
 def largest_fraction(trains: Sequence[Spikes], neurons: int, start_ms: float, end_ms: float) -> float:
     """Largest part of all neurons that fires in the same bin of 1 ms: near 1 in a synchronous network."""
     edges_ms = np.arange(start_ms, end_ms + BIN_MS / 2, BIN_MS)
-    counts = sum(np.histogram(spikes.timestamps_ms, edges_ms)[0] for spikes in trains)
+    counts = np.sum([np.histogram(spikes.timestamps_ms, edges_ms)[0] for spikes in trains], axis=0)
     return float(counts.max() / neurons)
 
 

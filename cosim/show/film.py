@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -77,7 +77,7 @@ def main(folder: str, out: str | None, wish: Wish) -> int:
     return 0
 
 
-def frames(film: Film, times_ms: np.ndarray, strip: Strip) -> Iterator[np.ndarray]:
+def frames(film: Film, times_ms: np.ndarray, strip: Strip) -> Generator[np.ndarray]:
     """The pictures of ``film``, (height, width, 3) uint8, each with a strip of text below."""
     with closing(film.pictures) as pictures:
         for picture, time_ms in zip(pictures, times_ms, strict=True):
@@ -206,7 +206,7 @@ def _film(run: RunData, shown: Pictures, description: Description, rows: np.ndar
 # Files
 
 
-def write(file: Path, pictures: Iterator[np.ndarray], count: int, fps: float, size: Size) -> None:
+def write(file: Path, pictures: Generator[np.ndarray], count: int, fps: float, size: Size) -> None:
     """Write ``count`` pictures to ``file``, .mp4 or .gif; only a film that is finished gets this name.
 
     Raises:

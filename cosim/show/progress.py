@@ -46,8 +46,8 @@ class Progress:
         elapsed_s = now - self._began
         factor = step * self._step_s / elapsed_s
         if self._bar:
-            fields = {"completed": step, "factor": f"{factor:.3g}", "refresh": due}
-            self._draw(lambda bar: bar.update(self._task, **fields))
+            told = f"{factor:.3g}"
+            self._draw(lambda bar: bar.update(self._task, completed=step, factor=told, refresh=due))
         elif due:
             left_s = elapsed_s / step * (self._steps - step)
             log.info("step %d of %d, real-time factor %.3g, %.0f s left", step, self._steps, factor, left_s)

@@ -11,8 +11,9 @@ import time
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict
 
 import h5py
 import numpy as np
@@ -70,6 +71,14 @@ class Glance:
         return self.state in ENDED
 
 
+class Speed(TypedDict, total=False):
+    """How fast a run is; empty before its first step."""
+
+    real_time_factor: float
+    recent_real_time_factor: float
+    left_s: float
+
+
 class Watcher:
     """Looks at a run again and again; keeps the wall times of steps that it has read."""
 
@@ -107,20 +116,22 @@ class Watcher:
     def _in_shards(self, folder: RunFolder, clock: Clock) -> Glance:
         """A run that goes on, or died."""
         alive = bool(living_owner(folder))
-        known = {
-            "folder": str(folder.path),
-            "reason": "" if alive else _reason(folder),
-            "steps": clock.steps,
-            "written_s_ago": max(0.0, time.time() - last_written(folder)),
-        }
+        known = Glance(
+            str(folder.path),
+            BUILDS if alive else DEAD,
+            "" if alive else _reason(folder),
+            steps=clock.steps,
+            written_s_ago=max(0.0, time.time() - last_written(folder)),
+        )
         if not folder.built_file.is_file():
-            return Glance(state=BUILDS if alive else DEAD, **known)
+            return known
         recorded = populations.read(folder.path / populations.FILE)
         reports = built.read(folder.built_file, recorded).reports
         step = whole_steps(folder.run_file, folder.shards(len(reports)), substeps(clock))
         window = min(step, max(1, round(RATE_WINDOW_MS / clock.coupling_step_ms)))
         is_over = step == clock.steps or folder.summary_file.is_file()
-        return Glance(
+        return replace(
+            known,
             state=DEAD if not alive else MERGES if is_over else RUNS,
             step=step,
             simulated_ms=step * clock.coupling_step_ms,
@@ -128,11 +139,10 @@ class Watcher:
             rate_hz=_rates_of_shards(folder, recorded, range(step - window, step), clock.coupling_step_ms),
             position_m=dict(_positions(folder, step * substeps(clock))),
             memory_mb=[_memory_mb(folder.shard(rank), report.peak_memory_mb) for rank, report in enumerate(reports)],
-            **known,
             **self._speed(folder, step, clock),
         )
 
-    def _speed(self, folder: RunFolder, step: int, clock: Clock) -> dict[str, float]:
+    def _speed(self, folder: RunFolder, step: int, clock: Clock) -> Speed:
         """Real-time factors and the time that is left, from the wall times of the body rank's steps."""
         with open_shard(folder.shard(0)) as file:
             if len(file[PROFILE]) < len(self._step_wall_s):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -77,7 +77,7 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
     expected = expected_synapses(tables)
     load_ = memory.weigh(tables, expected, devices, experiment.config.clock.resolution_ms)
     predicted = load_.split(ranks, threads)
-    description = head | _counts(tables, expected, devices)
+    description: dict[str, Any] = head | _counts(tables, expected, devices)
     description["totals"]["bytes"] = predicted.bytes
     description["ports"] = [*_device_ports(tables, devices), *_body_ports(experiment)]
     description["memory"] = {"ranks": ranks, "threads": threads, "bytes": predicted.bytes}
@@ -93,7 +93,7 @@ def _connections(network: Network, devices: Devices, ranks: int, threads: int) -
     ``virtual_processes_needed`` is the smallest multiple of ``ranks`` that is enough; None if none is.
     """
     share = connection_limits.largest_share(network, devices, ranks * threads)
-    needed = share.virtual_processes
+    needed: int | None = share.virtual_processes
     if not share.is_allowed:
         needed = connection_limits.processes_needed(network, devices, share, ranks)
     return {
@@ -168,11 +168,14 @@ def _device_ports(network: Network, devices: Devices) -> Iterator[dict[str, Any]
 
 def _script_ports(experiment: Experiment) -> list[dict[str, Any]]:
     config = experiment.config
-    sinks = [{"name": each.name, "kind": "sink", "population": each.populations} for each in config.sinks]
-    sources = [{"name": each.name, "kind": "source", "population": each.population} for each in config.sources]
-    tables = (*config.sinks, *config.sources)
-    devices = [port | _exchanged(table) for port, table in zip((*sinks, *sources), tables, strict=True)]
-    return [*devices, *_body_ports(experiment)]
+    sinks = [
+        {"name": each.name, "kind": "sink", "population": each.populations, **_exchanged(each)} for each in config.sinks
+    ]
+    sources = [
+        {"name": each.name, "kind": "source", "population": each.population, **_exchanged(each)}
+        for each in config.sources
+    ]
+    return [*sinks, *sources, *_body_ports(experiment)]
 
 
 def _exchanged(table: DeviceTable) -> dict[str, str]:
@@ -240,7 +243,7 @@ def _table(*columns: str) -> Table:
     """A table whose columns hold numbers, but for the first; a column called ``name<`` holds text."""
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns):
-        justify = "right" if number and not column.endswith("<") else "left"
+        justify: JustifyMethod = "right" if number and not column.endswith("<") else "left"
         table.add_column(column.removesuffix("<"), justify=justify, overflow="fold")
     return table
 

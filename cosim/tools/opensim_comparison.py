@@ -7,6 +7,7 @@ one section of them and returns the largest deviations by name. MuscleModel are 
 
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
@@ -128,7 +129,7 @@ def kinematic_errors(description: MusculoskeletalDescription, reference: Referen
                 _largest(length - reference["kin_path_length_m"][i]),
                 _largest(speed - reference["kin_path_speed_m_s"][i]),
                 _largest(arm[:, columns] - reference["kin_moment_arm_m"][i]),
-                np.linalg.norm(kinematics.positions(angle, end)[0] - reference["kin_foot_tip_in_model_m"][i]),
+                float(np.linalg.norm(kinematics.positions(angle, end)[0] - reference["kin_foot_tip_in_model_m"][i])),
             ],
         )
     names = ("path_length_max_m", "path_speed_max_m_s", "moment_arm_max_m", "foot_tip_max_m")
@@ -151,7 +152,7 @@ def forward_errors(
     muscular = bool(reference[f"fd_{case}_FT"].any())
     acting = without_muscles(description) if not muscular else description
     acting = acting if "limit" in case.replace("nolimit", "") else without_limits(acting)
-    tendon = "rigid" if "rigid" in case else "elastic"
+    tendon: Literal["rigid", "elastic"] = "rigid" if "rigid" in case else "elastic"
     body = MusculoskeletalBody(acting, step_s * 1000.0, step_s * 1000.0, tendon=tendon, engine=engine)
     try:
         pairs = np.array(list(_moves(body, reference, case, step_s, muscular)))

@@ -72,7 +72,8 @@ def validate(
     Raises:
         ConfigurationError: an array is missing, or does not fit the body or the others.
     """
-    step_s, errors = physics_step_ms / 1000.0, {}
+    step_s = physics_step_ms / 1000.0
+    errors: opensim_comparison.Errors = {}
     for section in (
         lambda: opensim_comparison.curve_errors(reference),
         lambda: opensim_comparison.static_errors(description, reference),

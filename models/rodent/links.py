@@ -24,7 +24,8 @@ def linked(whole: Part, patch: Patch) -> Part:
     """``whole`` with all pathways whose both ends it has."""
     names = {population.name: population for population in whole.populations}
     relayed = list(_relayed(names, patch))
-    taken = {each.target: each.rule.first_target + each.rule.count for each in relayed}
+    rules = {each.target: each.rule for each in relayed}
+    taken = {name: rule.first_target + rule.count for name, rule in rules.items() if isinstance(rule, OneToOne)}
     drives = tuple(_without_first(drive, taken.get(drive.population, 0)) for drive in whole.drives)
     return Part(whole.populations, (*whole.projections, *relayed, *_links(names)), drives)
 

@@ -7,7 +7,7 @@ Regions are called as in the paper's Table 1, populations as in the published be
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator
 
@@ -25,9 +25,9 @@ from models.rodent.thalamus import NUCLEI, thalamus
 REGIONS = (*AREAS, *NUCLEI, BASAL_GANGLIA, *MODULES)
 # Names for several regions at once.
 GROUPS = {"TH": NUCLEI, "CB": MODULES, "all": REGIONS}
-VARIANTS = ("as_run", "clean", "loop")
-PATCH_RULES = ("kernel", "echo")
-STARTS = ("staggered", "together")
+Variant = Literal["as_run", "clean", "loop"]
+PatchRule = Literal["kernel", "echo"]
+Start = Literal["staggered", "together"]
 # Below, cortical populations shrink to single columns of cells and vanish; above, nothing was published.
 PATCH_MM = (0.1, 1.0)
 
@@ -36,12 +36,12 @@ class Parameters(Table):
     """What ``[brain]`` in experiment.toml may say of this model."""
 
     regions: tuple[str, ...] = Field(("M1",), min_length=1, description="names, or TH, CB, all")
-    variant: Literal[VARIANTS] = "as_run"
+    variant: Variant = "as_run"
     patch_mm: float = Field(0.25, ge=PATCH_MM[0], le=PATCH_MM[1], description="side of the square sheets")
-    patch_rule: Literal[PATCH_RULES] | None = Field(
+    patch_rule: PatchRule | None = Field(
         None, description="default: echo for loop, whose links are made for the rates of full sheets, else kernel"
     )
-    start: Literal[STARTS] = Field("staggered", description="together shows what staggered start times are for")
+    start: Start = Field("staggered", description="together shows what staggered start times are for")
 
     @field_validator("regions")
     @classmethod
@@ -148,9 +148,9 @@ def _check(regions: tuple[str, ...], variant: str, patch_mm: float, patch_rule: 
     problems = _unknown_regions(regions) + [
         f"unknown {what} '{name}' of the rodent brain, there are: {', '.join(allowed)}"
         for what, name, allowed in (
-            ("variant", variant, VARIANTS),
-            ("patch_rule", patch_rule, PATCH_RULES),
-            ("start", start, STARTS),
+            ("variant", variant, get_args(Variant)),
+            ("patch_rule", patch_rule, get_args(PatchRule)),
+            ("start", start, get_args(Start)),
         )
         if name not in allowed
     ]

@@ -7,14 +7,14 @@ from typing import Any
 
 from cosim.body.kind import Body, Kind
 from cosim.body.musculoskeletal.description import MusculoskeletalDescription
-from cosim.body.musculoskeletal.ports import make_ports
+from cosim.body.musculoskeletal.ports import Ports, make_ports
 from cosim.body.musculoskeletal.settings import MuscleSettings
 from cosim.body.musculoskeletal.state import BodyState
 from cosim.body.readers.include import include
 
 
-def _make_ports(description: MusculoskeletalDescription) -> dict[str, object]:
-    return {**make_ports(description, BodyState(description))}
+def _make_ports(description: MusculoskeletalDescription) -> Ports:
+    return make_ports(description, BodyState(description))
 
 
 def _make_body(

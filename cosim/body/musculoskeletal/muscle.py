@@ -128,7 +128,10 @@ class ElasticTendonMuscles(MuscleModel):
         state.before[0], state.before[1], state.before[2] = state.activation, state.length, state.speed
 
 
-TENDONS = {"rigid": RigidTendonMuscles, "elastic": ElasticTendonMuscles}
+TENDONS: dict[str, type[RigidTendonMuscles] | type[ElasticTendonMuscles]] = {
+    "rigid": RigidTendonMuscles,
+    "elastic": ElasticTendonMuscles,
+}
 
 
 def _parameters(muscles: Sequence[Muscle]) -> Parameters:

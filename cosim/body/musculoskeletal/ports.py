@@ -6,11 +6,14 @@ stays valid for the whole run. They need no physics engine.
 """
 
 from collections.abc import Iterable
+from typing import Generic, TypedDict, TypeVar
 
 import numpy as np
 
 from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.body.musculoskeletal.state import BodyState, JointState, MuscleState
+
+State = TypeVar("State", MuscleState, JointState)
 
 
 def _sensor(field: str, doc: str) -> property:
@@ -24,15 +27,15 @@ def _sensor(field: str, doc: str) -> property:
     return property(read, doc=doc)
 
 
-class _Named:
+class _Named(Generic[State]):
     """Arrays with one entry per name. Slots, so that a mistyped attribute is an error."""
 
     __slots__ = ("_kind", "_state", "names")
 
-    def __init__(self, kind: str, names: Iterable[str], state: MuscleState | JointState) -> None:
+    def __init__(self, kind: str, names: Iterable[str], state: State) -> None:
         self.names = tuple(names)
         self._kind = kind
-        self._state = state
+        self._state: State = state
 
     def index(self, name: str) -> int:
         """Place of ``name`` in the arrays; ValueError with all names where there is no such name."""
@@ -45,7 +48,7 @@ class _Named:
         return np.array([self.index(name) for name in names], dtype=int)
 
 
-class MusclesPort(_Named):
+class MusclesPort(_Named[MuscleState]):
     """Muscle commands and muscle sensors, each (n_muscles,) in the order of ``names``.
 
     Muscle spindles sense the length and the speed of the fibre, tendon organs the force.
@@ -78,7 +81,7 @@ class MusclesPort(_Named):
         self.excitation[:] = command
 
 
-class JointsPort(_Named):
+class JointsPort(_Named[JointState]):
     """Joint sensors, each (n_joints,) in the order of ``names``."""
 
     __slots__ = ()
@@ -98,7 +101,7 @@ class TipPort:
         self._state = state
 
 
-class ContactsPort(_Named):
+class ContactsPort(_Named[JointState]):
     """Touch of the links with solid shapes, each (n_solid_links,) in the order of ``names``."""
 
     __slots__ = ()
@@ -111,9 +114,16 @@ class ContactsPort(_Named):
         return self.force_N > 0.0
 
 
-def make_ports(
-    description: MusculoskeletalDescription, state: BodyState
-) -> dict[str, MusclesPort | JointsPort | TipPort | ContactsPort]:
+class Ports(TypedDict):
+    """All ports of a body, by the names that transfer functions call them."""
+
+    muscles: MusclesPort
+    joints: JointsPort
+    tip: TipPort
+    contacts: ContactsPort
+
+
+def make_ports(description: MusculoskeletalDescription, state: BodyState) -> Ports:
     """All ports of the body ``description``, by name, which show ``state``."""
     return {
         "muscles": MusclesPort("muscle", [muscle.name for muscle in description.muscles], state.muscle),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def _file(path: Path, content: dict[str, Any], key: str) -> Path:
     return path.parent / name
 
 
-def _joined(included: tuple, own: Any) -> Any:
+def _joined(included: Sequence[Any], own: Any) -> Any:
     """Both; only ``own`` where it is no list, to be refused with the rest of the body file."""
     return [*included, *own] if isinstance(own, list) else own
 

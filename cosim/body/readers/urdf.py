@@ -55,7 +55,7 @@ def read(path: Path) -> Mechanism:
     colours = urdf_shapes.colours(path, robot)
 
     def convert(link: Element) -> dict[str, Any]:
-        name = link.get("name")
+        name = _name(link)
         return _link(link, _rest(name, parents, origins), name in moving, colours)
 
     drawn = [link for link in robot.iterfind("link") if link.get("name") != WORLD]
@@ -85,9 +85,9 @@ def _joint(joint: Element) -> dict[str, Any]:
     where = f"joints[{name}]"
     if kind not in JOINT_TYPES:
         raise ValueError(f"{where}.type = {kind!r}: supported are {', '.join(JOINT_TYPES)}")
-    if joint.find("mimic") is not None:
-        leader = joint.find("mimic").get("joint")
-        raise ValueError(f"{where}: mimic {leader!r} is not supported, every joint moves by itself")
+    mimic = joint.find("mimic")
+    if mimic is not None:
+        raise ValueError(f"{where}: mimic {mimic.get('joint')!r} is not supported, every joint moves by itself")
     ends = {end: xmlfile.attribute(joint, f"{end}/link", where) for end in ("parent", "child")}
     made = {"name": name, "type": JOINT_TYPES[kind], **ends}
     return made if kind == "fixed" else {**made, **_freedom(joint, kind, where)}
@@ -150,7 +150,8 @@ def _below(links: list[str], joints: list[dict[str, Any]]) -> set[str]:
 
 def _origin(joint: Element) -> tuple[str, Frame]:
     """The child of ``joint`` and its frame in that of the parent, with the joint at zero."""
-    return joint.find("child").get("link"), frame(joint, f"joints[{joint.get('name')}]")
+    where = f"joints[{joint.get('name')}]"
+    return xmlfile.attribute(joint, "child/link", where), frame(joint, where)
 
 
 def _rest(link: str, parents: dict[str, str], origins: dict[str, Frame]) -> Frame:

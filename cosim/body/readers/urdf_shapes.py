@@ -47,7 +47,7 @@ def _colour(material: Element) -> tuple[str, tuple[float, ...]]:
 
 def _name(material: Element) -> str:
     """A material's name; of one without a name, its colour."""
-    return material.get("name") or material.find("color").get("rgba", "")
+    return material.get("name") or xmlfile.attribute(material, "color/rgba", "material", "")
 
 
 def _colour_of(visual: Element, known_colours: dict[str, Any]) -> str:

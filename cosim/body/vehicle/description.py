@@ -24,7 +24,8 @@ def _unit(direction: tuple[float, float, float]) -> tuple[float, float, float]:
     length = float(np.linalg.norm(direction))
     if length == 0.0:
         raise ValueError("a direction must not be 0, 0, 0")
-    return tuple(float(each) / length for each in direction)
+    x, y, z = (float(each) / length for each in direction)
+    return x, y, z
 
 
 Place = tuple[Number, Number]
@@ -116,6 +117,7 @@ def _urdf_problems(description: VehicleDescription) -> Iterator[str]:
         return
     try:
         known = urdf.wheel_joints(file)
+        urdf.with_inertias(file)  # refused here, not when the body starts
     except ValueError as error:
         yield f"urdf = {description.urdf!r}: {file}: {error}"
         return

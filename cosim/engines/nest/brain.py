@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from cosim.devices.base import Site, SourceTable
+from cosim.devices.base import Reading, Setting, SinkTable, Site, SourceTable
 from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.building import said_of
@@ -32,14 +32,15 @@ class Brain:
         self._nest, self._link = kernel.nest, kernel.link
         nest = kernel.nest
         before = local_connections(nest)
-        nodes = network.nodes | network.aliases
+        nodes = {**network.nodes, **network.aliases}
         settings = _create(devices.sources, nest, nodes, step_ms)
         readings = _create(devices.sinks, nest, nodes, step_ms)
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
         self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
         lap("devices")
-        nest.verbosity = nest.VerbosityLevel.ERROR  # NEST would repeat its warnings about steps in every step
+        # NEST would repeat its warnings about steps in every step. The verbosity is a property of its module's class.
+        nest.verbosity = nest.VerbosityLevel.ERROR  # type: ignore[attr-defined]
         kernel.link.fit_min_delay(step_ms)
         nest.Prepare()
         self._stepper = Stepper(kernel.link, settings, step_ms)
@@ -103,9 +104,17 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
             yield name, places
 
 
+@overload
+def _create(
+    devices: Sequence[Device[SourceTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
+) -> list[Setting]: ...
+@overload
+def _create(
+    devices: Sequence[Device[SinkTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
+) -> list[Reading]: ...
 def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> list[Any]:
-    """Make some sources, or sinks; returns a `Setting`, or `Reading`, for each value in the order of the message."""
-    values: list[Any] = []
+    """Make some sources or sinks; what is set or read of them, in the order of the message."""
+    values: list[Setting | Reading] = []
     for device in devices:
         kind = "source" if isinstance(device.table, SourceTable) else "sink"
         with said_of(f"spike {kind} {device.name}", nest.NESTError):

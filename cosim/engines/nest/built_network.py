@@ -48,7 +48,7 @@ class BuiltNetwork:
     @property
     def sizes(self) -> dict[str, int]:
         """Number of nodes by every name that can be addressed."""
-        return {name: len(nodes) for name, nodes in (self.nodes | self.aliases).items()}
+        return {name: len(nodes) for name, nodes in {**self.nodes, **self.aliases}.items()}
 
 
 def build_network(kernel: Kernel, brain: Network | Path, wiring: str, lap: Callable[[str], None]) -> BuiltNetwork:

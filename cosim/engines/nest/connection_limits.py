@@ -9,7 +9,7 @@ sinks count too.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass
 from itertools import count
 
@@ -37,7 +37,7 @@ class Share:
 
 def largest_share(network: Network, devices: Devices, virtual_processes: int) -> Share:
     """Neurons of a population go round the virtual processes, and synapses are where their target is."""
-    shares: Counter[str] = Counter()
+    shares: defaultdict[str, float] = defaultdict(float)
     expected = expected_synapses(network)
     for number, (each, synapses) in enumerate(zip(network.projections, expected, strict=True)):
         # With parameters of its own a projection has a model of its own.
@@ -45,7 +45,7 @@ def largest_share(network: Network, devices: Devices, virtual_processes: int) ->
         model, size = each.synapse_model + own, network.by_name[each.target].size
         shares[model] += float(synapses) * math.ceil(size / virtual_processes) / size
     trains = [network.by_name[each.population].size - each.first for each in network.drives]
-    footprints = [each.footprint(network.sizes) for each in (*devices.sources, *devices.sinks)]
+    footprints = devices.footprints(network.sizes)
     trains += [each.spread_links for each in footprints]
     shares["static_synapse"] += sum(math.ceil(max(0, neurons) / virtual_processes) for neurons in trains)
     listened = [each.gathered_links for each in footprints if each.gathered_links]

@@ -66,9 +66,10 @@ class Kernel:
         Raises:
             NestlinkError: nestlink and NEST do not count the same threads.
         """
-        self.nest.resolution = self.resolution_ms
-        self.nest.total_num_virtual_procs = self.virtual_processes
-        self.nest.rng_seed = self.seed
+        # NEST's module has a class of its own, with these as properties.
+        self.nest.resolution = self.resolution_ms  # type: ignore[attr-defined]
+        self.nest.total_num_virtual_procs = self.virtual_processes  # type: ignore[attr-defined]
+        self.nest.rng_seed = self.seed  # type: ignore[attr-defined]
         self.link.check_threads()
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from cosim.devices.devices import Devices
 from cosim.errors import ConfigurationError
+from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Experiment
 from cosim.network.address import number_of_places
 from cosim.network.network import Network, Population, drive_links, expected_synapses
@@ -166,7 +167,7 @@ def node_bytes(population: Population, ring_slots: int) -> int:
     """Of one neuron without its connection tables; an unknown model counts as the largest one."""
     own, rings = NODE_BYTES.get(population.neuron_model, LARGEST_NODE)
     if population.neuron_model.endswith("_multisynapse"):
-        rings += len(population.parameters.get("tau_syn", (2.0,)))
+        rings += population.time_constants
     return own + rings * 8 * ring_slots
 
 
@@ -185,7 +186,7 @@ def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_m
     synapses = dict.fromkeys((each.synapse_model for each in network.projections), 0.0)
     for projection, number in zip(network.projections, expected, strict=True):
         synapses[projection.synapse_model] += float(number)
-    footprints = [each.footprint(network.sizes) for each in (*devices.sources, *devices.sinks)]
+    footprints = devices.footprints(network.sizes)
     gathered = sum(each.gathered_links for each in footprints)
     synapses["static_synapse"] = synapses.get("static_synapse", 0.0) + gathered
     return RankLoad(
@@ -201,15 +202,16 @@ def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_m
 
 def device_links(network: Network, devices: Devices) -> int:
     """Connections of the experiment's devices, sinks and sources; spikes are recorded without any."""
-    footprints = [each.footprint(network.sizes) for each in (*devices.sources, *devices.sinks)]
+    footprints = devices.footprints(network.sizes)
     return sum(each.spread_links + each.gathered_links for each in footprints)
 
 
 def _ring_slots(network: Network, devices: Devices, resolution_ms: float) -> int:
     """Length of NEST's ring buffers: smallest and largest delay together (ring_buffer.cpp)."""
-    delays_ms = [each.delay_ms for each in (*network.projections, *network.drives)]
-    of_devices = [each.table.connection_delay_ms for each in (*devices.sinks, *devices.sources)]
-    delays_ms = [*delays_ms, *(each for each in of_devices if each is not None)] or [1.0]
+    tables = [*(each.table for each in devices.sinks), *(each.table for each in devices.sources)]
+    of_devices = [each.connection_delay_ms for each in tables]
+    of_network = [*(each.delay_ms for each in network.projections), *(each.delay_ms for each in network.drives)]
+    delays_ms = [*of_network, *(each for each in of_devices if each is not None)] or [1.0]
     return round((min(delays_ms) + max(delays_ms)) / resolution_ms)
 
 
@@ -285,10 +287,13 @@ def largest_value(experiment: Experiment, name: str, fits: Callable[[Network], b
     population.
     """
 
+    brain = experiment.brain
+    assert isinstance(brain, TableBrain)  # as there is a network
+
     def network(hundredths: int) -> Network | None:
         parameters = {**experiment.brain_parameters, name: hundredths / 100}
         try:
-            return experiment.brain.network(parameters, experiment.config.clock.resolution_ms)
+            return brain.network(parameters, experiment.config.clock.resolution_ms)
         except ValueError:
             return None  # too small to be built
 

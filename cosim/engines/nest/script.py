@@ -86,16 +86,15 @@ def run_script(path: Path, nest: ModuleType, kernel: Kernel) -> Script:
     watch = _Watch(nest, kernel, path.parent)
     module = ModuleType("__main__")
     module.__file__ = str(path)
-    with _as_program(module, kernel.seed, quiet=nest.Rank() != 0), watch.over_kernel():
-        _execute(module, watch)
+    with _as_program(module, path, kernel.seed, quiet=nest.Rank() != 0), watch.over_kernel():
+        _execute(module, path, watch)
     neurons = [each for each in watch.batches if nest.GetDefaults(each.model, "element_type") == "neuron"]
     if not neurons:
         raise ScriptError(f"{path}: creates no neurons before it simulates or ends")
     return Script(*find(neurons, vars(module), nest), tuple(watch.notes))
 
 
-def _execute(module: ModuleType, watch: _Watch) -> None:
-    path = Path(module.__file__)
+def _execute(module: ModuleType, path: Path, watch: _Watch) -> None:
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     try:
         exec(code, vars(module))
@@ -107,14 +106,14 @@ def _execute(module: ModuleType, watch: _Watch) -> None:
 
 
 @contextlib.contextmanager
-def _as_program(module: ModuleType, seed: int, quiet: bool) -> Iterator[None]:
+def _as_program(module: ModuleType, path: Path, seed: int, quiet: bool) -> Iterator[None]:
     """The surroundings of ``python script.py``; several ranks print once, and plots need no display."""
     argv, folders, main = sys.argv, list(sys.path), sys.modules["__main__"]
     os.environ.setdefault("MPLBACKEND", "Agg")
     random.seed(seed)
     np.random.seed(seed)
-    sys.argv, sys.modules["__main__"] = [module.__file__], module
-    sys.path.insert(0, str(Path(module.__file__).parent))
+    sys.argv, sys.modules["__main__"] = [str(path)], module
+    sys.path.insert(0, str(path.parent))
     try:
         with contextlib.chdir(Path.cwd()), open(os.devnull, "w") as nowhere:
             with contextlib.redirect_stdout(nowhere if quiet else sys.stdout):
@@ -137,8 +136,8 @@ def _what_went_wrong(path: Path, error: BaseException) -> str:
     walked = traceback.walk_tb(error.__traceback__)
     users = ((frame, line) for frame, line in walked if _is_users(frame, path.parent))
     places = traceback.StackSummary.extract(users)
-    file, line, said = places[-1].filename, places[-1].lineno, error
-    if isinstance(error, SyntaxError) and Path(error.filename or "").is_file():  # a module that it imports
+    file, line, said = places[-1].filename, places[-1].lineno, str(error)
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_file():  # a module that it imports
         file, line, said = error.filename, error.lineno, error.msg
     if isinstance(error, SystemExit):
         text = f"exits with {error.code!r} before its network is complete"
@@ -167,7 +166,7 @@ class _Watch:
     @contextlib.contextmanager
     def over_kernel(self) -> Iterator[None]:
         low_level = self.nest.ll_api.nestkernel
-        guards = {
+        guards: dict[str, Callable[..., Any]] = {
             "llapi_reset_kernel": self._reset,
             "llapi_set_kernel_status": self._set,
             "llapi_create": self._create,
@@ -202,7 +201,7 @@ class _Watch:
         finally:
             self._settings_act = False
 
-    def _set(self, original: Callable[[dict], None], settings: Mapping[str, Any]) -> None:
+    def _set(self, original: Callable[[Mapping[str, Any]], None], settings: Mapping[str, Any]) -> None:
         allowed = settings if self._settings_act else self._allowed(settings)
         if allowed:
             original(allowed)

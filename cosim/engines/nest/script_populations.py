@@ -104,7 +104,8 @@ def _collections(named: Mapping[Any, Any], nest: ModuleType) -> Named:
 
 def _numbered(names: list[str], others: set[str]) -> Iterator[str]:
     """The same names, but those that are not unique with a number."""
-    occurrences, numbers = Counter(names), defaultdict(lambda: count(1))
+    occurrences = Counter(names)
+    numbers: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
     taken = others | set(names)
     for name in names:
         if occurrences[name] == 1 and name not in others:

@@ -12,6 +12,7 @@ from types import FrameType
 
 Span = tuple[int, int, int, int]
 """First line, first column, last line, last column."""
+Statement = ast.Assign | ast.AnnAssign | ast.Return
 
 
 def assigned_name(frames: Iterable[FrameType]) -> str | None:
@@ -24,23 +25,27 @@ def assigned_name(frames: Iterable[FrameType]) -> str | None:
         call = _running_call(frame)
         statements = _statements(frame.f_code.co_filename)
         statement = next((each for each in statements if _holds(each, call)), None)
+        if call is None or statement is None:
+            return None
         if not isinstance(statement, ast.Return):
-            return None if statement is None else _name(statement, call)
+            return _name(statement, call)
     return None
 
 
 @lru_cache
-def _statements(file: str) -> list[ast.stmt]:
+def _statements(file: str) -> list[Statement]:
     """Those that name a value or hand it on. None of them can stand within another one."""
     tree = ast.parse("".join(linecache.getlines(file)))
-    return [each for each in ast.walk(tree) if isinstance(each, ast.Assign | ast.AnnAssign | ast.Return)]
+    return [each for each in ast.walk(tree) if isinstance(each, Statement)]
 
 
 def _running_call(frame: FrameType) -> Span | None:
     """Where the call that ``frame`` waits for stands; None if Python was told not to keep it."""
     instructions = frame.f_code.co_positions()
     line, last_line, column, last_column = next(islice(instructions, frame.f_lasti // 2, None))
-    return None if column is None else (line, column, last_line, last_column)
+    if line is None or column is None or last_line is None or last_column is None:
+        return None
+    return line, column, last_line, last_column
 
 
 def _holds(node: ast.expr | ast.stmt, call: Span | None) -> bool:

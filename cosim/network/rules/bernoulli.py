@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cosim.network.layout import Grid, Layout, Scattered, Unplaced
+from cosim.network.layout import Grid, Layout, Placed, Scattered, Unplaced
 from cosim.network.population import Population
 from cosim.network.rules.rule import position_problems
 
@@ -69,8 +69,7 @@ class Bernoulli:
     def _moment(self, source: Layout, target: Layout, same: bool, power: int) -> float:
         """The sum of p^power over all offers; on grids p is a product over axes, so its sum is too."""
         if isinstance(source, Unplaced) or isinstance(target, Unplaced):
-            pairs = source.size * target.size - (target.size if same else 0)
-            return self.p_center**power * pairs
+            return self.p_center**power * (source.size * target.size - (target.size if same else 0))
         if not (isinstance(source, Grid) and isinstance(target, Grid)):
             return float(np.sum(self.probabilities(source, target, same) ** power))
         pairs = selves = self.p_center**power
@@ -80,7 +79,7 @@ class Bernoulli:
             selves *= float(np.trace(offered)) if same else 0.0
         return pairs - selves
 
-    def probabilities(self, source: Layout, target: Layout, same: bool) -> np.ndarray:
+    def probabilities(self, source: Placed, target: Placed, same: bool) -> np.ndarray:
         """Of all pairs where one layout is no grid, shape (targets, sources); only x and y count."""
         distance_mm = target.positions_mm[:, None, :2] - source.positions_mm[:, :2]
         p = np.full(distance_mm.shape[:2], self.p_center)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +68,9 @@ class Camera:
         """``layer`` as a picture (height, width, 3) uint8."""
         n = OVERSAMPLING
         fine = layer.colour.view(np.uint8).reshape(self.height, n, self.width, n, 4)
-        total = sum(fine[:, i, :, j].astype(np.uint16) for i in range(n) for j in range(n))
+        total = np.zeros((self.height, self.width, 4), np.uint16)
+        for i, j in product(range(n), repeat=2):
+            total += fine[:, i, :, j]
         return (total // n**2).astype(np.uint8)[..., :3]
 
 

@@ -7,7 +7,7 @@ coloured by activation, from blue (0) to red (1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -61,7 +61,7 @@ def film(description: MusculoskeletalDescription, run, rows: np.ndarray, width: 
     return Film(_pictures(renderer, angles, activations), ("activation", ACTIVATION_COLOURS))
 
 
-def _pictures(renderer: Renderer, angles, activations) -> Iterator[np.ndarray]:
+def _pictures(renderer: Renderer, angles, activations) -> Generator[np.ndarray]:
     try:
         yield from map(renderer.picture, angles, activations)
     finally:
@@ -195,8 +195,8 @@ class Renderer:
             if a.link != b.link:
                 strand.spans.append(i)
                 continue
-            ends = self._scale * np.array([a.point_m, b.point_m])
-            strand.pieces.append(self._rod(*ends, MUSCLE_RADIUS, ACTIVATION_COLOURS(0.0)))
+            start_m, end_m = self._scale * np.array([a.point_m, b.point_m])
+            strand.pieces.append(self._rod(start_m, end_m, MUSCLE_RADIUS, ACTIVATION_COLOURS(0.0)))
             self._bodies.setdefault(a.link, []).append(strand.pieces[-1])
         return strand
 
@@ -208,7 +208,7 @@ class Renderer:
             colour = ACTIVATION_COLOURS(float(level))
             for body in strand.pieces:
                 pybullet.changeVisualShape(body, -1, rgbaColor=colour, physicsClientId=self._client)
-            self._stretched += [self._rod(*points[i : i + 2], MUSCLE_RADIUS, colour) for i in strand.spans]
+            self._stretched += [self._rod(points[i], points[i + 1], MUSCLE_RADIUS, colour) for i in strand.spans]
 
     def _rod(self, a, b, radius: float, colour) -> int:
         """A round rod with round ends from ``a`` to ``b``; a ball where the two are one."""

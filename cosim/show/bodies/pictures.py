@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from cosim.results.run_data import RunData
 class Film(NamedTuple):
     """What a body did, picture by picture."""
 
-    pictures: Iterator[np.ndarray]
+    pictures: Generator[np.ndarray]
     """(height, width, 3) uint8 each; to be used up, or closed, as they hold a renderer."""
     colours: tuple[str, Colormap] | None
     """What goes from 0 to 1, and how it is coloured; None where colours say nothing."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``body.png`` of a vehicle, the room from above with the way that it took; and films."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -51,11 +51,12 @@ def _draw_room(axis: Axes, description: VehicleDescription) -> None:
     half_m = side_m / 2
     axis.add_patch(Rectangle((-half_m, -half_m), side_m, side_m, fill=False, linewidth=3, color="0.4"))
     for box in description.obstacles:
-        size_m = np.array(box.size_m[:2])
+        (x_m, y_m), (length_m, width_m, _) = box.position_m, box.size_m
         axis.add_patch(
             Rectangle(
-                box.position_m - size_m / 2,
-                *size_m,
+                (x_m - length_m / 2, y_m - width_m / 2),
+                length_m,
+                width_m,
                 angle=np.degrees(box.heading_rad),
                 rotation_point="center",
                 color="0.65",
@@ -70,8 +71,8 @@ def _draw_way(axis: Axes, run: RunData):
     position_m, time_s = run.body["position_m"][::every], run.body["time_ms"][::every] / 1000
     way = axis.scatter(position_m[:, 0], position_m[:, 1], c=time_s, s=4, zorder=2)
     axis.plot(*run.body["light_position_m"][-1, :2], "*", color="gold", markeredgecolor="0.3", markersize=18)
-    axis.annotate("start", position_m[0, :2], textcoords="offset points", xytext=(6, 6))
-    axis.annotate("end", run.body["position_m"][-1, :2], textcoords="offset points", xytext=(6, -14))
+    axis.annotate("start", tuple(position_m[0, :2]), textcoords="offset points", xytext=(6, 6))
+    axis.annotate("end", tuple(run.body["position_m"][-1, :2]), textcoords="offset points", xytext=(6, -14))
     return way
 
 
@@ -102,7 +103,7 @@ def film(description: VehicleDescription, run: RunData, rows: np.ndarray, width:
 
 def _pictures(
     description: VehicleDescription, run: RunData, rows: np.ndarray, width: int, height: int
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray]:
     points_m = _outline(description, run, rows)
     scene = Scene(description, aim(points_m, VIEW_FROM, FIELD_OF_VIEW_DEG, MARGIN, width, height))
     try:

@@ -31,7 +31,7 @@ class BuildFailed(RuntimeError):
 
 def requirement() -> str:
     """The NEST that pyproject.toml asks for, "nest-simulator==3.10.0"."""
-    return next(name for name in importlib.metadata.requires("cosim") if name.startswith("nest-simulator"))
+    return next(name for name in importlib.metadata.requires("cosim") or () if name.startswith("nest-simulator"))
 
 
 def is_mpi_build(folder: Path) -> bool:

@@ -70,9 +70,11 @@ class AxisOffers:
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Starts, planes and factors as contiguous arrays of exactly the types that are listed."""
-        kinds = (np.int64, np.int32, np.float64)
-        mine = (self.starts, self.planes, self.factors)
-        return tuple(np.ascontiguousarray(each, dtype=kind) for each, kind in zip(mine, kinds, strict=True))
+        return (
+            np.ascontiguousarray(self.starts, dtype=np.int64),
+            np.ascontiguousarray(self.planes, dtype=np.int32),
+            np.ascontiguousarray(self.factors, dtype=np.float64),
+        )
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,7 @@ def _spec(synapse: Synapse, key: int) -> object:
     if not 0 <= key < 2**64:
         raise ValueError(f"key is {key}, must be in [0, 2**64)")
     is_lognormal = isinstance(synapse.weight, tuple)
-    weight, sigma = synapse.weight if is_lognormal else (synapse.weight, 0.0)
+    weight, sigma = synapse.weight if isinstance(synapse.weight, tuple) else (synapse.weight, 0.0)
     if not (math.isfinite(weight) and math.isfinite(sigma) and math.isfinite(synapse.delay_ms)):
         raise ValueError(f"{synapse}: weight and delay must be finite")  # NEST takes nan for "the default"
     name = synapse.model.encode()
@@ -248,10 +250,10 @@ def _check_axes(sources: Nodes, targets: Nodes, axes: Sequence[AxisOffers]) -> N
 def _points(
     sources: Nodes, targets: Nodes, positions: tuple[np.ndarray, np.ndarray] | None, radius_mm: float | None
 ) -> list[np.ndarray] | None:
-    if (positions is None) != (radius_mm is None):
-        raise ValueError("positions and radius_mm belong together: give both or none")
-    if positions is None:
+    if positions is None and radius_mm is None:
         return None
+    if positions is None or radius_mm is None:
+        raise ValueError("positions and radius_mm belong together: give both or none")
     if not 0 < radius_mm < math.inf:
         raise ValueError(f"radius_mm is {radius_mm}, must be above 0")
     points = [np.ascontiguousarray(each, dtype=np.float64) for each in positions]

@@ -42,8 +42,10 @@ class Library:
         raise NestlinkError(f"{what}: {self.lib.nestlink_error().decode(errors='replace')}")
 
 
-def view(address: ctypes.c_void_p, count: int, kind: type) -> np.ndarray:
-    """``count`` values of a type of ctypes that lie at ``address``, not copied."""
+def view(address: ctypes.c_void_p, count: int, kind: type[ctypes.c_double] | type[ctypes.c_int64]) -> np.ndarray:
+    """``count`` values of a type of ctypes that lie at ``address``, which may be NULL if there are none; not copied."""
     if not count:
         return np.empty(0, dtype=kind)
-    return np.frombuffer((kind * count).from_address(address.value), dtype=kind)
+    assert address.value is not None
+    array = (kind * count).from_address(address.value)
+    return np.frombuffer(array, dtype=kind)  # type: ignore[call-overload]  # NumPy's types know no arrays of ctypes

@@ -15,7 +15,7 @@ import numpy as np
 from cosim.engines.nest.nestlink.connect import AxisOffers, Nodes
 from cosim.engines.nest.rules.drawing import Drawing
 from cosim.engines.nest.rules.rule_in_nest import ConnectionSpec, RuleInNest
-from cosim.network.layout import Grid, Unplaced
+from cosim.network.layout import Grid, Placed, Unplaced
 from cosim.network.population import Population
 from cosim.network.rules import Bernoulli
 
@@ -27,7 +27,7 @@ def draw(rule: Bernoulli, drawing: Drawing) -> int:
         return _unplaced(rule, drawing)
     if isinstance(source, Grid) and isinstance(target, Grid):
         return _grids(rule, source, target, drawing)
-    return _scattered(rule, drawing)
+    return _scattered(rule, source, target, drawing)
 
 
 def _grids(rule: Bernoulli, source: Grid, target: Grid, drawing: Drawing) -> int:
@@ -58,10 +58,10 @@ def _connect(drawing: Drawing, sources: Nodes, targets: Nodes, axes: list[AxisOf
     return drawing.link.connect_bernoulli(sources, targets, axes, drawing.synapse, drawing.key)
 
 
-def _scattered(rule: Bernoulli, drawing: Drawing) -> int:
+def _scattered(rule: Bernoulli, source: Placed, target: Placed, drawing: Drawing) -> int:
     """All pairs are looked at: scattered nuclei are small."""
     same = drawing.source is drawing.target
-    p = rule.probabilities(drawing.source.layout, drawing.target.layout, same)
+    p = rule.probabilities(source, target, same)
     targets, sources = np.nonzero(drawing.random().random(p.shape) < p)
     return drawing.pairs(sources, targets)
 
