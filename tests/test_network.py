@@ -211,9 +211,7 @@ def test_weights_must_be_numbers(weight):
 def test_a_single_time_constant_makes_a_single_receptor():
     neurons = Population("T", "R", "iaf_psc_exp_multisynapse", {}, Unplaced(5))
     for tau_syn in (2.0, (2.0,)):
-        assert Population("T", "R", "iaf_psc_exp_multisynapse", {"tau_syn": tau_syn}, Unplaced(5)).receptors == range(
-            1, 2
-        )
+        assert replace(neurons, parameters={"tau_syn": tau_syn}).receptors == range(1, 2)
 
 
 def test_synapses_must_end_at_a_receptor_that_their_target_has():
