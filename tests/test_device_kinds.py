@@ -73,6 +73,8 @@ delay_ms = {DELAY_MS}
 """
 BRAIN = """
 import nest
+
+pytestmark = pytest.mark.usefixtures("with_figures")
 driven, each = nest.Create("iaf_psc_delta", 5), nest.Create("iaf_psc_delta", 3)
 """
 TRANSFER = f"""

@@ -137,6 +137,7 @@ def workplace(tmp_path_factory) -> Workplace:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
+@pytest.mark.starts
 def test_what_a_page_shows_works(page, workplace, monkeypatch):
     shown = blocks(page)
     monkeypatch.chdir(workplace.folder)
@@ -195,6 +196,7 @@ def test_commands_that_are_made_smaller_are_still_shown():
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
+@pytest.mark.starts
 def test_examples_in_docstrings_work(module, workplace, monkeypatch):
     monkeypatch.chdir(workplace.folder)
     failed, tried = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
