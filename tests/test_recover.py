@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -208,6 +209,20 @@ def test_a_figure_is_announced_if_it_is_there(tmp_path, recover, monkeypatch):
     assert "figures: Traceback" in said and "ZeroDivisionError" in said
     assert "no figure: drawing it failed" in said and "figure.png" not in said
     assert RunData(failed.path).summary["mine"] == 1, "what comes after is done"
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"), [("return None", "ValueError: .*must be a cosim.network.Network"), ("return 1 / 0", "ZeroDiv")]
+)
+def test_a_network_that_fails_today_costs_the_positions_only(tmp_path, recover, monkeypatch, caplog, bad, said):
+    monkeypatch.setattr("cosim.finalize.draw", lambda run: None)
+    experiment = make_experiment(tmp_path / "experiment")
+    killed = make_run(tmp_path / "run", experiment)
+    (experiment / "brain/network.py").write_text(f"def network():\n    {bad}\n")
+    with caplog.at_level("WARNING", "cosim"):
+        assert recover(killed.path) == 0
+    assert re.search(f"without positions of neurons: {experiment}/brain/network.py: {said}", caplog.text)
+    assert RunData(killed.path).summary["mine"] == 1
 
 
 def test_a_finished_run_is_left_alone(reference, recover, capsys):
