@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-# What a body or a user's transfer functions may raise.
+# What a body, a user's transfer functions or network.py may raise.
 FAILURES = (Exception, SystemExit)
 
 
@@ -22,9 +22,10 @@ class NothingToDo(ConfigurationError):
 
 
 class BrainError(Exception):
-    """What a user wrote is no brain that can be built; the message says where, and what NEST or Python says of it.
+    """NEST cannot run here, or what a user wrote is no brain that it can build.
 
-    A brain rank raises it and shows it without a traceback. Where all do, it becomes a ConfigurationError.
+    The message says where, and what NEST or Python says of it. A brain rank raises it and shows it without a
+    traceback. Where all do, it becomes a ConfigurationError.
     """
 
 

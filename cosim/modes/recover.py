@@ -17,7 +17,7 @@ from types import ModuleType
 
 from cosim.body import kinds
 from cosim.body.nobody import NoBody
-from cosim.errors import ConfigurationError, RecordingError
+from cosim.errors import FAILURES, ConfigurationError, RecordingError
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.finalize import EndedRun, finalize, substeps
 from cosim.modes import recorded_code
@@ -127,7 +127,12 @@ def _experiment(source: RunFolder) -> Experiment | None:
 
 
 def _network(experiment: Experiment) -> Network | None:
-    brain = brain_of(experiment)
+    """Its tables; None for a script and, with a warning, if its network.py fails today, whatever it raises."""
+    try:
+        brain = brain_of(experiment)
+    except FAILURES as error:
+        log.warning("without positions of neurons: %s: %s: %s", experiment.brain.path, type(error).__name__, error)
+        return None
     return brain if isinstance(brain, Network) else None
 
 

@@ -45,8 +45,9 @@ PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
-# A brain rank whose build failed gives the others so long to fail too; they may wait for it inside NEST instead.
-FAIL_TOGETHER_S = 2.0
+# A brain rank whose build failed gives the others so long to fail too, as each may have to read the same script from a
+# slow disk; they may wait for it inside NEST instead.
+FAIL_TOGETHER_S = 20.0
 
 EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
 

@@ -11,10 +11,12 @@ from typing import NoReturn
 
 import numpy as np
 
+from cosim.errors import BrainError
+
 Signatures = Mapping[str, tuple[type | None, Sequence[type]]]
 
 
-class NestlinkError(RuntimeError):
+class NestlinkError(BrainError):
     """nestlink or the NEST that it belongs to is missing, or a call into the kernel failed."""
 
 
