@@ -17,7 +17,7 @@ from types import ModuleType
 from cosim import transfer
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import find_experiment
-from cosim.record.folder import results_folder_around
+from cosim.experiment.results_folder import results_folder_around
 
 log = logging.getLogger("cosim")
 
