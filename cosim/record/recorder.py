@@ -19,11 +19,12 @@ from cosim.devices.devices import Device, Devices
 from cosim.engines.nest.brain import Brain
 from cosim.experiment.config import Clock
 from cosim.parallel.exchange import Exchange
+from cosim.parallel.machine import resident_bytes
 from cosim.parallel.world import BODY_RANK
 from cosim.record.disk import BYTES_PER_MB
 from cosim.record.folder import RunFolder
 from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.record.profile import STEP_PHASES, resident_bytes
+from cosim.record.profile import STEP_PHASES
 from cosim.record.series import Series, SeriesFile
 
 SPIKE_BYTES = 16
