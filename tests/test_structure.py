@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
-# What each room imports of cosim besides itself. All of it stands above the room here: rooms do not go in circles.
+# What each room may import of cosim besides itself. All of it stands above the room here: rooms do not go in circles.
 IMPORTS = {
     "errors": "",
     "timegrid": "",
@@ -153,6 +153,13 @@ def test_there_are_rooms_and_exceptions_of_these_names():
         (room(one), room(two)) for one, two in crossings()
     }
     assert all(other in imports().get(module, ()) for module, other in EXCEPTIONS), "it is mended: take it off the list"
+
+
+def test_one_module_chooses_the_engine():
+    """What goes on in a step is written for any brain that can be stepped."""
+    choosing = {name for name in MODULES if "cosim.engines.nest.brain" in imports()[name] and room(name) != "bench"}
+    assert choosing == {"cosim.run"}
+    assert not [name for name in imports()["cosim.loop"] if name.startswith("cosim.engines.nest")]
 
 
 def test_a_public_class_has_one_meaning():

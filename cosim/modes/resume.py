@@ -18,7 +18,7 @@ import numpy as np
 
 from cosim.body.kind import Body
 from cosim.devices.devices import Devices
-from cosim.engines.nest.brain import Brain
+from cosim.engines.engine import SteppedBrain
 from cosim.errors import ConfigurationError, Departure, NothingToDo
 from cosim.experiment.config import Experiment
 from cosim.experiment.options import Options
@@ -91,7 +91,7 @@ class ResumedRun(NormalRun):
         return CheckedTransfer(functions, self.recorded, exchange, devices, body)
 
     def recorder(
-        self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]
+        self, recorder: BrainRecorder, brain: SteppedBrain, is_own: Callable[[np.ndarray], np.ndarray]
     ) -> CheckedRecorder:
         """Spikes are compared, too, before they are written."""
         check = SpikeCheck(self.recorded.folder, brain.built.populations, is_own)

@@ -16,7 +16,7 @@ import numpy as np
 from cosim.body.kind import Body
 from cosim.devices import series as device_series
 from cosim.devices.devices import Device, Devices
-from cosim.engines.nest.brain import Brain
+from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Clock
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.machine import resident_bytes
@@ -64,7 +64,7 @@ class BrainRecorder:
     done[k].
     """
 
-    def __init__(self, path: Path, brain: Brain) -> None:
+    def __init__(self, path: Path, brain: SteppedBrain) -> None:
         self._brain, self._waiting = brain, 0
         self._file = SeriesFile(
             path,
