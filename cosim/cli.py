@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cosim.body.engines import registry
+from cosim.cache import let_numba_write
 from cosim.errors import ConfigurationError
 from cosim.experiment.overrides import add_experiment
-from cosim.tools.setup.cache import let_numba_write
 
 if TYPE_CHECKING:
     from cosim.experiment.config import Experiment

@@ -100,7 +100,7 @@ def finalize(run: EndedRun) -> bool:
     shards = run.source.shards(len(run.reports))
     counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
     files = run.source.run_file, folder.run_file
-    profile = finish_run_file(*files, shards, run.steps, substeps(run.clock), by_rank(run))
+    profile = finish_run_file(*files, shards, run.steps, run.clock.substeps, by_rank(run))
     watch.lap("merge")
     summary = summarize(run, profile, counts)
     write_text(folder.summary_file, to_json(summary))
@@ -121,11 +121,6 @@ def finalize(run: EndedRun) -> bool:
         tell(run, summary, figure)
     folder.remove_shards()
     return stages.all_well
-
-
-def substeps(clock: Clock) -> int:
-    """Physics steps in a coupling step."""
-    return round(clock.coupling_step_ms / clock.physics_step_ms)
 
 
 def by_rank(run: EndedRun) -> dict[str, np.ndarray]:

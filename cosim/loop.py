@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cosim.body.kind import Body
-from cosim.engines.nest.brain import Brain
+from cosim.engines.engine import SteppedBrain
 from cosim.errors import FAILURES
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.stop import StopSign
@@ -40,7 +40,7 @@ class Idle:
 class Parts:
     """Everything that a step needs on this rank."""
 
-    brain: Brain | Idle
+    brain: SteppedBrain | Idle
     body: Body | Idle
     transfer: StimulusMaker | Idle
     exchange: Exchange

@@ -99,15 +99,9 @@ def brain_of(experiment: Experiment) -> Network | Path:
         ConfigurationError: a script that is none.
     """
     if isinstance(experiment.brain, TableBrain):
-        return network(experiment)
+        return experiment.network()
     script.check(experiment.brain.path)
     return experiment.brain.path
-
-
-def network(experiment: Experiment) -> Network:
-    """The checked tables of an experiment whose brain is a model. Raises ValueError with all problems."""
-    assert isinstance(experiment.brain, TableBrain)
-    return experiment.brain.network(experiment.brain_parameters, experiment.config.clock.resolution_ms)
 
 
 def settle_devices(prepared: Prepared, sizes: Mapping[str, int]) -> Devices:

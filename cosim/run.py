@@ -23,6 +23,7 @@ from cosim.loop import Idle, Parts, loop
 from cosim.modes.choice import choose
 from cosim.network.network import Network
 from cosim.parallel.exchange import Exchange
+from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import (
@@ -41,7 +42,7 @@ from cosim.record.built import write as write_built
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder, start_logging
 from cosim.record.owner import claim
-from cosim.record.profile import StepProfile, Stopwatch, peak_memory_mb
+from cosim.record.profile import StepProfile, Stopwatch
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
 from cosim.record.summary import built_regions

@@ -25,8 +25,7 @@ from cosim.experiment import usercode
 _MARK = "_cosim_transfer_function"
 
 CLOCK_PORTS = ("t_ms", "step")
-# What else cosim calls in a transfer.py, by name and with these arguments.
-CALLED_AT_THE_END = {"summarize": ["run"], "tell": ["summary"]}
+load = usercode.load_transfer_functions
 
 
 def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
@@ -54,18 +53,6 @@ def transfer_function(function: Callable[..., None]) -> Callable[..., None]:
         raise TypeError(f"{name}: a transfer function must be a plain function, without yield and async")
     setattr(function, _MARK, True)
     return function
-
-
-def load(file: Path) -> ModuleType:
-    """Run ``transfer.py``; an empty module where there is none. It is loaded anew at every call.
-
-    Raises:
-        ConfigurationError: it cannot be run, or what is called in it at the end takes other arguments.
-    """
-    module = usercode.load_optional_module(file)
-    for name, arguments in CALLED_AT_THE_END.items():
-        usercode.function(module, name, arguments)
-    return module
 
 
 class StimulusMaker(Protocol):
@@ -132,7 +119,7 @@ def _nothing_to_do(module: ModuleType) -> Iterator[str]:
     """A file of functions among which none is called is a mistake."""
     functions = [name for name, value in vars(module).items() if inspect.isfunction(value)]
     others = [name for name in functions if name != transfer_function.__name__]
-    if others and not _marked(module) and not {*others} & {*CALLED_AT_THE_END}:
+    if others and not _marked(module) and not {*others} & {*usercode.CALLED_AT_THE_END}:
         yield f"no function is marked with @transfer_function, so none would be called; there are {', '.join(others)}"
 
 

@@ -18,8 +18,8 @@ import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
 import cosim
+from cosim.cache import cache_folder
 from cosim.tools.new import TEMPLATE
-from cosim.tools.setup.cache import cache_folder
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -18,7 +18,6 @@ from cosim.network.layout import Unplaced
 from cosim.network.network import Drive, Network, Population, Projection
 from cosim.network.rules import FixedIndegree
 from cosim.network.values import Constant
-from cosim.plan import network as tables_of
 from cosim.plan import resolve_devices
 
 NOTHING = Devices((), (), ())
@@ -53,7 +52,7 @@ def test_all_connections_to_a_sink_are_on_its_virtual_process():
 
 def test_the_whole_brain_needs_more_than_four_virtual_processes():
     experiment = load("mouse_brain", ["brain.patch_mm=1.0"])
-    tables = tables_of(experiment)
+    tables = experiment.network()
     devices = resolve_devices(experiment, tables.sizes)
     with pytest.raises(ConfigurationError, match="brain.virtual_processes = 4: must be") as refusal:
         connection_limits.check(tables, devices, 4, brain_ranks=2)

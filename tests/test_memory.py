@@ -20,7 +20,6 @@ from cosim.network.rules import FixedIndegree
 from cosim.network.values import Constant
 from cosim.parallel.machine import Machine
 from cosim.plan import Prepared, prepare, resolve_devices
-from cosim.plan import network as tables_of
 from cosim.results.run_data import RunData
 
 NOTHING = Devices((), (), ())
@@ -78,7 +77,7 @@ def test_longer_delays_make_longer_ring_buffers():
 
 def mouse(*overrides: str, available: float, brain_ranks: int = 1, elsewhere: tuple[Machine, ...] = ()) -> None:
     experiment = load("mouse_m1", overrides)
-    tables = tables_of(experiment)
+    tables = experiment.network()
     devices = resolve_devices(experiment, tables.sizes)
     ranks_here = brain_ranks - sum(each.brain_ranks for each in elsewhere)
     machines = Machine(ranks_here, True, int(available)), *elsewhere

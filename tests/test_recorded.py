@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cosim.engines.built import BuiltPopulation
-from cosim.engines.nest.nestlink.stepping import JournalSpikes
+from cosim.engines.engine import JournalSpikes
 from cosim.errors import Departure
 from cosim.modes import compare, spike_check
 from cosim.modes.compare import series_differences, series_names, spike_differences

@@ -19,8 +19,9 @@ from killed_run import NETWORK, make_experiment, make_run
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load, read_toml
 from cosim.experiment.options import parse
+from cosim.experiment.results_folder import results_folder_around
 from cosim.modes.choice import choose
-from cosim.record.folder import RunFolder, results_folder_around
+from cosim.record.folder import RunFolder
 from cosim.results.run_data import RunData
 
 BODY = 'name = "trap"\nkind = "none"\n'

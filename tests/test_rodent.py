@@ -11,7 +11,6 @@ import pytest
 from cosim.experiment.config import load
 from cosim.network.network import drive_links, expected_synapses
 from cosim.network.values import Constant, Lognormal
-from cosim.plan import network as tables_of
 from models.rodent.network import network
 
 # Neurons and exact expected synapses, as_run and clean, by region and patch side in mm, computed from the
@@ -214,7 +213,7 @@ def test_echoes_fill_the_in_degree_up_to_that_of_the_full_sheet():
 @pytest.mark.parametrize("resolution_ms", [0.05, 0.25])
 def test_delays_of_echoes_lie_on_the_time_grid_of_the_experiment(resolution_ms):
     echo = ("brain.variant=clean", "brain.patch_rule=echo", f"clock.resolution_ms={resolution_ms}")
-    tables_of(load("mouse_m1", echo))
+    load("mouse_m1", echo).network()
 
 
 @pytest.mark.parametrize(

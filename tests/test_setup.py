@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cosim.cache import cache_folder
 from cosim.tools.setup import mpi, nest, packages
-from cosim.tools.setup.cache import cache_folder
 
 ROOT = Path(__file__).parents[1]
 # Stand-ins for pip: the folder for the wheel follows --wheel-dir.

@@ -17,7 +17,6 @@ from cosim.devices.poisson import PoissonPort
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load
 from cosim.experiment.usercode import load_module
-from cosim.plan import network
 from cosim.transfer import TransferFunctions, check
 
 HEAD = "from cosim import transfer_function\n"
@@ -221,7 +220,7 @@ def test_a_network_of_tables_can_import_what_lies_beside_it(tmp_path):
     text = (folder / "brain/network.py").read_text()
     (folder / "brain/network.py").write_text(text.replace("Unplaced(4)", "Unplaced(sizes.small)") + "import sizes\n")
     (folder / "brain/sizes.py").write_text("small = 7\n")
-    assert network(load(str(folder))).sizes == {"E": 7}
+    assert load(str(folder)).network().sizes == {"E": 7}
 
 
 def test_an_error_in_what_lies_beside_is_told_with_its_place(tmp_path):

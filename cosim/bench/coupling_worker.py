@@ -27,12 +27,13 @@ from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
 from cosim.loop import Idle, Parts, loop
 from cosim.modes.normal import NormalRun
+from cosim.parallel.machine import peak_memory_mb, resident_bytes
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import World
 from cosim.plan import Plan, Prepared, prepare
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
-from cosim.record.profile import STEP_PHASES, Stopwatch, peak_memory_mb, resident_bytes, run_times
+from cosim.record.profile import STEP_PHASES, Stopwatch, run_times
 from cosim.record.summary import built_regions, coupling_fraction
 from cosim.run import build
 from cosim.timegrid import is_multiple

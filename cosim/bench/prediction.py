@@ -17,7 +17,7 @@ from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Experiment
 from cosim.network.network import Network, drive_links, expected_synapses
-from cosim.plan import network, resolve_devices
+from cosim.plan import resolve_devices
 
 FILE = Path("results/bench/model.json")
 
@@ -110,5 +110,5 @@ def network_of(experiment: Experiment) -> tuple[Network, np.ndarray]:
     """
     if not isinstance(experiment.brain, TableBrain):
         raise ConfigurationError(f"{experiment.name}: nothing can be predicted of a brain that is a script")
-    tables = network(experiment)
+    tables = experiment.network()
     return tables, expected_synapses(tables)

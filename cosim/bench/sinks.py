@@ -9,7 +9,7 @@ from itertools import islice
 from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Experiment, load
-from cosim.plan import network, resolve_devices
+from cosim.plan import resolve_devices
 
 
 def override(experiment: str, overrides: Sequence[str], number: int) -> str:
@@ -21,7 +21,7 @@ def override(experiment: str, overrides: Sequence[str], number: int) -> str:
     loaded = load(experiment, overrides)
     if not isinstance(loaded.brain, TableBrain):
         raise ConfigurationError(f"--sinks {number}: the brain of {experiment} is a script; must have network tables")
-    sizes = network(loaded).sizes
+    sizes = loaded.network().sizes
     present = len(resolve_devices(loaded, sizes).sinks)
     most = present + sum(sizes.values())
     if not present <= number <= most or not loaded.config.sinks:

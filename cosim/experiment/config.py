@@ -22,7 +22,6 @@ import pydantic_core
 import tomli_w
 from pydantic import BaseModel, Field
 
-from cosim import transfer
 from cosim.body import kinds
 from cosim.body.kind import Description
 from cosim.devices import kinds as device_kinds
@@ -33,8 +32,9 @@ from cosim.experiment import search
 from cosim.experiment.brains import ScriptBrain, TableBrain
 from cosim.experiment.models import Tables, find_body, find_brain
 from cosim.experiment.overrides import override
-from cosim.experiment.usercode import table_class
+from cosim.experiment.usercode import load_transfer_functions, table_class
 from cosim.network.counting import LONGEST_TIME_MS, TIC_MS
+from cosim.network.network import Network
 from cosim.table import Table
 from cosim.timegrid import is_multiple
 
@@ -49,6 +49,11 @@ class Clock(Table):
     physics_step_ms: float = Field(1.0, gt=0, description="the body's; without a body it means nothing")
     resolution_ms: float = Field(0.1, gt=0, description="NEST's resolution")
     steps: int = Field(gt=0, description="number of coupling steps")
+
+    @property
+    def substeps(self) -> int:
+        """Physics steps in a coupling step."""
+        return round(self.coupling_step_ms / self.physics_step_ms)
 
     def problems(self, has_body: bool) -> Iterator[str]:
         """A coupling step must hold whole NEST steps and whole physics steps of a body, a NEST step whole tics."""
@@ -156,6 +161,11 @@ class Experiment:
         """The keys of ``[brain]`` that belong to the brain model."""
         return {key: getattr(self.config.brain, key) for key in self.brain.Parameters.model_fields}
 
+    def network(self) -> Network:
+        """The checked tables of a brain that is a model. Raises ValueError with all problems."""
+        assert isinstance(self.brain, TableBrain)
+        return self.brain.network(self.brain_parameters, self.config.clock.resolution_ms)
+
     @property
     def body_settings(self) -> dict[str, Any]:
         """The keys of ``[body]`` that belong to the body's kind."""
@@ -172,7 +182,7 @@ def load(experiment: str, overrides: Sequence[str] = ()) -> Experiment:
     """
     folder = find_experiment(experiment)
     file = folder / "experiment.toml"
-    return assemble(folder, file, read_toml(file), transfer.load(folder / "transfer.py"), overrides)
+    return assemble(folder, file, read_toml(file), load_transfer_functions(folder / "transfer.py"), overrides)
 
 
 def assemble(

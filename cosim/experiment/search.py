@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cosim.errors import nearest
-from cosim.record.folder import results_folder_around
+from cosim.experiment.results_folder import results_folder_around
 
 VARIABLE = "COSIM_MODELS"
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -18,6 +18,9 @@ from cosim.experiment import neighbours
 from cosim.experiment.search import offer_models
 from cosim.table import Table
 
+# What cosim calls in a transfer.py besides transfer functions, by name and with these arguments.
+CALLED_AT_THE_END = {"summarize": ["run"], "tell": ["summary"]}
+
 
 def load_module(file: Path) -> ModuleType:
     """Run a Python file as a module of its own, fresh at every call; it may import what lies beside it.
@@ -44,6 +47,18 @@ def _place_beside(file: Path, error: BaseException) -> str:
 def load_optional_module(file: Path) -> ModuleType:
     """`load_module`, or an empty module where there is no such file."""
     return load_module(file) if file.exists() else ModuleType(file.stem)
+
+
+def load_transfer_functions(file: Path) -> ModuleType:
+    """Run ``transfer.py``; an empty module where there is none. It is loaded anew at every call.
+
+    Raises:
+        ConfigurationError: it cannot be run, or what is called in it at the end takes other arguments.
+    """
+    module = load_optional_module(file)
+    for name, arguments in CALLED_AT_THE_END.items():
+        function(module, name, arguments)
+    return module
 
 
 def table_class(module: ModuleType, name: str, default: type[Table]) -> type[Table]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cosim.body.kind import Body
 from cosim.devices.devices import Devices
-from cosim.engines.nest.brain import Brain
+from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
 from cosim.parallel.exchange import Exchange
@@ -51,7 +51,9 @@ class NormalRun:
         """What makes the stimuli. Body rank."""
         return functions
 
-    def recorder(self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]) -> Recorder:
+    def recorder(
+        self, recorder: BrainRecorder, brain: SteppedBrain, is_own: Callable[[np.ndarray], np.ndarray]
+    ) -> Recorder:
         """What records spikes; ``is_own`` says which node ids are on this rank. Brain ranks."""
         return recorder
 

@@ -14,10 +14,10 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-from cosim import transfer
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import find_experiment
-from cosim.record.folder import results_folder_around
+from cosim.experiment.results_folder import results_folder_around
+from cosim.experiment.usercode import load_transfer_functions
 
 log = logging.getLogger("cosim")
 
@@ -37,11 +37,11 @@ def experiment_folder(recorded: str, moved_to: str | None = None) -> Path:
 
 
 def transfer_functions(folder: Path) -> ModuleType:
-    """`cosim.transfer.load` of the ``transfer.py`` in the folder of an experiment. Raises ConfigurationError."""
+    """`load_transfer_functions` of the ``transfer.py`` in the folder of an experiment. Raises ConfigurationError."""
     file = folder / "transfer.py"
     if file.exists():
         admit(file)
-    return transfer.load(file)
+    return load_transfer_functions(file)
 
 
 def admit(path: Path, is_code: bool = True) -> None:

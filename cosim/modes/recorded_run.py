@@ -15,7 +15,7 @@ from typing import Any
 import cosim
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
-from cosim.experiment.config import Experiment, assemble, read_toml
+from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.modes import recorded_code, recover
 from cosim.record.folder import RunFolder
 from cosim.record.provenance import files
@@ -57,13 +57,9 @@ class RecordedRun:
         return RunData(self.folder.path)
 
     @property
-    def step_ms(self) -> float:
-        return self.tables["clock"]["coupling_step_ms"]
-
-    @property
-    def substeps(self) -> int:
-        """Physics steps in a coupling step."""
-        return round(self.step_ms / self.tables["clock"]["physics_step_ms"])
+    def clock(self) -> Clock:
+        """All clocks of the run."""
+        return Clock.model_validate(self.tables["clock"])
 
     @property
     def sources(self) -> list[str]:

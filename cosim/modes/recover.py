@@ -18,11 +18,11 @@ from types import ModuleType
 from cosim.body import kinds
 from cosim.body.nobody import NoBody
 from cosim.errors import FAILURES, ConfigurationError, RecordingError
+from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
-from cosim.finalize import EndedRun, finalize, substeps
+from cosim.finalize import EndedRun, finalize
 from cosim.modes import recorded_code
 from cosim.network.network import Network
-from cosim.plan import brain_of
 from cosim.record import built, failure, populations
 from cosim.record.disk import BYTES_PER_MB, check_space
 from cosim.record.folder import RunFolder, start_logging
@@ -95,7 +95,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
         transfer_module=experiment.transfer_module if experiment else ModuleType("unknown"),
         built=stands.brain,
         reports=stands.reports,
-        steps=whole_steps(source.run_file, source.shards(len(stands.reports)), substeps(clock)),
+        steps=whole_steps(source.run_file, source.shards(len(stands.reports)), clock.substeps),
         stopped_by=_reason(source),
     )
 
@@ -129,11 +129,10 @@ def _experiment(source: RunFolder) -> Experiment | None:
 def _network(experiment: Experiment) -> Network | None:
     """Its tables; None for a script and, with a warning, if its network.py fails today, whatever it raises."""
     try:
-        brain = brain_of(experiment)
+        return experiment.network() if isinstance(experiment.brain, TableBrain) else None
     except FAILURES as error:
         log.warning("without positions of neurons: %s: %s: %s", experiment.brain.path, type(error).__name__, error)
         return None
-    return brain if isinstance(brain, Network) else None
 
 
 def _reason(source: RunFolder) -> str:

@@ -51,9 +51,9 @@ class ReplayedRun(NormalRun):
         experiment = self.recorded.brain_alone(self.options.experiment, self.options.overrides)
         clock, sources = experiment.config.clock, [each.name for each in experiment.config.sources]
         problems = []
-        if clock.coupling_step_ms != self.recorded.step_ms:
+        if clock.coupling_step_ms != self.recorded.clock.coupling_step_ms:
             step_ms = clock.coupling_step_ms
-            problems.append(f"clock.coupling_step_ms = {step_ms}: must stay {self.recorded.step_ms}")
+            problems.append(f"clock.coupling_step_ms = {step_ms}: must stay {self.recorded.clock.coupling_step_ms}")
         if clock.steps > self.recorded.steps:
             problems.append(f"clock.steps = {clock.steps}: only {self.recorded.steps} are recorded")
         if sources != self.recorded.sources:
@@ -107,14 +107,14 @@ class Playback:
 
 def compare(recorded: RecordedRun, folder: RunFolder, steps: int) -> dict[str, Any]:
     """What came out of ``steps`` steps of a brain, in ``folder``, beside what was recorded of them."""
-    then, now = recorded.data, RunData(folder.path)
+    then, now, step_ms = recorded.data, RunData(folder.path), recorded.clock.coupling_step_ms
     common = [name for name in then.spike_counts if name in now.spike_counts]
     unshared = sorted(then.spike_counts.keys() ^ now.spike_counts.keys())
     there, here = (series_names(run.run_file, "exchange/readout") for run in (recorded.folder, folder))
     sinks = [name for name in there if name in here]
     readouts = list(series_differences(recorded.folder.run_file, folder.run_file, sinks, steps, 1))
     files = recorded.folder.spike_file, folder.spike_file
-    spikes = list(spike_differences(*files, common, steps, recorded.step_ms))
+    spikes = list(spike_differences(*files, common, steps, step_ms))
     first = min((*spikes, *readouts), key=lambda each: each.step, default=None)
     return {
         "of": str(recorded.folder.path),
@@ -124,7 +124,7 @@ def compare(recorded: RecordedRun, folder: RunFolder, steps: int) -> dict[str, A
         "identical_readouts": not readouts,
         "first_difference": asdict(first) if first else None,
         "only_in_one": unshared,
-        "mean_rate_hz": {name: _rates_hz(name, (then, now), steps * recorded.step_ms) for name in common},
+        "mean_rate_hz": {name: _rates_hz(name, (then, now), steps * step_ms) for name in common},
     }
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from cosim.body.kind import Body
 from cosim.devices.devices import Devices
-from cosim.engines.nest.brain import Brain
+from cosim.engines.engine import SteppedBrain
 from cosim.errors import ConfigurationError, Departure, NothingToDo
 from cosim.experiment.config import Experiment
 from cosim.experiment.options import Options
@@ -91,7 +91,7 @@ class ResumedRun(NormalRun):
         return CheckedTransfer(functions, self.recorded, exchange, devices, body)
 
     def recorder(
-        self, recorder: BrainRecorder, brain: Brain, is_own: Callable[[np.ndarray], np.ndarray]
+        self, recorder: BrainRecorder, brain: SteppedBrain, is_own: Callable[[np.ndarray], np.ndarray]
     ) -> CheckedRecorder:
         """Spikes are compared, too, before they are written."""
         check = SpikeCheck(self.recorded.folder, brain.built.populations, is_own)
@@ -134,7 +134,7 @@ class CheckedTransfer:
         file, steps = recorded.folder.run_file, recorded.steps
         self._readout = Rows(file, [f"exchange/readout/{sink.name}" for sink in devices.sinks], steps)
         self._stimulus = Rows(file, [f"exchange/stimulus/{source.name}" for source in devices.sources], steps)
-        self._moved = Rows(file, [f"body/{name}" for name in body.series], steps, recorded.substeps)
+        self._moved = Rows(file, [f"body/{name}" for name in body.series], steps, recorded.clock.substeps)
 
     def apply(self, step: int) -> None:
         """As `TransferFunctions.apply`; raises Departure for what differs from the record."""
@@ -165,9 +165,10 @@ def _departure(recorded: RecordedRun, folder: RunFolder) -> Difference | None:
     """The earliest difference between a recorded run and the same steps in ``folder``."""
     names = [name for group in ("body", "exchange") for name in series_names(recorded.folder.run_file, group)]
     files = recorded.folder.run_file, folder.run_file
-    series = series_differences(*files, names, recorded.steps, recorded.substeps)
+    series = series_differences(*files, names, recorded.steps, recorded.clock.substeps)
     files = recorded.folder.spike_file, folder.spike_file
-    spikes = spike_differences(*files, list(recorded.data.spike_counts), recorded.steps, recorded.step_ms)
+    step_ms = recorded.clock.coupling_step_ms
+    spikes = spike_differences(*files, list(recorded.data.spike_counts), recorded.steps, step_ms)
     return min((*series, *spikes), key=lambda each: each.step, default=None)
 
 

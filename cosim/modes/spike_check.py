@@ -12,8 +12,7 @@ import h5py
 import numpy as np
 
 from cosim.engines.built import BuiltPopulation
-from cosim.engines.nest.brain import Brain
-from cosim.engines.nest.nestlink.stepping import JournalSpikes
+from cosim.engines.engine import JournalSpikes, SteppedBrain
 from cosim.errors import Departure
 from cosim.record import populations
 from cosim.record.folder import RunFolder
@@ -25,7 +24,7 @@ BLOCK_SPIKES = 2**16
 class CheckedRecorder:
     """A `BrainRecorder` that writes spikes only after they were compared with those of a recorded run."""
 
-    def __init__(self, recorder: BrainRecorder, brain: Brain, check: SpikeCheck) -> None:
+    def __init__(self, recorder: BrainRecorder, brain: SteppedBrain, check: SpikeCheck) -> None:
         self._recorder, self._brain, self._check = recorder, brain, check
         self._is_open = True
 

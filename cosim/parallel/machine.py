@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A machine that ranks of a run share: how many of them are on it, and how much memory they may take there.
+"""A machine that ranks of a run share: how many of them are on it, and what memory they may take and have taken.
 
 Linux only.
 """
@@ -7,6 +7,7 @@ Linux only.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,3 +64,14 @@ def _granted_by_slurm(environment: Mapping[str, str]) -> Iterator[int]:
     for granted_mb in (number("MEM_PER_NODE"), number("MEM_PER_CPU") * number("CPUS_ON_NODE")):
         if granted_mb:
             yield granted_mb * 2**20
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in use now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # Linux counts in KiB

@@ -13,6 +13,7 @@ from itertools import chain, count
 from pathlib import Path
 
 from cosim.errors import ConfigurationError
+from cosim.experiment.results_folder import RUN_FILE
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class RunFolder:
 
     @property
     def run_file(self) -> Path:
-        return self.path / "run.h5"
+        return self.path / RUN_FILE
 
     @property
     def spike_file(self) -> Path:
@@ -93,18 +94,6 @@ class RunFolder:
         for folder in (self.shard_folder, self.path):
             if not any(folder.iterdir()):
                 folder.rmdir()
-
-
-def results_folder_around(path: Path) -> Path | None:
-    """The results folder, one with a ``run.h5``, that ``path`` is or lies in, as it is spelt or as links lead.
-
-    None if there is none.
-    """
-    for start in (Path(os.path.abspath(path)), Path(os.path.realpath(path))):
-        for folder in (start, *start.parents):
-            if os.path.lexists(RunFolder(folder).run_file):
-                return folder
-    return None
 
 
 def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from array import array
 from collections.abc import Callable
 from itertools import cycle
-from pathlib import Path
 
 import numpy as np
 
@@ -70,14 +68,3 @@ class StepProfile:
         if complete:
             self._write(np.diff(np.array(self._marks[: complete + 1])).reshape(-1, len(STEP_PHASES)))
             del self._marks[:complete]
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in use now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize()
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6  # Linux counts in KiB

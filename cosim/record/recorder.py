@@ -16,14 +16,15 @@ import numpy as np
 from cosim.body.kind import Body
 from cosim.devices import series as device_series
 from cosim.devices.devices import Device, Devices
-from cosim.engines.nest.brain import Brain
+from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Clock
 from cosim.parallel.exchange import Exchange
+from cosim.parallel.machine import resident_bytes
 from cosim.parallel.world import BODY_RANK
 from cosim.record.disk import BYTES_PER_MB
 from cosim.record.folder import RunFolder
 from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
-from cosim.record.profile import STEP_PHASES, resident_bytes
+from cosim.record.profile import STEP_PHASES
 from cosim.record.series import Series, SeriesFile
 
 SPIKE_BYTES = 16
@@ -63,7 +64,7 @@ class BrainRecorder:
     done[k].
     """
 
-    def __init__(self, path: Path, brain: Brain) -> None:
+    def __init__(self, path: Path, brain: SteppedBrain) -> None:
         self._brain, self._waiting = brain, 0
         self._file = SeriesFile(
             path,

@@ -21,7 +21,6 @@ import numpy as np
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Clock
-from cosim.finalize import substeps
 from cosim.record import attempts, built, failure, populations
 from cosim.record.folder import RunFolder
 from cosim.record.merge import open_shard
@@ -127,7 +126,7 @@ class Watcher:
             return known
         recorded = populations.read(folder.path / populations.FILE)
         reports = built.read(folder.built_file, recorded).reports
-        step = whole_steps(folder.run_file, folder.shards(len(reports)), substeps(clock))
+        step = whole_steps(folder.run_file, folder.shards(len(reports)), clock.substeps)
         window = min(step, max(1, round(RATE_WINDOW_MS / clock.coupling_step_ms)))
         is_over = step == clock.steps or folder.summary_file.is_file()
         return replace(
@@ -137,7 +136,7 @@ class Watcher:
             simulated_ms=step * clock.coupling_step_ms,
             window_ms=window * clock.coupling_step_ms,
             rate_hz=_rates_of_shards(folder, recorded, range(step - window, step), clock.coupling_step_ms),
-            position_m=dict(_positions(folder, step * substeps(clock))),
+            position_m=dict(_positions(folder, step * clock.substeps)),
             memory_mb=[_memory_mb(folder.shard(rank), report.peak_memory_mb) for rank, report in enumerate(reports)],
             **self._speed(folder, step, clock),
         )
@@ -184,7 +183,7 @@ def _ended(folder: RunFolder, clock: Clock) -> Glance:
         real_time_factor=summary["real_time_factor"],
         window_ms=window_ms,
         rate_hz=_rates_of_results(data, length_ms - window_ms, window_ms) if step else {},
-        position_m=dict(_positions(folder, step * substeps(clock))),
+        position_m=dict(_positions(folder, step * clock.substeps)),
         memory_mb=summary["peak_memory_mb"],
         written_s_ago=max(0.0, time.time() - last_written(folder)),
     )

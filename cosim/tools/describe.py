@@ -24,7 +24,7 @@ from cosim.errors import ConfigurationError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Experiment, load
 from cosim.network.network import Network, drive_links, expected_synapses, synapse_variance
-from cosim.plan import network, resolve_devices
+from cosim.plan import resolve_devices
 
 
 def main(
@@ -70,7 +70,7 @@ def describe(experiment: Experiment, ranks: int | None = None, threads: int | No
         unknown = {"populations": [], "regions": {}, "totals": dict.fromkeys(("neurons", "synapses", "bytes"))}
         return head | {"script": str(experiment.brain.path)} | unknown | {"ports": _script_ports(experiment)}
     try:
-        tables = network(experiment)
+        tables = experiment.network()
     except ValueError as error:
         raise ConfigurationError(f"{experiment.folder / 'experiment.toml'}: {error}") from None
     devices = resolve_devices(experiment, tables.sizes, tables.receptors)

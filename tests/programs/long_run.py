@@ -10,7 +10,8 @@ from mpi4py import MPI
 
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
-from cosim.record.profile import STEP_PHASES, resident_bytes
+from cosim.parallel.machine import resident_bytes
+from cosim.record.profile import STEP_PHASES
 from cosim.record.recorder import BrainRecorder
 
 started = kernel.start(MPI.COMM_SELF, 1, 3, 0.1)

@@ -13,15 +13,16 @@ import numpy as np
 from cosim.devices.base import Reading, Setting, SinkTable, Site, SourceTable
 from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
+from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
-from cosim.engines.nest.nestlink.stepping import Journal, JournalSpikes, SinkValues, Stepper
+from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 from cosim.network.address import Address, as_array, union
 
 
 class Brain:
-    """A network in NEST with its devices, ready for steps of ``step_ms``. Always on all brain ranks.
+    """A `SteppedBrain`: a network in NEST with its devices, ready for steps of ``step_ms``. Always on all brain ranks.
 
     ``lap(name)`` is called after each phase with its name: devices, prepare.
     """

@@ -19,7 +19,7 @@ from cosim.engines.nest.kernel import Kernel
 from cosim.engines.nest.script import run_script
 from cosim.engines.nest.wiring import Wiring
 from cosim.network.network import Network, Population
-from cosim.record.profile import resident_bytes
+from cosim.parallel.machine import resident_bytes
 
 NodeCollection = Any  # NEST's type
 SCRIPT_REGION = "script"

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from cosim.cache import cache_folder
 from cosim.tools.setup import mpi, packages
-from cosim.tools.setup.cache import cache_folder
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 # Seconds between two lines of progress, CPU-minutes of the whole build, memory that one compiler needs.

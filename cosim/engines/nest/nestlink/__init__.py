@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from importlib import util as importlib_util
 from pathlib import Path
 
+from cosim.cache import cache_folder
 from cosim.engines.nest.nestlink.connect import Connect
 from cosim.engines.nest.nestlink.library import NestlinkError, Signatures
 from cosim.engines.nest.nestlink.stepping import STEPPING_SIGNATURES, Stepping
-from cosim.tools.setup.cache import cache_folder
 
 FOLDER = Path(__file__).parent
 SOURCES = tuple(sorted(FOLDER.glob("*.cpp")))

@@ -12,10 +12,10 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.nestlink.library import Library, Signatures, view
 
 _NODES = (ctypes.c_void_p, ctypes.c_long)
@@ -141,17 +141,6 @@ class SinkValues:
             self._array, self._address = values, values.ctypes.data
         if self._read(self._handle, self._address):
             self._link.fail("could not read sinks")
-
-
-class JournalSpikes(NamedTuple):
-    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
-
-    times_ms: np.ndarray
-    """(n,) float64."""
-    node_ids: np.ndarray
-    """(n,) int64."""
-    done: np.ndarray
-    """(k,) int64: spikes since the journal was opened, at each of the last k calls of ``collect``."""
 
 
 class Journal:

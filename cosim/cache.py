@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The folder that keeps what is built once per machine."""
+"""The folder that keeps what is built once per machine. Only the standard library is imported here."""
 
 import os
 from pathlib import Path
@@ -20,5 +20,5 @@ def cache_folder() -> Path:
 
 def let_numba_write() -> None:
     """Where cosim's own folder must not be written, let numba keep what it compiles with what is built once."""
-    if not os.access(Path(__file__).parents[2], os.W_OK):
+    if not os.access(Path(__file__).parent, os.W_OK):
         os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))

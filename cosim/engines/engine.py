@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What loop and recorder need of a brain. ``cosim.run`` chooses the engine; the others know no more than this."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from cosim.engines.built import BuiltBrain
+
+
+class JournalSpikes(NamedTuple):
+    """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
+
+    times_ms: np.ndarray
+    """(n,) float64."""
+    node_ids: np.ndarray
+    """(n,) int64."""
+    done: np.ndarray
+    """(k,) int64: spikes since the journal was opened, at each of the last k calls of ``collect``."""
+
+
+class SteppedBrain(Protocol):
+    """A brain that stands with its devices and is advanced by coupling steps; a part of it on each brain rank.
+
+    All brain ranks call its methods alike. What fails inside the engine raises on the rank where it fails.
+    """
+
+    @property
+    def built(self) -> BuiltBrain:
+        """What this rank has built."""
+
+    def stimulate(self, stimulus: np.ndarray) -> None:
+        """Set the values of all sources, (stimulus size,) each in its unit; they act from now on."""
+
+    def run(self) -> None:
+        """Advance by one coupling step. Collective over the brain ranks."""
+
+    def run_ahead(self) -> None:
+        """Begin the next coupling step with what no stimulus changes, or do nothing; `run` does the rest of it.
+
+        Sinks and spikes are read before.
+        """
+
+    def read(self, readout: np.ndarray) -> None:
+        """Write the values of the sinks on this rank into ``readout``, (readout size,) each in its unit.
+
+        What other ranks own is left as it is.
+        """
+
+    def collect(self) -> int:
+        """Take over the spikes since the last call; returns how many wait for `forget_spikes`."""
+
+    def spikes(self) -> JournalSpikes:
+        """Spikes of this rank, in ms, that were collected since the last `forget_spikes`; views, not copies."""
+
+    def forget_spikes(self) -> None:
+        """Drop what was collected."""
+
+    def close(self) -> None:
+        """Leave the stepping. Collective over the brain ranks."""
