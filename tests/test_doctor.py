@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
+from cosim import clone
 from cosim.tools import doctor
 from cosim.tools.setup import __main__ as setup_steps
-from cosim.tools.setup import clone, mpi
+from cosim.tools.setup import mpi
 
 
 def there() -> tuple[str, str]:

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cosim.bench import launch
+from cosim.clone import nest_mpi
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
 from cosim.parallel.launch import environment, launcher
-from cosim.tools.setup.clone import nest_mpi
 
 HOST = "127.0.0.1"
 PROGRAM = "nest-server-mpi"

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.text import Text
 
 from cosim.body.engines.registry import ENGINES
+from cosim.clone import in_clone, nest_mpi
 from cosim.errors import BrainError
 from cosim.tools.setup import mpi, nest
-from cosim.tools.setup.clone import in_clone, nest_mpi
 
 OR_SETUP = in_clone("make setup, or ")
 PYTHON_3_11 = "needs 3.11" + in_clone(": make clean, then make setup PYTHON=/path/to/python3.11")

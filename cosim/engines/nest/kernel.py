@@ -9,12 +9,12 @@ from types import ModuleType
 
 import numpy as np
 
+from cosim.clone import nest_mpi
 from cosim.engines.nest import nestlink
 from cosim.engines.nest.nestlink import Nestlink, NestlinkError
 from cosim.errors import ConfigurationError
 from cosim.network.counting import MOST_THREADS
 from cosim.parallel.mpi import MPI
-from cosim.tools.setup.clone import nest_mpi
 
 # NEST without MPI ends the process when it sees that an MPI launcher started it.
 LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "MPI_LOCALNRANKS", "OMPI_")

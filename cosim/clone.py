@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-MAKEFILE = Path(__file__).resolve().parents[3] / "Makefile"
+MAKEFILE = Path(__file__).resolve().parents[1] / "Makefile"
 
 
 def in_clone(advice: str, otherwise: str = "") -> str:
