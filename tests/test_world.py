@@ -34,7 +34,7 @@ def test_a_world_of_which_no_launcher_tells_the_size_passes(environment):
 
 
 def test_one_rank_is_too_few():
-    with pytest.raises(ConfigurationError, match="at least 2 MPI ranks .* got 1: try `mpiexec -n 2"):
+    with pytest.raises(ConfigurationError, match="at least 2 MPI ranks .* got 1: `cosim run` starts"):
         check_size(1, {})
 
 

@@ -255,7 +255,7 @@ def check_size(size: int, environment: dict | os._Environ) -> None:
             break
     if size < 2:
         raise ConfigurationError(
-            f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: try `mpiexec -n 2 python run.py ...`"
+            f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: `cosim run` starts as many as it needs"
         )
 
 

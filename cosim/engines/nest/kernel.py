@@ -47,7 +47,7 @@ def check(brain_ranks: int, virtual_processes: int) -> None:
     if brain_ranks > 1 and not nest.has_mpi:
         raise ConfigurationError(
             f"{brain_ranks} brain ranks need NEST with MPI, but this is {nest}: "
-            f"`{nest_mpi()}` builds one, or use one brain rank with threads: `mpiexec -n 2`"
+            f"`{nest_mpi()}` builds one, or use one brain rank with threads: `cosim run --ranks 1` or `mpiexec -n 2`"
         )
 
 
