@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from cosim.body.quantities import quantity
 from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
@@ -247,6 +248,13 @@ class RunData:
         """Names of the columns of a series of the body, such as the muscles."""
         with self._open() as file:
             return [str(name) for name in file[f"body/{series}"].attrs["columns"]]
+
+    def quantity(self, series: str) -> tuple[str, str]:
+        """Quantity in words and unit of a series of the body; older runs have them in its name alone."""
+        with self._open() as file:
+            known = file[f"body/{series}"].attrs
+            words, units = quantity(series)
+            return str(known.get("quantity", words)), str(known.get("units", units))
 
     def tip_position_m(self, time_ms: float) -> np.ndarray:
         """Position (3,) of the body's tip at ``time_ms``.
