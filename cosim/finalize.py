@@ -172,7 +172,7 @@ def describe_circuit(run: EndedRun) -> None:
 
 def known_populations(run: EndedRun) -> list[BuiltPopulation]:
     """What is known of the populations in the results folder."""
-    return populations.read(run.folder.path / populations.FILE)
+    return populations.read(run.folder.populations_file)
 
 
 def draw(run: EndedRun) -> Path | None:

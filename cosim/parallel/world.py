@@ -22,7 +22,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from cosim.errors import BrainError, ConfigurationError, Departure, RecordingError
+from cosim.errors import EXIT_FAILED, BrainError, ConfigurationError, Departure, RecordingError
 from cosim.parallel import launch
 from cosim.parallel.machine import Machine, available_bytes
 from cosim.parallel.mpi import MPI
@@ -47,8 +47,6 @@ PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 PATIENT_NAP_S = 1e-3
 # A brain rank whose build failed gives the others so long to fail too; they may wait for it inside NEST instead.
 FAIL_TOGETHER_S = 2.0
-
-EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ def load_ended(folder: Path | str) -> RunData:
         ConfigurationError: the folder is not that of such a run.
     """
     data = RunData(folder)
-    made = (data.folder.summary_file, data.folder.config_file, data.folder.run_file, data.folder.spike_file)
-    for file in (*made, data.folder.path / populations.FILE):
+    made = data.folder
+    for file in (made.summary_file, made.config_file, made.run_file, made.spike_file, made.populations_file):
         if not file.is_file():
             raise ConfigurationError(
                 f"{folder}: no {file.name}: must be the results folder of a run that has ended; "
@@ -111,7 +111,7 @@ class RunData:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The effective configuration."""
-        return tomllib.loads((self.folder.path / "config.toml").read_text())
+        return tomllib.loads(self.folder.config_file.read_text())
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class RunData:
     @cached_property
     def populations(self) -> dict[str, BuiltPopulation]:
         """What is known of each population of the brain; FileNotFoundError before the brain stands."""
-        return {each.name: each for each in populations.read(self.folder.path / populations.FILE)}
+        return {each.name: each for each in populations.read(self.folder.populations_file)}
 
     @property
     def simulated_ms(self) -> float:
