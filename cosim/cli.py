@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from cosim.body.engines import registry
 from cosim.cache import let_numba_write
-from cosim.errors import ConfigurationError
+from cosim.errors import EXIT_CONFIGURATION, ConfigurationError
 from cosim.experiment.overrides import add_experiment
 
 if TYPE_CHECKING:
     from cosim.experiment.config import Experiment
-
-EXIT_CONFIGURATION = 2  # as of run.py, and of argparse for arguments that make no sense
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+# What run.py and cosim end with. argparse ends with the same code for arguments that make no sense.
+EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
+
 # What a body, a user's transfer functions or network.py may raise.
 FAILURES = (Exception, SystemExit)
 

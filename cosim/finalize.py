@@ -174,7 +174,7 @@ def describe_circuit(run: EndedRun) -> None:
 
 def known_populations(run: EndedRun) -> list[BuiltPopulation]:
     """What is known of the populations in the results folder."""
-    return populations.read(run.folder.path / populations.FILE)
+    return populations.read(run.folder.populations_file)
 
 
 def wants_figures() -> bool:

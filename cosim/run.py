@@ -16,7 +16,15 @@ from cosim.engines.nest.brain import Brain
 from cosim.engines.nest.built_network import BuiltNetwork, build_network
 from cosim.engines.nest.kernel import Kernel, holds
 from cosim.engines.nest.kernel import start as start_nest
-from cosim.errors import ConfigurationError, NothingToDo, RecordingError
+from cosim.errors import (
+    EXIT_COMPLETE,
+    EXIT_CONFIGURATION,
+    EXIT_FAILED,
+    EXIT_STOPPED,
+    ConfigurationError,
+    NothingToDo,
+    RecordingError,
+)
 from cosim.experiment.options import Options, parse
 from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
@@ -27,10 +35,6 @@ from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import (
-    EXIT_COMPLETE,
-    EXIT_CONFIGURATION,
-    EXIT_FAILED,
-    EXIT_STOPPED,
     World,
     fatal_errors_end_the_job,
     split,
@@ -131,7 +135,7 @@ def network_of(plan: Plan) -> Network | None:
 def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport]) -> None:
     """What results are made from if the run is killed; ``reports`` are those of building. Body rank."""
     folder = prepared.plan.folder
-    populations.write(folder.path / populations.FILE, built[0].populations)
+    populations.write(folder.populations_file, built[0].populations)
     write_built(folder.built_file, BuiltRun(built, reports))
 
 

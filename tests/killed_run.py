@@ -64,7 +64,7 @@ def make_run(path: Path, experiment: Path, steps: int = 3, columns: Sequence[str
     folder = make_folder(experiment.name, str(path), path.parent)
     folder.config_file.write_text(loaded.config.to_toml())
     population = BuiltPopulation(loaded.config.sinks[0].populations, "cortex", first_id=1, size=4, recorded=4)
-    populations.write(folder.path / populations.FILE, [population])
+    populations.write(folder.populations_file, [population])
     brain = BuiltBrain((population,), {"cortex": 0}, {}, min_delay_ms=1.0, threads=1)
     built.write(folder.built_file, BuiltRun([brain], [RankReport({}, 100.0)] * 2))
     ends_ms = 5.0 * np.arange(1, steps + 1)

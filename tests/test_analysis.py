@@ -52,7 +52,7 @@ class Writer:
         folder = RunFolder(path)
         (path / "shards").mkdir(parents=True)
         (path / "config.toml").write_text(CONFIG)
-        populations.write(path / populations.FILE, POPULATIONS)
+        populations.write(path / "populations.json", POPULATIONS)
         profile = Series((len(STEP_PHASES),), attributes={"phases": list(STEP_PHASES)})
         spikes = {SPIKE_TIMES: Series(), SPIKE_IDS: Series(dtype="i8"), SPIKES_DONE: Series(dtype="i8")}
         angle = Series((2,), attributes={"columns": ["hip", "knee"]})
@@ -231,6 +231,6 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 
 def test_what_is_known_of_populations_is_plain_json(ended):
-    listed = json.loads((ended.folder.path / populations.FILE).read_text())
+    listed = json.loads((ended.folder.populations_file).read_text())
     assert listed[0]["name"] == "A" and listed[0]["first_id"] == 1
     assert ended.populations["A"] == POPULATIONS[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,19 @@ def test_neurons_of_a_run_from_tables_have_places(runs):
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_series_of_the_body_say_what_they_are_and_older_ones_by_their_names(runs, tmp_path):
+    copy = Path(shutil.copy(runs["vehicle"].folder.run_file, tmp_path))
+    with h5py.File(copy, "a") as file:
+        known = file["body/wheel_speed_rad_s"].attrs
+        assert (known["quantity"], known["units"]) == ("wheel speed", "rad/s")
+        assert file["body/light_intensity"].attrs["units"] == "1"
+        known["units"] = "1/min"
+        del file["body/position_m"].attrs["quantity"], file["body/position_m"].attrs["units"]
+    run = cosim.results.load(tmp_path)
+    assert run.quantity("wheel_speed_rad_s") == ("wheel speed", "1/min")
+    assert run.quantity("position_m") == ("position", "m")
 
 
 def test_csv_has_a_file_for_each_table(run, tmp_path):

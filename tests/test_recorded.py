@@ -55,7 +55,7 @@ def write(folder: Path, trains: dict[str, tuple[np.ndarray, np.ndarray]]) -> Run
     for place, train in enumerate(trains.values()):
         writer.append(place, *train)
     writer.close()
-    populations.write(folder / populations.FILE, BUILT)
+    populations.write(folder / "populations.json", BUILT)
     return RunFolder(folder)
 
 

@@ -169,8 +169,8 @@ def test_what_is_the_same_for_all_neurons_takes_no_space(tmp_path):
 
 
 def test_populations_come_back_as_they_were_written(tmp_path):
-    populations.write(tmp_path / populations.FILE, BUILT)
-    assert populations.read(tmp_path / populations.FILE) == BUILT
+    populations.write(tmp_path / "populations.json", BUILT)
+    assert populations.read(tmp_path / "populations.json") == BUILT
 
 
 def test_a_spike_file_holds_little_but_spikes(tmp_path):

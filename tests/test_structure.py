@@ -28,7 +28,7 @@ IMPORTS = {
     "transfer": "errors experiment",
     "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
-    "results": "devices engines errors record",
+    "results": "body devices engines errors record",
     "show": "body devices engines errors experiment record results",
     "finalize": "body engines errors experiment network record results show",
     "loop": "body engines errors parallel record show transfer",

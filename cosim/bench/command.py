@@ -10,11 +10,10 @@ from pathlib import Path
 
 from cosim.bench.launch import ServerError, WorkerFailed
 from cosim.body.engines import registry
-from cosim.errors import ConfigurationError, RecordingError
+from cosim.errors import EXIT_FAILED, ConfigurationError, RecordingError
 from cosim.experiment.overrides import add_overrides
 
 RESULTS = Path("results/bench")
-EXIT_FAILED = 1  # as of run.py
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from cosim.bench.energy import Meter
+from cosim.errors import EXIT_COMPLETE
 from cosim.experiment.options import Options
 from cosim.parallel.mpi import MPI
-from cosim.parallel.world import EXIT_COMPLETE, World
+from cosim.parallel.world import World
 from cosim.record.profile import STEP_PHASES, run_times
 from cosim.results.run_data import RunData
 from cosim.run import run

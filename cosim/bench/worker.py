@@ -12,9 +12,9 @@ import json
 import sys
 from pathlib import Path
 
-from cosim.errors import ConfigurationError
+from cosim.errors import EXIT_COMPLETE, EXIT_CONFIGURATION, ConfigurationError
 from cosim.parallel.mpi import MPI
-from cosim.parallel.world import EXIT_COMPLETE, EXIT_CONFIGURATION, fatal_errors_end_the_job, split
+from cosim.parallel.world import fatal_errors_end_the_job, split
 
 TASKS = {
     "build": "cosim.bench.build_worker",

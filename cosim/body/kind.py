@@ -25,6 +25,7 @@ class Body(Protocol):
     def series(self) -> Mapping[str, np.ndarray]:
         """Samples after every physics step of the last coupling step, (n_substeps, n) by name.
 
+        A name ends with its unit, as ``joint_speed_rad_s`` does (`cosim.body.quantities`); mere numbers have none.
         The arrays are used again in the next one.
         """
 

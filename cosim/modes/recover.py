@@ -17,7 +17,7 @@ from types import ModuleType
 
 from cosim.body import kinds
 from cosim.body.nobody import NoBody
-from cosim.errors import FAILURES, ConfigurationError, RecordingError
+from cosim.errors import EXIT_COMPLETE, EXIT_FAILED, FAILURES, ConfigurationError, RecordingError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.finalize import EndedRun, finalize
@@ -30,7 +30,6 @@ from cosim.record.owner import claim, is_locked, living_owner
 from cosim.record.runfile import whole_steps
 from cosim.results.run_data import RunData
 
-EXIT_WELL, EXIT_FAILED = 0, 1
 SILENT = "killed: no rank could say why"
 # Results take about what shards and run.h5 take, and figures and small files this.
 MARGIN_BYTES = 2 * BYTES_PER_MB
@@ -51,11 +50,11 @@ def main(path: str, out: str | None, force: bool) -> int:
             problem = "neither results nor shards: must be the results folder of a run"
             raise ConfigurationError(f"{path}: {problem}")
         print(f"{path}: its results are there, there is nothing to recover")
-        return EXIT_WELL
+        return EXIT_COMPLETE
     _check_ended(source, force)
     if not source.built_file.is_file():
         print(f"{path}: the run ended while it was built, before its first step: there is nothing to recover")
-        return EXIT_WELL
+        return EXIT_COMPLETE
     try:
         folder = _copy(source, Path(out)) if out else source
         start_logging(folder)
@@ -75,14 +74,14 @@ def _recover(source: RunFolder, folder: RunFolder) -> int:
         os.close(claimed)
     end_ms = run.steps * run.clock.coupling_step_ms
     print(f"{folder.path}: complete up to step {run.steps} of {run.clock.steps}, {end_ms:g} ms")
-    return EXIT_WELL if is_well else EXIT_FAILED
+    return EXIT_COMPLETE if is_well else EXIT_FAILED
 
 
 def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
     """The run that ``source`` holds, as far as all ranks have written it; results shall go to ``folder``."""
     tables = read_toml(source.config_file)
     clock = Clock.model_validate(tables["clock"])
-    stands = built.read(source.built_file, populations.read(source.path / populations.FILE))
+    stands = built.read(source.built_file, populations.read(source.populations_file))
     experiment = _experiment(source)
     return EndedRun(
         name=Path(RunData(source.path).provenance["experiment"]).name,
@@ -96,7 +95,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
         built=stands.brain,
         reports=stands.reports,
         steps=whole_steps(source.run_file, source.shards(len(stands.reports)), clock.substeps),
-        stopped_by=_reason(source),
+        stopped_by=failure.first_told(source) or SILENT,
     )
 
 
@@ -135,12 +134,6 @@ def _network(experiment: Experiment) -> Network | None:
         return None
 
 
-def _reason(source: RunFolder) -> str:
-    """Why the run ended, as the first rank that could tells it."""
-    told = map(failure.told, sorted(source.shard_folder.glob("*.failure")))
-    return next(filter(None, told), SILENT)
-
-
 def _check_space(source: RunFolder, folder: RunFolder) -> None:
     """Raises RecordingError. The shards go only when the results are whole."""
     files = (source.run_file, *source.shard_folder.glob("*.h5"))
@@ -155,7 +148,7 @@ def _copy(source: RunFolder, out: Path) -> RunFolder:
         raise ConfigurationError(f"--out {out}: already there; must be a new folder")
     folder = RunFolder(out.resolve())
     folder.shard_folder.mkdir(parents=True)
-    for file in (source.config_file, source.body_file, source.log_file, source.path / populations.FILE):
+    for file in (source.config_file, source.body_file, source.log_file, source.populations_file):
         if file.is_file():
             shutil.copy2(file, folder.path)
     return folder

@@ -56,7 +56,7 @@ class SpikeCheck:
     def __init__(
         self, folder: RunFolder, built: Sequence[BuiltPopulation], is_own: Callable[[np.ndarray], np.ndarray]
     ) -> None:
-        known = populations.read(folder.path / populations.FILE)
+        known = populations.read(folder.populations_file)
         _check_populations(known, built)
         recorded = sorted((each for each in known if each.recorded), key=lambda each: each.first_id)
         self._first_ids = np.array([each.first_id for each in recorded])

@@ -22,7 +22,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from cosim.errors import BrainError, ConfigurationError, Departure, RecordingError
+from cosim.errors import EXIT_FAILED, BrainError, ConfigurationError, Departure, RecordingError
 from cosim.parallel import launch
 from cosim.parallel.machine import Machine, available_bytes
 from cosim.parallel.mpi import MPI
@@ -48,8 +48,6 @@ PATIENT_NAP_S = 1e-3
 # A brain rank whose build failed gives the others so long to fail too, as each may have to read the same script from a
 # slow disk; they may wait for it inside NEST instead.
 FAIL_TOGETHER_S = 20.0
-
-EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)

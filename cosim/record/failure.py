@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 from cosim.record.disk import writing
+from cosim.record.folder import RunFolder
 
 RESERVED_BYTES = 4096
 
@@ -25,6 +26,11 @@ def tell(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY)
     os.pwrite(descriptor, text.encode()[:RESERVED_BYTES], 0)
     os.close(descriptor)
+
+
+def first_told(folder: RunFolder) -> str:
+    """Why a run ended, as the first rank that could tells it; empty if none could."""
+    return next(filter(None, map(told, folder.failure_files())), "")
 
 
 def told(path: Path) -> str:

@@ -42,6 +42,11 @@ class RunFolder:
         return self.path / "config.toml"
 
     @property
+    def populations_file(self) -> Path:
+        """The populations of the brain as they were built, see `cosim.record.populations`."""
+        return self.path / "populations.json"
+
+    @property
     def body_file(self) -> Path:
         """The body, with all that its file included."""
         return self.path / "body.toml"
@@ -71,6 +76,10 @@ class RunFolder:
     def failure_file(self, rank: int) -> Path:
         """Why a rank ended the run."""
         return self.shard_folder / f"rank-{rank:05d}.failure"
+
+    def failure_files(self) -> list[Path]:
+        """Those of all ranks, by rank."""
+        return sorted(self.shard_folder.glob("*.failure"))
 
     def shards(self, ranks: int) -> list[Path]:
         """The shards of all ranks of a world of ``ranks``; the first is the body rank's, without spikes."""

@@ -14,8 +14,6 @@ from pathlib import Path
 from cosim.engines.built import BuiltPopulation
 from cosim.record.disk import write_text
 
-FILE = "populations.json"
-
 
 def write(path: Path, populations: Sequence[BuiltPopulation]) -> None:
     """Write ``populations.json``. Body rank only."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cosim.body.kind import Body
+from cosim.body.quantities import quantity
 from cosim.devices import series as device_series
 from cosim.devices.devices import Device, Devices
 from cosim.engines.engine import SteppedBrain
@@ -131,13 +132,18 @@ class BodyRecorder:
 
     def _series(self, devices: Devices) -> dict[str, Series]:
         body = {
-            f"body/{name}": Series(rows.shape[1:], attributes={"columns": list(self._body.columns[name])})
+            f"body/{name}": Series(rows.shape[1:], attributes=self._known_of(name))
             for name, rows in self._body.series.items()
         }
         ms = Series(attributes={"units": "ms"})
         body |= {"body/time_ms": ms} if body else {}
         readout, stimulus = _columns(devices.sinks), _columns(devices.sources)
         return {**body, "exchange/time_ms": ms, "exchange/readout": readout, "exchange/stimulus": stimulus}
+
+    def _known_of(self, name: str) -> dict[str, Any]:
+        """The attributes of a series of the body, as those of the exchange."""
+        words, units = quantity(name)
+        return {"columns": list(self._body.columns[name]), "quantity": words, "units": units}
 
     def record(self) -> None:
         """Store the samples of the body and the values exchanged in this step."""

@@ -13,7 +13,6 @@ import quantities as pq
 from cosim.devices.series import DeviceSeries, by_quantity
 from cosim.engines.built import BuiltPopulation
 from cosim.record.folder import RunFolder
-from cosim.results.quantities import quantity
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.spikes import Spikes
 
@@ -45,6 +44,8 @@ class ReadableRun(Protocol):
     def simulated_ms(self) -> float: ...
 
     def columns(self, series: str) -> list[str]: ...
+
+    def quantity(self, series: str) -> tuple[str, str]: ...
 
 
 def of_population(run: ReadableRun, name: str) -> list[neo.SpikeTrain]:
@@ -94,16 +95,16 @@ def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
     """Values of sinks are those at the end of a step, of sources those that act from its start."""
     step_ms = run.config["clock"]["coupling_step_ms"]
     for what, devices, start_ms in (("sink", run.sinks, step_ms), ("source", run.sources, 0.0)):
-        for quantity_, units, series in by_quantity(devices.values()):
+        for quantity, units, series in by_quantity(devices.values()):
             columns = {name: values for each in series for name, values in each.columns.items()}
             values = np.stack(list(columns.values()), axis=1)
-            units, name = "dimensionless" if units == "1" else units, f"{what}_{quantity_}".replace(" ", "_")
+            name = f"{what}_{quantity}".replace(" ", "_")
             yield _signal(name, values, units, start_ms, step_ms, list(columns))
     if run.body:
         step_ms = run.config["clock"]["physics_step_ms"]  # the first row is that of the end of the first step
         for name, values in run.body.items():
             if name != "time_ms":
-                yield _signal(name, values, quantity(name)[1] or "dimensionless", step_ms, step_ms, run.columns(name))
+                yield _signal(name, values, run.quantity(name)[1], step_ms, step_ms, run.columns(name))
 
 
 def _signal(
@@ -112,4 +113,5 @@ def _signal(
     timing = {"t_start": start_ms * pq.ms, "sampling_period": step_ms * pq.ms}
     # Not every format of Neo keeps array annotations.
     names = {"array_annotations": {"column": columns}, "columns": ", ".join(columns)}
+    units = "dimensionless" if units == "1" else units
     return neo.AnalogSignal(values, units=units, name=name, **names, **timing)

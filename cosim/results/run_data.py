@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
+from cosim.body.quantities import quantity
 from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
@@ -53,8 +54,8 @@ def load_ended(folder: Path | str) -> RunData:
         ConfigurationError: the folder is not that of such a run.
     """
     data = RunData(folder)
-    made = (data.folder.summary_file, data.folder.config_file, data.folder.run_file, data.folder.spike_file)
-    for file in (*made, data.folder.path / populations.FILE):
+    made = data.folder
+    for file in (made.summary_file, made.config_file, made.run_file, made.spike_file, made.populations_file):
         if not file.is_file():
             raise ConfigurationError(
                 f"{folder}: no {file.name}: must be the results folder of a run that has ended; "
@@ -110,7 +111,7 @@ class RunData:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The effective configuration."""
-        return tomllib.loads((self.folder.path / "config.toml").read_text())
+        return tomllib.loads(self.folder.config_file.read_text())
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class RunData:
     @cached_property
     def populations(self) -> dict[str, BuiltPopulation]:
         """What is known of each population of the brain; FileNotFoundError before the brain stands."""
-        return {each.name: each for each in populations.read(self.folder.path / populations.FILE)}
+        return {each.name: each for each in populations.read(self.folder.populations_file)}
 
     @property
     def simulated_ms(self) -> float:
@@ -247,6 +248,13 @@ class RunData:
         """Names of the columns of a series of the body, such as the muscles."""
         with self._open() as file:
             return [str(name) for name in file[f"body/{series}"].attrs["columns"]]
+
+    def quantity(self, series: str) -> tuple[str, str]:
+        """Quantity in words and unit of a series of the body; older runs have them in its name alone."""
+        with self._open() as file:
+            known = file[f"body/{series}"].attrs
+            words, units = quantity(series)
+            return str(known.get("quantity", words)), str(known.get("units", units))
 
     def tip_position_m(self, time_ms: float) -> np.ndarray:
         """Position (3,) of the body's tip at ``time_ms``.

@@ -20,7 +20,6 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from cosim.devices.series import by_quantity, label
-from cosim.results import quantities
 from cosim.results.run_data import RunData
 
 MAX_RASTER_SPIKES = 40_000
@@ -140,7 +139,7 @@ def draw_columns(series: str, axis: Axes, data: RunData) -> None:
     rows = _thin(data.body["time_ms"])
     for name, values in zip(data.columns(series), data.body[series].T, strict=True):
         axis.plot(data.body["time_ms"][rows], values[rows], linewidth=1, label=name)
-    axis.set_ylabel(quantities.label(series))
+    axis.set_ylabel(label(*data.quantity(series)))
     _legend(axis)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -24,7 +23,7 @@ from rich.progress import track
 from cosim.body import kinds
 from cosim.body.kind import Description
 from cosim.errors import ConfigurationError
-from cosim.results.run_data import RunData
+from cosim.results.run_data import RunData, load_ended
 from cosim.show.bodies.kinds import pictures_of
 from cosim.show.bodies.pictures import Film, Pictures
 
@@ -154,16 +153,12 @@ def _file(folder: Path, out: str | None, fps: float) -> Path:
 
 def _run(folder: Path) -> RunData:
     """The run; it may have been stopped early, but not before its first step."""
-    run = RunData(folder)
-    for file in (run.folder.summary_file, run.folder.run_file, run.folder.config_file):
-        if not file.is_file():
-            allowed = "must be the results folder of a run that has ended"
-            raise ConfigurationError(f"{folder}: no {file.name}: {allowed}")
+    run = load_ended(folder)
     if "body" not in run.config:
         raise ConfigurationError(f"{folder}: nothing to show, as this run has no body")
     if not run.folder.body_file.is_file():
         raise ConfigurationError(f"{folder}: no {run.folder.body_file.name}, which says what the body is like")
-    if not json.loads(run.folder.summary_file.read_text())["steps"]:
+    if not run.summary["steps"]:
         raise ConfigurationError(f"{folder}: nothing to show, as this run ended before its first step")
     return run
 

@@ -118,13 +118,13 @@ class Watcher:
         known = Glance(
             str(folder.path),
             BUILDS if alive else DEAD,
-            "" if alive else _reason(folder),
+            "" if alive else failure.first_told(folder) or SILENT,
             steps=clock.steps,
             written_s_ago=max(0.0, time.time() - last_written(folder)),
         )
         if not folder.built_file.is_file():
             return known
-        recorded = populations.read(folder.path / populations.FILE)
+        recorded = populations.read(folder.populations_file)
         reports = built.read(folder.built_file, recorded).reports
         step = whole_steps(folder.run_file, folder.shards(len(reports)), clock.substeps)
         window = min(step, max(1, round(RATE_WINDOW_MS / clock.coupling_step_ms)))
@@ -158,12 +158,6 @@ class Watcher:
             "recent_real_time_factor": recent * step_s / float(back_s[recent - 1]),
             "left_s": (clock.steps - step) * float(back_s[recent - 1]) / recent,
         }
-
-
-def _reason(folder: RunFolder) -> str:
-    """Why a run died, as the first rank that could tells it."""
-    told = map(failure.told, sorted(folder.shard_folder.glob("*.failure")))
-    return next(filter(None, told), SILENT)
 
 
 def _ended(folder: RunFolder, clock: Clock) -> Glance:

@@ -14,9 +14,8 @@ from pynwb import NWBHDF5IO, NWBFile, ProcessingModule, TimeSeries
 from pynwb.behavior import Position, SpatialSeries
 from pynwb.misc import Units
 
-from cosim.devices.series import DeviceSeries
+from cosim.devices.series import DeviceSeries, label
 from cosim.engines.built import BuiltPopulation
-from cosim.results.quantities import label, quantity
 from cosim.results.recorded_nodes import recorded_nodes
 from cosim.results.run_data import RunData
 
@@ -130,7 +129,7 @@ def _of_body(run: RunData) -> Iterator[TimeSeries | Position]:
     for name, values in run.body.items():
         if name == "time_ms":
             continue
-        text = f"{label(name)}; columns: {', '.join(run.columns(name))}"
+        text = f"{label(*run.quantity(name))}; columns: {', '.join(run.columns(name))}"
         if name.endswith("position_m"):
             frame = "the world of the body, z is up"
             timing = {"starting_time": step_s, "rate": 1 / step_s}
@@ -138,7 +137,7 @@ def _of_body(run: RunData) -> Iterator[TimeSeries | Position]:
             place = SpatialSeries(data=values, unit="meters", **what, **timing)
             yield Position(spatial_series=place, name=name.removesuffix("_m"))
         else:
-            yield _series(name, text, values, quantity(name)[1] or "1", step_s, step_s)
+            yield _series(name, text, values, run.quantity(name)[1], step_s, step_s)
 
 
 def _series(name: str, text: str, values: np.ndarray, unit: str, start_s: float, step_s: float) -> TimeSeries:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cosim.results.quantities import label
+from cosim.devices.series import label
 from cosim.results.run_data import RunData
 from cosim.show import figure as panels
 from cosim.show.figure import Panel, plt
@@ -84,7 +84,7 @@ def _aspects_of_body(run: RunData) -> Iterator[Aspect]:
     for series in sorted(run.body, key=lambda name: name not in FIRST_SERIES):
         # What never changed has nothing to show.
         if series not in ("time_ms", "tip_position_m") and np.ptp(run.body[series], axis=0).any():
-            name = label(series)
+            name = label(*run.quantity(series))
             yield Aspect(name[0].upper() + name[1:], "", partial(panels.draw_columns, series))
 
 

@@ -7,14 +7,8 @@ UNITS = {"rad_s": "rad/s", "m_s": "m/s", "N_m": "N m", "ms": "ms", "rad": "rad",
 
 
 def quantity(series: str) -> tuple[str, str]:
-    """Quantity in words, and unit; the unit is empty for mere numbers."""
+    """Quantity in words, and unit; that of mere numbers is 1."""
     for ending, unit in UNITS.items():
         if series.endswith(f"_{ending}"):
             return series.removesuffix(f"_{ending}").replace("_", " "), unit
-    return series.replace("_", " "), ""
-
-
-def label(series: str) -> str:
-    """For an axis or a heading: ``joint speed (rad/s)``."""
-    name, unit = quantity(series)
-    return f"{name} ({unit})" if unit else name
+    return series.replace("_", " "), "1"
