@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from cosim.body.engines.registry import ENGINES
-from cosim.tools.setup import mpi, nest
+from cosim.engines.nest.install import NEST_VERSION, find_nest
+from cosim.tools.setup import mpi
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,9 @@ def look_at_launcher() -> tuple[str, str]:
 
 
 def look_at_nest() -> tuple[str, str]:
-    folder = nest.installed_folder()
-    if folder is None:
-        raise RuntimeError("no package `nest` for this Python")
-    version = importlib.metadata.version("nest-simulator")
-    if nest.is_mpi_build(folder):
-        return f"{version} with MPI in {folder}", ""
-    return f"{version} without MPI in {folder}", "serves one brain rank; for more: make nest-mpi"
+    nest = find_nest()
+    found = str(nest).removeprefix("NEST ")
+    return found, "" if nest.has_mpi else "serves one brain rank; for more: make nest-mpi"
 
 
 def look_at_nestlink() -> tuple[str, str]:
@@ -113,7 +110,7 @@ CHECKS = (
     Check("Python", look_at_python, "needs 3.11: make clean, then make setup PYTHON=/path/to/python3.11"),
     Check("MPI library", look_at_mpi, "make setup, or pip install mpi4py mpich"),
     Check("launcher", look_at_launcher, "use the mpiexec of the MPI library; pip install mpich brings both"),
-    Check("NEST", look_at_nest, "make setup, or pip install nest-simulator==3.10.0"),
+    Check("NEST", look_at_nest, f"make setup, or pip install nest-simulator=={NEST_VERSION}"),
     Check("nestlink", look_at_nestlink, "python -m cosim.engines.nest.nestlink.build"),
     *(engine_check(name) for name, engine in ENGINES.items() if not engine.extra),
     Check("HDF5", look_at_hdf5, "make setup, or pip install h5py"),

@@ -11,11 +11,9 @@ from typing import NoReturn
 
 import numpy as np
 
+from cosim.engines.nest.install import NestlinkError
+
 Signatures = Mapping[str, tuple[type | None, Sequence[type]]]
-
-
-class NestlinkError(RuntimeError):
-    """nestlink or the NEST that it belongs to is missing, or a call into the kernel failed."""
 
 
 class Library:
