@@ -7,7 +7,6 @@ import contextlib
 import inspect
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cosim.parallel.launch import LAUNCHER_PREFIXES, find_mpiexec
+
 if TYPE_CHECKING:
     from cosim.body.engines.engine import Engine
     from cosim.body.musculoskeletal.description import MusculoskeletalDescription
@@ -29,7 +30,6 @@ PROGRAMS = REPOSITORY / "tests" / "programs"
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Drawing takes half of the time of a short run: tests that look at figures ask for them, see `with_figures`.
 os.environ["COSIM_FIGURES"] = "no"
-LAUNCHER_PREFIXES = ("PMI", "MPI_LOCAL", "HYDRA", "OMPI_", "MPIR_")
 
 RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
 """This process's rank under an MPI launcher, else None; known without starting MPI."""
@@ -121,12 +121,6 @@ def clean_environment(**extra: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER_PREFIXES)}
     python_path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(REPOSITORY)]))
     return {**kept, "PYTHONPATH": python_path, **extra}
-
-
-def find_mpiexec() -> str:
-    """The launcher beside this Python, else the one on the PATH."""
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return shutil.which("mpiexec", path=search)
 
 
 Launch = Callable[..., subprocess.CompletedProcess]

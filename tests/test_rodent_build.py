@@ -6,21 +6,17 @@ start before the communicator is handed over.
 """
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import clean_environment
 
 from cosim.network.network import drive_links, expected_synapses, synapse_variance
 from cosim.network.rules import OneToOne
 from cosim.results.run_data import RunData
 from models.rodent.network import network
-
-ROOT = Path(__file__).parents[1]
-LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "OMPI_", "MPI_LOCALNRANKS", "MPI_LOCALRANKID")
 
 BUILD = """
 import json, sys, zlib
@@ -102,8 +98,7 @@ def build(variant, patch_mm, seed):
 
 
 def run(program, *arguments):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(LAUNCHER_VARIABLES)}
-    environment |= {"PYTHONPATH": str(ROOT), "PYNEST_QUIET": "1"}
+    environment = clean_environment(PYNEST_QUIET="1")
     command = [sys.executable, "-c", program, *map(str, arguments)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr

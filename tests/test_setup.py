@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cosim.cache import cache_folder
+from cosim.engines.nest.install import NestInstall
 from cosim.tools.setup import mpi, nest, packages
 
 ROOT = Path(__file__).parents[1]
@@ -138,7 +139,7 @@ class TestBuildOfNest:
     def test_config_h_says_whether_nest_has_mpi(self, tmp_path, line, with_mpi):
         (tmp_path / "include/nest").mkdir(parents=True)
         (tmp_path / "include/nest/config.h").write_text(f"/* MPI is available. */\n{line}\n")
-        assert nest.is_mpi_build(tmp_path) is with_mpi
+        assert NestInstall(tmp_path).has_mpi is with_mpi
 
     def test_a_nest_that_counts_one_process_is_refused(self, monkeypatch):
         monkeypatch.setattr(mpi, "lines_of_two_ranks", lambda code: ["NEST counts 1", "NEST counts 1"])

@@ -190,7 +190,7 @@ def stub(tmp_path) -> str:
 
 def brain_ranks(wanted: int) -> int:
     """As many as wanted; one if this NEST has no MPI."""
-    return wanted if nest.is_mpi_build(nest.installed_folder()) else 1
+    return wanted if nest.is_mpi_build() else 1
 
 
 def check_binding(slurm: Slurm, ranks: list[Rank], cores_each: int) -> None:

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from cosim.body.engines.registry import ENGINES
 from cosim.clone import in_clone, nest_mpi
+from cosim.engines.nest.install import NEST_VERSION, find_nest
 from cosim.errors import BrainError
-from cosim.tools.setup import mpi, nest
+from cosim.tools.setup import mpi
 
 OR_SETUP = in_clone("make setup, or ")
 PYTHON_3_11 = "needs 3.11" + in_clone(": make clean, then make setup PYTHON=/path/to/python3.11")
@@ -60,13 +61,9 @@ def look_at_launcher() -> tuple[str, str]:
 
 
 def look_at_nest() -> tuple[str, str]:
-    folder = nest.installed_folder()
-    if folder is None:
-        raise RuntimeError("no package `nest` for this Python")
-    version = importlib.metadata.version("nest-simulator")
-    if nest.is_mpi_build(folder):
-        return f"{version} with MPI in {folder}", ""
-    return f"{version} without MPI in {folder}", f"serves one brain rank; for more: {nest_mpi()}"
+    nest = find_nest()
+    found = str(nest).removeprefix("NEST ")
+    return found, "" if nest.has_mpi else f"serves one brain rank; for more: {nest_mpi()}"
 
 
 def look_at_nestlink() -> tuple[str, str]:
@@ -121,7 +118,7 @@ CHECKS = (
     Check("Python", look_at_python, PYTHON_3_11),
     Check("MPI library", look_at_mpi, OR_SETUP + "pip install mpi4py mpich"),
     Check("launcher", look_at_launcher, "use the mpiexec of the MPI library; pip install mpich brings both"),
-    Check("NEST", look_at_nest, OR_SETUP + "pip install nest-simulator==3.10.0"),
+    Check("NEST", look_at_nest, OR_SETUP + f"pip install nest-simulator=={NEST_VERSION}"),
     Check("nestlink", look_at_nestlink, "python -m cosim.engines.nest.nestlink.build"),
     *(engine_check(name) for name, engine in ENGINES.items() if not engine.extra),
     Check("HDF5", look_at_hdf5, OR_SETUP + "pip install h5py"),

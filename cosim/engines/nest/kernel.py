@@ -14,10 +14,8 @@ from cosim.engines.nest import nestlink
 from cosim.engines.nest.nestlink import Nestlink, NestlinkError
 from cosim.errors import ConfigurationError
 from cosim.network.counting import MOST_THREADS
+from cosim.parallel.launch import LAUNCHER_PREFIXES
 from cosim.parallel.mpi import MPI
-
-# NEST without MPI ends the process when it sees that an MPI launcher started it.
-LAUNCHER_VARIABLES = ("PMI_", "PMIX_", "MPI_LOCALNRANKS", "OMPI_")
 
 
 def check(brain_ranks: int, virtual_processes: int) -> None:
@@ -101,7 +99,8 @@ def holds(virtual_processes: int, brain: MPI.Comm, node_ids: np.ndarray) -> np.n
 
 
 def _import_nest() -> ModuleType:
-    for name in [name for name in os.environ if name.startswith(LAUNCHER_VARIABLES)]:
+    # NEST without MPI ends the process when it sees that an MPI launcher started it.
+    for name in [name for name in os.environ if name.startswith(LAUNCHER_PREFIXES)]:
         del os.environ[name]  # MPI itself has read them: mpi4py is initialised
     os.environ["PYNEST_QUIET"] = "1"
     import nest

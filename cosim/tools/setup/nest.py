@@ -2,7 +2,6 @@
 """NEST with MPI, built once per machine from the sources on PyPI; and NEST's wheel, which has no MPI."""
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 from cosim.cache import cache_folder
+from cosim.engines.nest.install import NestlinkError, find_nest
 from cosim.tools.setup import mpi, packages
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
@@ -30,25 +30,21 @@ class BuildFailed(RuntimeError):
 
 
 def requirement() -> str:
-    """The NEST that pyproject.toml asks for, "nest-simulator==3.10.0"."""
+    """The NEST that pyproject.toml asks for, such as "nest-simulator==3.10.0"."""
     return next(name for name in importlib.metadata.requires("cosim") or () if name.startswith("nest-simulator"))
 
 
-def is_mpi_build(folder: Path) -> bool:
-    """Whether the NEST package in ``folder`` was compiled with MPI, read from its own config.h."""
-    return "#define HAVE_MPI 1" in (folder / "include/nest/config.h").read_text()
-
-
-def installed_folder() -> Path | None:
-    """Folder of the ``nest`` package that this Python would import; NEST is not imported."""
-    spec = importlib.util.find_spec("nest")
-    return Path(spec.origin).parent if spec and spec.origin else None
+def is_mpi_build() -> bool:
+    """Whether the installed NEST was compiled with MPI; False where there is none, or none that runs can use."""
+    try:
+        return find_nest().has_mpi
+    except NestlinkError:
+        return False
 
 
 def install_mpi_build() -> None:
     """Replace the installed NEST by the build with MPI, from the cache or built now, and see that it works."""
-    folder = installed_folder()
-    if folder is None or not is_mpi_build(folder):
+    if not is_mpi_build():
         packages.ensure(packages.FOR_NEST_MPI)
         wheel = cached_wheel() or build()
         print(f"installing NEST with MPI from {wheel}", flush=True)

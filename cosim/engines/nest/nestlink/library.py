@@ -11,13 +11,9 @@ from typing import NoReturn
 
 import numpy as np
 
-from cosim.errors import BrainError
+from cosim.engines.nest.install import NestlinkError
 
 Signatures = Mapping[str, tuple[type | None, Sequence[type]]]
-
-
-class NestlinkError(BrainError):
-    """nestlink or the NEST that it belongs to is missing, or a call into the kernel failed."""
 
 
 class Library:
