@@ -64,7 +64,7 @@ $(NEST_SOURCES)/VERSION: pyproject.toml | $(VENV)/.setup
 	tar --extract --strip-components=1 --touch --directory $(@D) --file $(@D)/nest_simulator-*.tar.gz
 
 clean: ## remove the environments of this clone; built NEST wheels stay in the user's cache
-	rm -rf $(VENV) $(WHEEL) build dist *.egg-info .mypy_cache .pytest_cache
+	rm -rf $(VENV) $(WHEEL) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # pip leaves a NEST of the right version alone, so the build with MPI stays when this runs again.

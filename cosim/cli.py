@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cosim.body.engines import registry
 from cosim.cache import let_numba_write
 from cosim.errors import EXIT_CONFIGURATION, ConfigurationError
-from cosim.experiment.overrides import add_experiment, add_overrides
+from cosim.experiment.overrides import add_experiment
 
 if TYPE_CHECKING:
     from cosim.experiment.config import Experiment
@@ -155,10 +155,16 @@ def _add_replay(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "replay",
         help="run the brain of a run alone on the stimuli that it got, and compare; starts mpiexec or srun itself",
+        usage="cosim replay RUN [EXPERIMENT] [OPTIONS]",
+        description="the same as: cosim run [EXPERIMENT] --replay RUN [OPTIONS]",
     )
-    parser.add_argument("run", metavar="RUN", help="results folder of a run")
-    add_overrides(parser)
-    parser.add_argument("--out", metavar="FOLDER", help="results folder; default: results/EXPERIMENT/<job id or time>")
+    parser.add_argument("run", metavar="RUN", help="results folder of a run; stands before everything else")
+    parser.add_argument(
+        "options",
+        nargs=argparse.REMAINDER,
+        metavar="OPTIONS",
+        help="those of cosim run, such as --set, --out, --ranks, --force; EXPERIMENT only if its folder has moved",
+    )
     parser.set_defaults(command=_replay)
 
 
@@ -233,8 +239,7 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    settings = [word for each in options.overrides for word in ("--set", each)]
-    return _run(["--replay", options.run, *settings, *(["--out", options.out] if options.out else [])])
+    return _run(["--replay", options.run, *options.options])
 
 
 def _watch(options: argparse.Namespace) -> int:

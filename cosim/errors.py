@@ -9,7 +9,7 @@ from collections.abc import Iterable
 # What run.py and cosim end with. argparse ends with the same code for arguments that make no sense.
 EXIT_COMPLETE, EXIT_FAILED, EXIT_CONFIGURATION, EXIT_STOPPED = 0, 1, 2, 3
 
-# What a body or a user's transfer functions may raise.
+# What a body, a user's transfer functions or network.py may raise.
 FAILURES = (Exception, SystemExit)
 
 
@@ -25,9 +25,10 @@ class NothingToDo(ConfigurationError):
 
 
 class BrainError(Exception):
-    """What a user wrote is no brain that can be built; the message says where, and what NEST or Python says of it.
+    """NEST cannot run here, or what a user wrote is no brain that it can build.
 
-    A brain rank raises it and shows it without a traceback. Where all do, it becomes a ConfigurationError.
+    The message says where, and what NEST or Python says of it. A brain rank raises it and shows it without a
+    traceback. Where all do, it becomes a ConfigurationError.
     """
 
 

@@ -8,6 +8,7 @@ is worth less than that of the stages before: if one fails, the others still do 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -107,8 +108,9 @@ def finalize(run: EndedRun) -> bool:
         describe_circuit(run)
     watch.lap("describe circuit")
     figure = None
-    with stages.stage("figures"):
-        figure = draw(run)
+    if run.steps and wants_figures():
+        with stages.stage("figures"):
+            figure = draw(run)
     watch.lap("draw")
     with stages.stage("summarize of the experiment"):
         add_own(run, summary, stages)
@@ -175,13 +177,16 @@ def known_populations(run: EndedRun) -> list[BuiltPopulation]:
     return populations.read(run.folder.populations_file)
 
 
-def draw(run: EndedRun) -> Path | None:
-    """``figure.png`` and, of a body, ``body.png``; returns the path of the first, None for a run without a step."""
+def wants_figures() -> bool:
+    """Whether runs draw; ``COSIM_FIGURES=no`` in the environment saves each of many short runs two seconds."""
+    return os.environ.get("COSIM_FIGURES") != "no"
+
+
+def draw(run: EndedRun) -> Path:
+    """``figure.png`` and, of a body, ``body.png``; returns the path of the first."""
     from cosim.show.bodies.kinds import pictures_of
     from cosim.show.figure import draw_run  # matplotlib takes a second to import: only where it is needed
 
-    if not run.steps:
-        return None
     data, name = RunData(run.folder.path), "figure.png"
     with several(run.folder.path) as folder:
         draw_run(data, folder / name)
@@ -204,7 +209,7 @@ def tell(run: EndedRun, summary: dict[str, Any], figure: Path | None) -> None:
         log.info("%s", line)
     if figure:
         log.info("figure: %s", figure)
-    else:
+    elif wants_figures():
         log.warning("no figure: drawing it failed, see above")
 
 

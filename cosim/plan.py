@@ -113,7 +113,7 @@ def settle_devices(prepared: Prepared, sizes: Mapping[str, int]) -> Devices:
     try:
         return resolve_devices(prepared.experiment, sizes)
     except ConfigurationError:
-        prepared.plan.folder.remove_if_empty()
+        prepared.plan.folder.remove()
         raise
 
 

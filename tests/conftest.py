@@ -7,13 +7,13 @@ import contextlib
 import inspect
 import logging
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,19 +28,17 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PROGRAMS = REPOSITORY / "tests" / "programs"
 # Threads that wait give way: spinning, those of several ranks would keep each other off few cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Drawing takes half of the time of a short run: tests that look at figures ask for them, see `with_figures`.
+os.environ["COSIM_FIGURES"] = "no"
 
 RANK = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK"))
 """This process's rank under an MPI launcher, else None; known without starting MPI."""
 
 
-# What stands in a test, or in a fixture of it, that starts processes: `make check` leaves these to `make test`.
-STARTS = re.compile(r"subprocess\.|\blaunch\b|\balone\b|find_mpiexec|mpiexec")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark tests that start processes; what takes a quarter of an hour is run by who asks for it."""
     for item in items:
-        if any(STARTS.search(_source(part)) for part in _parts(item)):
+        if any(map(_starts_processes, _parts(item))):
             item.add_marker("starts")
     if "nest_examples" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("nest_examples")]
@@ -56,8 +54,25 @@ def _parts(item: pytest.Item) -> Iterator[Callable]:
 
 
 @cache
-def _source(function: Callable) -> str:
-    return inspect.getsource(function) if inspect.isfunction(function) else ""
+def _starts_processes(function: Callable) -> bool:
+    """Whether a function, or one of its own file that it calls, names ``subprocess``."""
+    seen, waiting = set(), [function]
+    while waiting:
+        each = waiting.pop()
+        if not inspect.isfunction(each) or each in seen or each.__module__ != function.__module__:
+            continue
+        seen.add(each)
+        names = _names(each.__code__)
+        if "subprocess" in names:
+            return True
+        waiting += [each.__globals__.get(name) for name in names]
+    return False
+
+
+def _names(code: CodeType) -> set[str]:
+    """What a function uses, the functions in it included."""
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    return {*code.co_names}.union(*map(_names, inner))
 
 
 class SilentReporter:
@@ -145,6 +160,14 @@ def alone(tmp_path: Path) -> Launch:
         )
 
     return start
+
+
+@pytest.fixture(scope="module")
+def with_figures() -> Iterator[None]:
+    """Runs of a module that uses this draw, as those of users do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COSIM_FIGURES")
+        yield
 
 
 @pytest.fixture(params=["pybullet", "mujoco"])

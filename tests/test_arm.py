@@ -14,6 +14,8 @@ from cosim.body.kinds import load, make_body
 from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.results.run_data import RunData
 
+pytestmark = pytest.mark.usefixtures("with_figures")
+
 ARM = REPOSITORY / "models/arm/body.toml"
 EXPERIMENT = REPOSITORY / "models/arm_reach"
 

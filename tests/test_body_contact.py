@@ -112,7 +112,6 @@ def tree(touching: str) -> MusculoskeletalDescription:
     rod = {"kind": "rod", "ends_m": [(0.01, 0.02, -0.03), (0.1, -0.03, 0.05)], "radius_m": 0.008}
     box = {"kind": "box", "centre_m": (0.02, 0.01, 0), "size_m": (0.03, 0.02, 0.05)}
     floor = {"kind": "box", "centre_m": (0, 0, 0), "size_m": (1, 1, 0.1)}
-    inertia = {"xx": 2e-4, "yy": 3e-4, "zz": 4e-4, "xy": 2e-5, "xz": -3e-5, "yz": 1e-5}
     places = {
         "tip": ((0.15, 0.1, -0.05), (0.4, 1.2, -2.0), rod),
         "middle": ((0.1, 0.05, -0.02), (-1.0, 0.3, 0.2), box),
@@ -120,6 +119,7 @@ def tree(touching: str) -> MusculoskeletalDescription:
         "stand": ((0, 0, 0.05), (0.5, 0.2, 0.3), None),
         "floor": ((0.05, 0, -0.15), (0, 0, 0), floor),
     }
+    is_solid = {touching, "floor"}
     hinge = {"type": "revolute", "damping_N_m_s_rad": 2e-3}
     return MusculoskeletalDescription(
         name="tree",
@@ -127,40 +127,36 @@ def tree(touching: str) -> MusculoskeletalDescription:
         tip={"link": "tip", "point_m": (0, 0, 0)},
         colours={"grey": (0.5, 0.5, 0.5)},
         links=[
-            {
-                "name": link,
-                "position_m": position,
-                "rpy_rad": rpy,
-                "mass_kg": 0.1,
-                "inertia_kg_m2": inertia,
-                "com_m": (0.03, -0.02, 0.01),
-                "com_rpy_rad": (0.3, -0.5, 0.7),
-                "shapes": [{**shape, "colour": "grey", "solid": True}] if link in (touching, "floor") else [],
-            }
-            for link, (position, rpy, shape) in places.items()
+            lopsided(link, position, turned, [shape] if link in is_solid else [])
+            for link, (position, turned, shape) in places.items()
         ],
         joints=[
-            {
-                **hinge,
-                "name": "outer",
-                "parent": "middle",
-                "child": "tip",
-                "axis": (0.6, 0, 0.8),
-                "origin_m": (-0.02, 0.01, 0),
-            },
-            {"type": "fixed", "name": "glue", "parent": "root", "child": "middle"},
-            {
-                **hinge,
-                "name": "inner",
-                "parent": "stand",
-                "child": "root",
-                "axis": (0, -0.8, 0.6),
-                "origin_m": (0, 0.01, 0.02),
-            },
-            {"type": "fixed", "name": "foot", "parent": "world", "child": "stand"},
-            {"type": "fixed", "name": "ground", "parent": "world", "child": "floor"},
+            joint("outer", "middle", "tip", **hinge, axis=(0.6, 0, 0.8), origin_m=(-0.02, 0.01, 0)),
+            joint("glue", "root", "middle"),
+            joint("inner", "stand", "root", **hinge, axis=(0, -0.8, 0.6), origin_m=(0, 0.01, 0.02)),
+            joint("foot", "world", "stand"),
+            joint("ground", "world", "floor"),
         ],
     )
+
+
+def lopsided(name: str, position_m: tuple, rpy_rad: tuple, solid_shapes: list[dict]) -> dict:
+    """A link of 100 g with its mass beside its origin and no axis of symmetry."""
+    return {
+        "name": name,
+        "position_m": position_m,
+        "rpy_rad": rpy_rad,
+        "mass_kg": 0.1,
+        "inertia_kg_m2": {"xx": 2e-4, "yy": 3e-4, "zz": 4e-4, "xy": 2e-5, "xz": -3e-5, "yz": 1e-5},
+        "com_m": (0.03, -0.02, 0.01),
+        "com_rpy_rad": (0.3, -0.5, 0.7),
+        "shapes": [{**shape, "colour": "grey", "solid": True} for shape in solid_shapes],
+    }
+
+
+def joint(name: str, parent: str, child: str, **more: object) -> dict:
+    """A fixed joint, or what ``more`` says."""
+    return {"type": "fixed", "name": name, "parent": parent, "child": child} | more
 
 
 @pytest.mark.parametrize("touching", ["tip", "middle"])

@@ -20,6 +20,8 @@ from cosim.results.run_data import RunData
 from cosim.show import film
 from cosim.show.bodies.kinds import pictures_of
 
+pytestmark = pytest.mark.usefixtures("with_figures")
+
 MODELS = REPOSITORY / "models"
 
 

@@ -133,7 +133,7 @@ def test_a_script_that_fails_on_one_rank_ends_the_job_with_its_message_alone(lau
     (folder / "net.py").write_text(text + others)
     (folder / "experiment.toml").write_text(SETTINGS.format(brain='script = "net.py"', more=""))
     began = time.monotonic()
-    result = launch(3, "run.py", folder, "--out", tmp_path / "run", timeout_s=30)
+    result = launch(3, "tests/programs/impatient.py", folder, "--out", tmp_path / "run", timeout_s=30)
     assert time.monotonic() - began < 20
     assert result.returncode == EXIT_FAILED, result.stderr
     assert f"cosim: rank 2 stopped: {folder / 'net.py'}, line 4: OSError: no disk\n" in result.stderr

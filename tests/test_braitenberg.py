@@ -11,6 +11,8 @@ from conftest import REPOSITORY
 
 from cosim.results.run_data import RunData
 
+pytestmark = pytest.mark.usefixtures("with_figures")
+
 EXPERIMENT = REPOSITORY / "models/braitenberg"
 
 

@@ -73,6 +73,8 @@ delay_ms = {DELAY_MS}
 """
 BRAIN = """
 import nest
+
+pytestmark = pytest.mark.usefixtures("with_figures")
 driven, each = nest.Create("iaf_psc_delta", 5), nest.Create("iaf_psc_delta", 3)
 """
 TRANSFER = f"""
@@ -279,6 +281,13 @@ def test_what_is_wrong_is_told_in_the_words_of_the_kind(experiment, registered, 
     with pytest.raises(ConfigurationError) as refusal:
         resolve_devices(load(str(experiment), [override]), {"driven": 5, "each": 3})
     assert words in str(refusal.value)
+
+
+def test_what_nest_refuses_of_a_kind_is_told_in_one_line_and_leaves_nothing(experiment, tmp_path):
+    refused = run(experiment, "--set", "sinks.0.kind=misread", "--out", tmp_path / "run")
+    assert refused.returncode == 2
+    assert refused.stderr.count("cosim: could not open sinks: ") == 1 and "n_evnts" in refused.stderr
+    assert "Traceback" not in refused.stderr and not (tmp_path / "run").exists()
 
 
 def test_memory_and_connections_are_those_that_the_kind_tells(experiment, registered):

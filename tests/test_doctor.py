@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+from cosim import clone
 from cosim.tools import doctor
+from cosim.tools.setup import __main__ as setup_steps
 from cosim.tools.setup import mpi
 
 
@@ -60,6 +62,17 @@ def test_a_launcher_of_another_mpi_library_is_no_launcher(monkeypatch):
     monkeypatch.setattr(mpi, "lines_of_two_ranks", lambda code: ["1", "1"])
     with pytest.raises(RuntimeError, match="gives worlds of size 1, 1, not one of size 2"):
         doctor.look_at_launcher()
+
+
+def test_advice_for_a_clone_is_given_in_a_clone_only(monkeypatch, tmp_path):
+    assert clone.nest_mpi() == "make nest-mpi" and doctor.OR_SETUP == "make setup, or "
+    monkeypatch.setattr(clone, "MAKEFILE", tmp_path / "Makefile")
+    assert clone.in_clone("make setup, or ") == ""
+    *python, step = clone.nest_mpi().split()
+    monkeypatch.setattr(sys, "argv", ["setup", step])
+    asked = []
+    monkeypatch.setattr(setup_steps, "run", lambda options: asked.append(options.step))
+    assert (python, setup_steps.main(), asked) == (["python", "-m", "cosim.tools.setup"], 0, ["nest-mpi"])
 
 
 def test_whatever_is_needed_has_a_cure():

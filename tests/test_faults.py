@@ -269,7 +269,8 @@ def test_a_failure_after_the_last_step_is_no_complete_run(launch, quick, tmp_pat
 
 def test_a_summary_of_the_experiment_that_fails_costs_nothing_else(launch, quick, tmp_path):
     append(quick, "\ndef summarize(run):\n    return run.no_such_series\n")
-    result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run")
+    drawn = {"COSIM_FIGURES": "yes"}
+    result = launch(2, "run.py", quick, "--steps", 12, "--out", tmp_path / "run", environment=drawn)
     assert result.returncode == EXIT_FAILED
     assert "summarize of the experiment" in result.stderr and "no_such_series" in result.stderr
     assert RunData(tmp_path / "run").summary["complete"]

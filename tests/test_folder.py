@@ -10,7 +10,7 @@ from threading import Barrier
 import pytest
 
 from cosim.errors import ConfigurationError
-from cosim.record.folder import make_folder
+from cosim.record.folder import make_folder, start_logging
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +40,29 @@ def test_a_second_run_of_the_same_name_gets_a_number(tmp_path, monkeypatch):
 def test_an_empty_folder_may_be_given(tmp_path):
     (tmp_path / "run").mkdir()
     assert make_folder("mouse_m1", str(tmp_path / "run"), tmp_path).path == tmp_path / "run"
+
+
+def test_a_run_that_is_refused_takes_away_what_it_wrote_and_the_folder_if_it_made_it(tmp_path):
+    for mine in ("noted/notes", "empty"):
+        (tmp_path / mine).mkdir(parents=True)
+    noted, empty, new, named = (
+        make_folder("mouse_m1", out and str(tmp_path / out), tmp_path) for out in ("noted", "empty", "new", None)
+    )
+    for folder in (noted, empty, new, named):
+        start_logging(folder)
+        for file in (folder.config_file, folder.body_file, folder.run_file, folder.shard(0)):
+            file.touch()
+        folder.remove()
+    assert [path.name for path in noted.path.iterdir()] == ["notes"]
+    assert list(empty.path.iterdir()) == []
+    assert not (new.path.exists() or named.path.exists())
+
+
+def test_what_others_put_into_the_folder_of_a_run_stays(tmp_path):
+    folder = make_folder("mouse_m1", str(tmp_path / "new"), tmp_path)
+    (folder.path / "notes.txt").touch()
+    folder.remove()
+    assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
 
 
 def test_a_folder_that_holds_something_is_refused_and_left_alone(tmp_path):

@@ -18,7 +18,8 @@ def demo(tmp_path_factory) -> tuple[Path, str]:
     """The clone after ``make demo``, and what was printed."""
     clone = tmp_path_factory.mktemp("newcomer") / "cosim"
     subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
-    environment = {name: value for name, value in clean_environment().items() if name != "PYTHONPATH"}
+    own = ("PYTHONPATH", "COSIM_FIGURES")
+    environment = {name: value for name, value in clean_environment().items() if name not in own}
     result = subprocess.run(
         ["make", "demo"], cwd=clone, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )

@@ -15,9 +15,11 @@ from types import SimpleNamespace
 import pytest
 from conftest import REPOSITORY, clean_environment
 
+from cosim.cli import main
 from cosim.engines.nest import nestlink
 from cosim.errors import ConfigurationError
-from cosim.modes.launch import _see_to_nestlink, brain_ranks
+from cosim.experiment.options import Options, parse
+from cosim.modes.launch import _see_to_nestlink, brain_ranks, run
 from cosim.parallel import launch
 
 COSIM = (sys.executable, "-m", "cosim")
@@ -85,6 +87,35 @@ def test_in_an_allocation_srun_starts_the_ranks_and_takes_one_ctrl_c(allocation)
     words = launch.launcher(ranks=3, threads=2)
     assert words[0] == "srun"
     assert {"--ntasks=3", "--cpus-per-task=2", "--mpi=pmi2", "--disable-status", "--overlap"} <= set(words)
+
+
+@pytest.mark.parametrize(("tasks", "ranks"), [(1, 2), (3, 4)])
+def test_more_ranks_than_the_allocation_has_are_refused_with_how_many_it_needs(allocation, tasks, ranks):
+    allocation(tasks)
+    with pytest.raises(ConfigurationError, match=rf"--ntasks={tasks}: must be --ntasks={ranks} or more, .*$"):
+        launch.check_allocation(ranks)
+
+
+@pytest.mark.parametrize("tasks", [None, 2])
+def test_an_allocation_that_is_large_enough_or_does_not_say_is_no_problem(allocation, tasks):
+    allocation(tasks)
+    launch.check_allocation(2)
+
+
+def test_cosim_run_asks_the_allocation_before_it_starts_anything(allocation, monkeypatch):
+    monkeypatch.setattr(launch, "is_rank", lambda: False)
+    monkeypatch.setattr(launch, "become", pytest.fail)
+    for tasks, arguments, ranks in ((1, [], 2), (2, ["--ranks", "2"], 3)):
+        allocation(tasks)
+        with pytest.raises(ConfigurationError, match=f"must be --ntasks={ranks} or more"):
+            run(["braitenberg", *arguments])
+
+
+def test_cosim_replay_takes_the_options_of_cosim_run(monkeypatch):
+    told = []
+    monkeypatch.setattr("cosim.modes.launch.run", lambda arguments: told.append(parse(arguments, quiet=True)) or 0)
+    assert main(["replay", "a run", "moved", "--force", "--ranks", "2", "--set", "brain.g=6", "--out", "again"]) == 0
+    assert told == [Options("moved", ("brain.g=6",), "again", replay="a run", ranks=2, force=True)]
 
 
 def test_without_a_launcher_one_line_says_what_to_install(monkeypatch, tmp_path, allocation):

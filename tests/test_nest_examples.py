@@ -27,7 +27,7 @@ script = "{script}"
 virtual_processes = 1
 """
 NO_NEURONS = "creates no neurons before it simulates or ends"
-# By script, what is said of those that are no brains; "" of what runs. Others run.
+# By script, what is said of those that are no brains; all others run.
 PARTS = ("helper", "network", "network_params", "sim_params", "stimulus_params")
 REFUSED = {
     **{f"EI_clustered_network/{name}": NO_NEURONS for name in PARTS},

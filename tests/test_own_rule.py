@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A connection rule is one file, one line and one function for the engine: here a new one is counted and drawn."""
+"""A connection rule is one file and one line for tables, and one file and one line for the engine.
+
+Here a new one is counted and drawn.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ PAIRS = {*((a, 10 + b) for a in (0, 3, 6, 9) for b in range(4)), *((10 + a, 10 +
 
 @pytest.fixture
 def registered(monkeypatch) -> None:
-    """The one line."""
+    """The line for the engine; that for tables only saves an import."""
     monkeypatch.setitem(registry.RULES, EveryNth, IN_NEST)
 
 

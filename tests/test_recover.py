@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -198,6 +199,7 @@ def test_what_is_no_run_is_refused(tmp_path, recover, capsys):
 
 
 def test_a_figure_is_announced_if_it_is_there(tmp_path, recover, monkeypatch):
+    monkeypatch.delenv("COSIM_FIGURES")
     experiment = make_experiment(tmp_path / "experiment")
     whole, failed = (make_run(tmp_path / name, experiment) for name in ("whole", "failed"))
     assert recover(whole.path) == 0
@@ -208,6 +210,28 @@ def test_a_figure_is_announced_if_it_is_there(tmp_path, recover, monkeypatch):
     assert "figures: Traceback" in said and "ZeroDivisionError" in said
     assert "no figure: drawing it failed" in said and "figure.png" not in said
     assert RunData(failed.path).summary["mine"] == 1, "what comes after is done"
+
+
+def test_figures_are_left_out_where_the_environment_says_so(tmp_path, recover, monkeypatch):
+    monkeypatch.setenv("COSIM_FIGURES", "no")
+    run = make_run(tmp_path / "run", make_experiment(tmp_path / "experiment"))
+    assert recover(run.path) == 0
+    assert "figure:" not in run.log_file.read_text() and "no figure" not in run.log_file.read_text()
+    assert not list(run.path.glob("*.png"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"), [("return None", "ValueError: .*must be a cosim.network.Network"), ("return 1 / 0", "ZeroDiv")]
+)
+def test_a_network_that_fails_today_costs_the_positions_only(tmp_path, recover, monkeypatch, caplog, bad, said):
+    monkeypatch.setattr("cosim.finalize.draw", lambda run: None)
+    experiment = make_experiment(tmp_path / "experiment")
+    killed = make_run(tmp_path / "run", experiment)
+    (experiment / "brain/network.py").write_text(f"def network():\n    {bad}\n")
+    with caplog.at_level("WARNING", "cosim"):
+        assert recover(killed.path) == 0
+    assert re.search(f"without positions of neurons: {experiment}/brain/network.py: {said}", caplog.text)
+    assert RunData(killed.path).summary["mine"] == 1
 
 
 def test_a_finished_run_is_left_alone(reference, recover, capsys):

@@ -21,6 +21,8 @@ from PIL import Image
 from cosim.errors import ConfigurationError
 from cosim.show import figure, report
 
+pytestmark = pytest.mark.usefixtures("with_figures")
+
 VOID = {"meta", "img", "br"}
 
 

@@ -71,7 +71,7 @@ def test_a_module_of_the_users_own_that_is_called_models_stays_his(work, monkeyp
     make(work / "beside", models_py="WHOSE = 'mine'\n", transfer_py="from models import WHOSE\n")
     monkeypatch.syspath_prepend(work / "beside")
     assert load_module(work / "beside/transfer.py").WHOSE == "mine"
-    del sys.modules["models"]
+    sys.modules.pop("models", None)
 
 
 def test_cosim_new_writes_nothing_over_what_is_there(work, capsys):

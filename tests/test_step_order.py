@@ -63,7 +63,7 @@ def in_steps(run: RunData, command: str) -> np.ndarray:
 
 
 def voltage_mv(sink: dict, spikes_ms: np.ndarray, t_ms: float) -> float:
-    """Voltage of a sink at ``t_ms``: the equation in `cosim.devices.devices`, solved for spikes at given times.
+    """Voltage of a sink at ``t_ms``: `cosim.devices.leaky_integrator_alpha`, solved for spikes at given times.
 
     Each spike brings a current w (e / tau_syn) s exp(-s / tau_syn) from its delay on, which the membrane smooths.
     """

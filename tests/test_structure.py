@@ -19,13 +19,14 @@ IMPORTS = {
     "timegrid": "",
     "table": "",
     "cache": "",
+    "clone": "",
     "network": "timegrid",
     "body": "errors timegrid",
     "parallel": "errors",
     "devices": "errors network table timegrid",
     "experiment": "body devices errors network table timegrid",
     "transfer": "errors experiment",
-    "engines": "cache devices errors experiment network parallel",
+    "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
     "results": "body devices engines errors record",
     "show": "body devices engines errors experiment record results",
@@ -35,8 +36,9 @@ IMPORTS = {
     "plan": "body devices engines errors experiment modes network parallel record transfer",
     "run": "body devices engines errors experiment finalize loop modes network parallel "
     "plan record show timegrid transfer",
-    "tools": "body cache devices engines errors experiment network parallel plan",
-    "bench": "body devices engines errors experiment loop modes network parallel plan record results run timegrid",
+    "tools": "body cache clone devices engines errors experiment network parallel plan",
+    "bench": "body clone devices engines errors experiment loop modes network parallel plan "
+    "record results run timegrid",
     "cli": "bench body cache errors experiment modes results show tools",
     "__main__": "cli",
 }

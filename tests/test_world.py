@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -33,7 +34,7 @@ def test_a_world_of_which_no_launcher_tells_the_size_passes(environment):
 
 
 def test_one_rank_is_too_few():
-    with pytest.raises(ConfigurationError, match="at least 2 MPI ranks .* got 1: try `mpiexec -n 2"):
+    with pytest.raises(ConfigurationError, match="at least 2 MPI ranks .* got 1: `cosim run` starts"):
         check_size(1, {})
 
 
@@ -74,7 +75,8 @@ def test_a_parent_outside_of_the_container_is_no_helper_and_costs_no_run():
     program = "import os; from cosim.parallel.world import split; print(os.getppid(), split().brain_ranks)"
     command = [find_mpiexec(), "-n", "2", *alone, sys.executable, "-c", program]
     said = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=60)
-    assert (said.returncode, said.stdout.split()) == (0, ["0", "1"] * 2), said.stderr
+    assert said.returncode == 0, said.stderr
+    assert sorted(re.sub(r"\s", "", said.stdout)) == ["0", "0", "1", "1"], "ranks may print into each other's lines"
 
 
 class Clock:

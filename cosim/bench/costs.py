@@ -80,12 +80,15 @@ def _fit_one(terms: Mapping[str, Term], loads: Sequence[Load], seconds: Sequence
 
 
 def predict(constants: Constants, load: Load) -> dict[str, float]:
-    """Every quantity and a step in s, and the real-time factor; the body is taken to be fast enough."""
+    """Every quantity and a step in s, and the real-time factor of such steps; the body is taken to be fast enough.
+
+    Fitted are steps after the first one, so that the factor is what a run calls ``real_time_factor_of_paper``.
+    """
     seconds = {
         name: sum(constants[name][term] * of(load) for term, of in terms.items()) for name, terms in QUANTITIES.items()
     }
     step_s = seconds["run_s"] + seconds["coupling_s"]
-    return seconds | {"step_s": step_s, "real_time_factor": load.step_ms / 1000 / step_s}
+    return seconds | {"step_s": step_s, "real_time_factor_of_paper": load.step_ms / 1000 / step_s}
 
 
 def fit_errors(loads: Sequence[Load], measured: Mapping[str, Sequence[float]]) -> dict[str, dict[str, float]]:

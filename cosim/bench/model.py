@@ -227,7 +227,7 @@ def draw_full(axis: Axes, result: dict[str, Any]) -> None:
         axis.plot(processes, without, "o:", color="0.65", label="published, without coupling")
     if full:
         predicted = full["predictions"]
-        factors = [each["real_time_factor"] for each in predicted]
+        factors = [each["real_time_factor_of_paper"] for each in predicted]
         label = f"model at size {full['size']:g}, {PUBLISHED_THREADS} threads, fitted here"
         axis.plot([each["ranks"] for each in predicted], factors, "o-", color="tab:red", label=label)
     if paper or full:

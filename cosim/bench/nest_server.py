@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from cosim.bench import launch
+from cosim.clone import nest_mpi
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
 from cosim.parallel.launch import environment, launcher
@@ -49,7 +50,7 @@ def check() -> None:
     if missing:
         raise ConfigurationError(f"NEST Server needs {', '.join(missing)}: pip install {' '.join(missing)}")
     if not find_nest().has_mpi:
-        raise ConfigurationError(f"{PROGRAM} needs NEST with MPI, but this is {find_nest()}: make nest-mpi")
+        raise ConfigurationError(f"{PROGRAM} needs NEST with MPI, but this is {find_nest()}: {nest_mpi()}")
     program()
 
 

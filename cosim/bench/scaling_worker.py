@@ -45,6 +45,7 @@ def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:
         "memory_mb": summary["peak_memory_mb"],
         "wall_s": summary["wall_s"],
         **{name: summary[name] for name in ("real_time_factor", "real_time_factor_of_paper", "coupling_fraction")},
+        "coupling_step_s": RunData(folder).config["clock"]["coupling_step_ms"] / 1000,
         "totals": summary["built"]["totals"],
         "spikes": summary["spikes"],
         "min_delay_ms": min_delay_ms[0],

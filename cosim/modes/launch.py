@@ -19,7 +19,8 @@ def run(arguments: Sequence[str]) -> int:
     """``cosim run`` with these options; a process that no launcher started becomes a launcher, and does not return.
 
     Raises:
-        ConfigurationError: no such experiment or run, no launcher, no NEST, or ranks that do not fit them.
+        ConfigurationError: no such experiment or run, no launcher, no NEST, or ranks that do not fit them or the
+            allocation.
     """
     if launch.is_rank():
         from cosim.run import main  # starts MPI
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     mpi4py.rc.initialize = False  # this process is no rank
     options = parse(arguments, quiet=False, program="cosim run")
     launch.launcher(ranks=2, threads=1)  # if there is none, it is said before anything is built
+    launch.check_allocation(ranks=(options.ranks or 1) + 1)
     tables, recorded_ranks = _tables(options)
     processes = _virtual_processes(tables)
     _see_to_nestlink()

@@ -103,7 +103,8 @@ class RecordedRun:
         try:
             return recorded_code.experiment_folder(self.provenance["experiment"], moved_to)
         except ConfigurationError as error:
-            hint = "" if moved_to else "; if it has moved, name it, too: run.py EXPERIMENT --resume or --replay RUN"
+            again = "cosim run EXPERIMENT --resume RUN or --replay RUN"
+            hint = "" if moved_to else f"; if it has moved, name it, too: {again}"
             raise ConfigurationError(f"{error}{hint}") from None
 
 

@@ -17,7 +17,7 @@ from types import ModuleType
 
 from cosim.body import kinds
 from cosim.body.nobody import NoBody
-from cosim.errors import EXIT_COMPLETE, EXIT_FAILED, ConfigurationError, RecordingError
+from cosim.errors import EXIT_COMPLETE, EXIT_FAILED, FAILURES, ConfigurationError, RecordingError
 from cosim.experiment.brains import TableBrain
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.finalize import EndedRun, finalize
@@ -126,7 +126,12 @@ def _experiment(source: RunFolder) -> Experiment | None:
 
 
 def _network(experiment: Experiment) -> Network | None:
-    return experiment.network() if isinstance(experiment.brain, TableBrain) else None
+    """Its tables; None for a script and, with a warning, if its network.py fails today, whatever it raises."""
+    try:
+        return experiment.network() if isinstance(experiment.brain, TableBrain) else None
+    except FAILURES as error:
+        log.warning("without positions of neurons: %s: %s: %s", experiment.brain.path, type(error).__name__, error)
+        return None
 
 
 def _check_space(source: RunFolder, folder: RunFolder) -> None:

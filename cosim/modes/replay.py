@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The brain alone on the stimuli of a recorded run: ``run.py --replay RUN``, in open loop.
+"""The brain alone on the stimuli of a recorded run: ``cosim replay RUN``, in open loop.
 
 There is no body and there are no transfer functions. With the same brain the same spikes and readouts must
 come out; ``--set`` changes the brain under the same stimuli, and what comes out is compared. The summary says

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Going on from where a run ended: ``run.py --resume RUN``.
+"""Going on from where a run ended: ``cosim run --resume RUN``.
 
 NEST cannot save its whole state. So brain, body and transfer functions start again and run along what was
 recorded; all that they do is compared with it, bit for bit, and from its end on they go on by themselves. How

@@ -36,6 +36,20 @@ def allocated_ranks(variables: Mapping[str, str] = os.environ) -> int:
     return int(variables.get("SLURM_NTASKS") or variables.get("SLURM_JOB_NUM_NODES") or 1)
 
 
+def check_allocation(ranks: int) -> None:
+    """Check that the job of Slurm, if this process is in one that says how many tasks it has, has room for ``ranks``.
+
+    Raises:
+        ConfigurationError: it asked for fewer.
+    """
+    tasks = os.environ.get("SLURM_NTASKS", "")
+    if in_allocation() and tasks.isdigit() and int(tasks) < ranks:
+        raise ConfigurationError(
+            f"the job of Slurm has --ntasks={tasks}: must be --ntasks={ranks} or more, "
+            "one for the body and one for each brain rank"
+        )
+
+
 def find_mpiexec() -> Path | None:
     """The one beside this Python, where that of an MPI library from PyPI is, else the first on PATH."""
     beside = Path(sys.executable).with_name("mpiexec")

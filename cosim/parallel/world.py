@@ -45,8 +45,9 @@ PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 PR_SET_PDEATHSIG, LAUNCHERS_HELPERS = 1, ("hydra_", "orted", "prted")
 # Before and after the loop ranks wait for seconds, and no one minds a millisecond more.
 PATIENT_NAP_S = 1e-3
-# A brain rank whose build failed gives the others so long to fail too; they may wait for it inside NEST instead.
-FAIL_TOGETHER_S = 2.0
+# A brain rank whose build failed gives the others so long to fail too, as each may have to read the same script from a
+# slow disk; they may wait for it inside NEST instead.
+FAIL_TOGETHER_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,7 @@ def check_size(size: int, environment: dict | os._Environ) -> None:
             break
     if size < 2:
         raise ConfigurationError(
-            f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: try `mpiexec -n 2 python run.py ...`"
+            f"cosim needs at least 2 MPI ranks (1 body, 1 brain), got {size}: `cosim run` starts as many as it needs"
         )
 
 

@@ -21,6 +21,8 @@ class RunFolder:
     """Where a run keeps everything; made on the body rank, known to all."""
 
     path: Path
+    is_ours: bool = False
+    """Whether cosim made the folder itself; else the user had made it, and it stays."""
 
     @property
     def run_file(self) -> Path:
@@ -90,19 +92,18 @@ class RunFolder:
         shutil.rmtree(merged)
 
     def remove(self) -> None:
-        """Take the folder of a run away that was refused when it had begun to write, with its log."""
+        """Take away what cosim wrote of a run that was refused, with its log, and the folder if it `is_ours`."""
         log = logging.getLogger("cosim")
         for handler in [each for each in log.handlers if isinstance(each, LogFile)]:
             log.removeHandler(handler)
             handler.close()
         # On a network file system a file that this process has open keeps a name until the process ends.
-        shutil.rmtree(self.path, ignore_errors=True)
-
-    def remove_if_empty(self) -> None:
-        """Take the folder of a run away that could not start."""
-        for folder in (self.shard_folder, self.path):
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        shutil.rmtree(self.shard_folder, ignore_errors=True)
+        for file in (self.config_file, self.body_file, self.run_file, self.log_file):
+            file.unlink(missing_ok=True)
+        if self.is_ours:
+            with suppress(OSError):  # somebody else has put something into it
+                self.path.rmdir()
 
 
 def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
@@ -116,7 +117,7 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
     """
     path = Path(out).resolve() if out else results.resolve() / experiment
     try:
-        folder = RunFolder(_take(path) if out else _make_new(path))
+        folder = _take(path) if out else RunFolder(_make_new(path), is_ours=True)
         folder.shard_folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
@@ -125,12 +126,13 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
     return folder
 
 
-def _take(path: Path) -> Path:
+def _take(path: Path) -> RunFolder:
     """A folder that the user named."""
     if path.exists() and (not path.is_dir() or any(not inner.is_dir() for inner in path.rglob("*"))):
         raise ConfigurationError(f"--out {path}: already there and not empty; must be a new or an empty folder")
+    is_ours = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
-    return path
+    return RunFolder(path, is_ours)
 
 
 def _make_new(parent: Path) -> Path:

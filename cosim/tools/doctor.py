@@ -15,8 +15,15 @@ from rich.console import Console
 from rich.text import Text
 
 from cosim.body.engines.registry import ENGINES
+from cosim.clone import in_clone, nest_mpi
 from cosim.engines.nest.install import NEST_VERSION, find_nest
+from cosim.errors import BrainError
 from cosim.tools.setup import mpi
+
+OR_SETUP = in_clone("make setup, or ")
+PYTHON_3_11 = "needs 3.11" + in_clone(": make clean, then make setup PYTHON=/path/to/python3.11")
+# What says that a thing is not there.
+ABSENT = (RuntimeError, ImportError, BrainError)
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Check:
 
     name: str
     look: Callable[[], tuple[str, str]]
-    """Returns what is there and a remark on it; raises RuntimeError or ImportError if it is not there."""
+    """Returns what is there and a remark on it; raises one of ABSENT if it is not there."""
     cure: str
     """What to do when it is not there."""
     needed: bool = True
@@ -56,7 +63,7 @@ def look_at_launcher() -> tuple[str, str]:
 def look_at_nest() -> tuple[str, str]:
     nest = find_nest()
     found = str(nest).removeprefix("NEST ")
-    return found, "" if nest.has_mpi else "serves one brain rank; for more: make nest-mpi"
+    return found, "" if nest.has_mpi else f"serves one brain rank; for more: {nest_mpi()}"
 
 
 def look_at_nestlink() -> tuple[str, str]:
@@ -96,29 +103,35 @@ def look_at_memory() -> tuple[str, str]:
 def look_at_slurm() -> tuple[str, str]:
     if shutil.which("sinfo") is None:
         raise RuntimeError("no sinfo on PATH")
-    return mpi.output(["sinfo", "--version"]), "sbatch slurm/run.sbatch mouse_m1"
+    advice = in_clone("sbatch slurm/run.sbatch mouse_m1", otherwise="cosim run starts srun in an allocation")
+    return mpi.output(["sinfo", "--version"]), advice
 
 
 def engine_check(name: str) -> Check:
     """The check of a physics engine; the extras are not needed."""
     engine = ENGINES[name]
-    why = f'for body.engine = "{name}": ' if engine.extra else "make setup, or "
+    why = f'for body.engine = "{name}": ' if engine.extra else OR_SETUP
     return Check(engine.title, partial(look_at_engine, engine.package), why + engine.cure, needed=not engine.extra)
 
 
 CHECKS = (
-    Check("Python", look_at_python, "needs 3.11: make clean, then make setup PYTHON=/path/to/python3.11"),
-    Check("MPI library", look_at_mpi, "make setup, or pip install mpi4py mpich"),
+    Check("Python", look_at_python, PYTHON_3_11),
+    Check("MPI library", look_at_mpi, OR_SETUP + "pip install mpi4py mpich"),
     Check("launcher", look_at_launcher, "use the mpiexec of the MPI library; pip install mpich brings both"),
-    Check("NEST", look_at_nest, f"make setup, or pip install nest-simulator=={NEST_VERSION}"),
+    Check("NEST", look_at_nest, OR_SETUP + f"pip install nest-simulator=={NEST_VERSION}"),
     Check("nestlink", look_at_nestlink, "python -m cosim.engines.nest.nestlink.build"),
     *(engine_check(name) for name, engine in ENGINES.items() if not engine.extra),
-    Check("HDF5", look_at_hdf5, "make setup, or pip install h5py"),
+    Check("HDF5", look_at_hdf5, OR_SETUP + "pip install h5py"),
     *(engine_check(name) for name, engine in ENGINES.items() if engine.extra),
     Check("ffmpeg", look_at_ffmpeg, "for films as MP4 instead of GIF: pip install 'cosim[video]'", needed=False),
     Check("cores", look_at_cores, "", needed=False),
     Check("memory", look_at_memory, "", needed=False),
-    Check("Slurm", look_at_slurm, "for batch jobs only; to try it here: slurm/local/cluster.sh start", needed=False),
+    Check(
+        "Slurm",
+        look_at_slurm,
+        "for batch jobs only" + in_clone("; to try it here: slurm/local/cluster.sh start"),
+        needed=False,
+    ),
 )
 
 
@@ -127,7 +140,7 @@ def examine(check: Check) -> dict:
     try:
         there = True
         found, advice = check.look()
-    except (RuntimeError, ImportError) as problem:
+    except ABSENT as problem:
         there = False
         # Of a long message the last line is the one that tells.
         found, advice = str(problem).splitlines()[-1], check.cure

@@ -8,6 +8,7 @@ from cosim.devices.kinds import SINKS, SOURCES
 
 SOURCES["dc"] = "direct_current:DirectCurrent"
 SOURCES["currents"] = "currents:Currents"
+SINKS["misread"] = "misread:Misread"
 SINKS["spike_rate"] = "spike_rate:SpikeRate"
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ FIRM = (0.9999, 0.9999, 0.001, 0.5, 2.0)
 # of 0.5 s; with Euler's method, explicit or implicit in damping, 3.4e-4 to 8.8e-4), its loop 1 nm (100 nm),
 # and 1 s of free fall keeps its energy to 6e-7 (1e-3), at 13 us a step (4 us).
 INTEGRATOR = mujoco.mjtIntegrator.mjINT_RK4
-# Bad numbers stay where they are, for `Body` to find; parents are kept apart from children by name.
+# Bad numbers stay where they are, for `MusculoskeletalBody` to find; parents are kept apart from children by name.
 SWITCHED_OFF = mujoco.mjtDisableBit.mjDSBL_AUTORESET | mujoco.mjtDisableBit.mjDSBL_FILTERPARENT
-# Body says the same with time and joint; MuJoCo would write a file into the working directory.
+# `MusculoskeletalBody` says the same with time and joint; MuJoCo would write a file into the working directory.
 UNSAID = (mujoco.mjtWarning.mjWARN_BADQPOS, mujoco.mjtWarning.mjWARN_BADQVEL, mujoco.mjtWarning.mjWARN_BADQACC)
 
 

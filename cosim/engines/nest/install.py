@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The NEST that is installed, known without importing it. Only the standard library is imported here."""
+"""The NEST that is installed, known without importing it. No package but cosim is needed here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from importlib import util as importlib_util
 from pathlib import Path
 
+from cosim.errors import BrainError
+
 NEST_VERSION = "3.10.0"
 """The only NEST that nestlink works with: it reaches private members of it, and follows some of its functions."""
 
 
-class NestlinkError(RuntimeError):
+class NestlinkError(BrainError):
     """nestlink or the NEST that it belongs to is missing, or a call into the kernel failed."""
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
+from cosim.clone import nest_mpi
 from cosim.engines.nest import nestlink
 from cosim.engines.nest.nestlink import Nestlink, NestlinkError
 from cosim.errors import ConfigurationError
@@ -44,7 +45,7 @@ def check(brain_ranks: int, virtual_processes: int) -> None:
     if brain_ranks > 1 and not nest.has_mpi:
         raise ConfigurationError(
             f"{brain_ranks} brain ranks need NEST with MPI, but this is {nest}: "
-            "`make nest-mpi` builds one, or use one brain rank with threads: `mpiexec -n 2`"
+            f"`{nest_mpi()}` builds one, or use one brain rank with threads: `cosim run --ranks 1` or `mpiexec -n 2`"
         )
 
 
@@ -72,7 +73,11 @@ class Kernel:
 
 
 def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: float) -> Kernel:
-    """Import NEST, put it on ``brain`` and set the kernel up. Collective over the brain ranks."""
+    """Import NEST, put it on ``brain`` and set the kernel up. Collective over the brain ranks.
+
+    Raises:
+        NestlinkError: NEST and nestlink do not fit each other, or NEST does not count these ranks.
+    """
     nest = _import_nest()
     link = Nestlink(nestlink.find())
     if nest.build_info["have_mpi"]:

@@ -42,7 +42,7 @@ def _write_columns(path: Path, columns: Mapping[str, np.ndarray]) -> None:
 
 
 def _spikes(run: RunData) -> Iterator[tuple[str, int, float]]:
-    """BuiltPopulation by population, each in order of time."""
+    """Population by population, each in order of time."""
     for name, spikes in run.spikes.items():
         for start in range(0, len(spikes.node_ids), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
