@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The NEST that is installed, known without importing it. Only the standard library is imported here."""
+"""The NEST that is installed, known without importing it. No package but cosim is needed here."""
 
 from __future__ import annotations
 
