@@ -25,7 +25,6 @@ from cosim.experiment import usercode
 _MARK = "_cosim_transfer_function"
 
 CLOCK_PORTS = ("t_ms", "step")
-load = usercode.load_transfer_functions
 
 
 def transfer_function(function: Callable[..., None]) -> Callable[..., None]:

@@ -26,7 +26,7 @@ from cosim.body import kinds
 from cosim.body.readers import include
 from cosim.devices import kinds as device_kinds
 from cosim.experiment import config
-from cosim.transfer import load as load_transfer
+from cosim.experiment.usercode import load_transfer_functions
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCK = re.compile(
@@ -160,7 +160,9 @@ def check_toml(block: Block, folder: Path) -> None:
     else:
         experiment = REPOSITORY / "models/mouse_m1"
         tables = tomllib.loads((experiment / "experiment.toml").read_text()) | tomllib.loads(block.text)
-        config.assemble(experiment, Path("experiment.toml"), tables, load_transfer(experiment / "transfer.py"))
+        config.assemble(
+            experiment, Path("experiment.toml"), tables, load_transfer_functions(experiment / "transfer.py")
+        )
 
 
 def test_parts_of_files_are_parts_of_files():
