@@ -95,7 +95,7 @@ def check(file: Path, ports: Mapping[str, object]) -> list[str]:
     The call is a rehearsal on ``ports`` that nobody else uses and on a module of its own, which is forgotten
     afterwards: it meets wrong shapes and misspelt attributes before NEST starts, and leaves no trace in the run.
     """
-    module = load(file)
+    module = usercode.load_transfer_functions(file)
     problems = [f"{file}: {problem}" for problem in (*_nothing_to_do(module), *_unknown_ports(module, ports))]
     return problems or [f"{file}: {problem}" for problem in _rehearse(module, ports)]
 

@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 export PYTEST_DEBUG_TEMPROOT=$scratch
 # Where this is set, each of the hundreds of processes that tests start would compile all of cosim again.
 unset PYTHONDONTWRITEBYTECODE
-options=(--timeout=300 --strict-markers -p no:cacheprovider -ra --durations=45)
+options=(--timeout=300 --strict-markers -p no:cacheprovider -ra --durations=5)
 # A job that hangs outside of its tests, where no per-test time-out sees it, is ended after this time.
 job_limit_s=1200
 summary=()
