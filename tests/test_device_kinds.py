@@ -35,6 +35,8 @@ from cosim.show.figure import device_panels
 from cosim.show.report.figures import _aspects
 from cosim.tools.describe import describe
 
+pytestmark = pytest.mark.usefixtures("with_figures")
+
 STEP_MS, STEPS, DELAY_MS, H_MS = 10.0, 8, 1.0, 0.1
 # What is set at the end of each step: an amplitude that changes, and currents that differ between neurons.
 STEP_PA, CURRENTS_PA = 500.0, (380.0, 0.0, 600.0)
@@ -74,7 +76,6 @@ delay_ms = {DELAY_MS}
 BRAIN = """
 import nest
 
-pytestmark = pytest.mark.usefixtures("with_figures")
 driven, each = nest.Create("iaf_psc_delta", 5), nest.Create("iaf_psc_delta", 3)
 """
 TRANSFER = f"""
