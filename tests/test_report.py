@@ -108,6 +108,7 @@ def test_the_terminal_shows_the_numbers(folder):
         assert words in shown.stdout
 
 
+@pytest.mark.usefixtures("with_figures")
 def test_the_page_shows_the_arm(folder, tmp_path):
     assert cosim("report", folder, "--html", tmp_path / "page.html").returncode == 0
     page = (tmp_path / "page.html").read_text()
