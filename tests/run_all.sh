@@ -38,8 +38,8 @@ pass() {  # name of the pass, then the command and its arguments
 
 outcome() { if (($1 == 0)); then echo passed; else echo FAILED; fi; }
 
-plain() {  # which tests
-    "$python" -m pytest "${options[@]}" -m "$1"
+plain() {  # which tests, then more options
+    "$python" -m pytest "${options[@]}" -m "$1" "${@:2}"
 }
 
 under_mpi() {  # number of ranks
@@ -58,7 +58,8 @@ CHECK
     "$@"
 }
 
-pass "plain" plain "not mpi"
+pass "without other processes" plain "not mpi and not starts" -n 2
+pass "with processes" plain "not mpi and starts"
 for ranks in 2 3 5; do
     pass "$ranks ranks" under_mpi $ranks
 done
