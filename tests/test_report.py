@@ -18,6 +18,8 @@ from cosim.experiment.config import load
 from cosim.show.report import report
 from models.rodent.network import network
 
+pytestmark = pytest.mark.usefixtures("with_figures")
+
 STEPS, PATCH_MM = 30, 0.15  # of 20 ms
 SETTINGS = (
     "--set",
@@ -108,7 +110,6 @@ def test_the_terminal_shows_the_numbers(folder):
         assert words in shown.stdout
 
 
-@pytest.mark.usefixtures("with_figures")
 def test_the_page_shows_the_arm(folder, tmp_path):
     assert cosim("report", folder, "--html", tmp_path / "page.html").returncode == 0
     page = (tmp_path / "page.html").read_text()
