@@ -1,54 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Letters that have come for a run and wait for the next round of steering. Body rank."""
+"""Commands that wait until the run takes them. Body rank."""
 
 from __future__ import annotations
 
-import queue
+from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+# Far more than clients that wait for their answers can have under way: what comes on top is a program gone wild.
+CAPACITY = 1000
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A command as it came, from whom, and where its answer goes; ``answer`` is called once, by the main thread."""
+    """A command, who sent it, and the way back: ``answer`` may be called once, by any thread, and never raises."""
 
     command: dict[str, Any]
     who: str
     answer: Callable[[dict[str, Any]], None]
 
 
+@dataclass
 class Inbox:
-    """Filled by the threads that listen, emptied by the main thread in rounds.
+    """Letters in the order in which they came. Threads put them in, the run takes them out between two steps."""
 
-    ``on_arrival`` is called by the thread that brings a letter.
-    """
+    on_arrival: Callable[[], None] = lambda: None
+    """Called by whoever puts a letter in, after it is in."""
+    _letters: deque[Letter] = field(default_factory=deque)
 
-    def __init__(self) -> None:
-        self._letters: queue.SimpleQueue[Letter] = queue.SimpleQueue()
-        self._next: Letter | None = None
-        self.on_arrival: Callable[[], None] = lambda: None
+    @property
+    def is_full(self) -> bool:
+        return len(self._letters) >= CAPACITY
 
     def put(self, letter: Letter) -> None:
-        """A letter has come. Any thread."""
-        self._letters.put(letter)
+        """Add a letter; if too many wait already, it is answered with a refusal instead."""
+        if self.is_full:
+            letter.answer({"ok": False, "error": f"{CAPACITY} commands wait already: try again later"})
+            return
+        self._letters.append(letter)
         self.on_arrival()
 
     def take(self) -> Letter | None:
-        """The next letter; None if there is none. Main thread."""
-        self.wait(0.0)
-        letter, self._next = self._next, None
-        return letter
-
-    def wait(self, seconds: float) -> None:
-        """Return when there is a letter, or after so many seconds. Main thread."""
-        if self._next is None:
-            try:
-                self._next = self._letters.get(timeout=seconds) if seconds else self._letters.get_nowait()
-            except queue.Empty:
-                return
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing waits. Main thread."""
-        return self._next is None and self._letters.empty()
+        """The letter that waited longest; None if there is none."""
+        try:
+            return self._letters.popleft()
+        except IndexError:
+            return None
