@@ -242,14 +242,14 @@ def fail_from(call: int, error: type[BaseException]) -> Callable[[], None]:
 # A line begins with the phase to which the profile counts its calls.
 TWO_STEPS = {
     "body": """
-        steer: transfer.apply(0), exchange.share(announce=False), exchange.receive(), profile.start(), progress.update(0)
+        steer: transfer.apply(0), SHARE, exchange.receive(), profile.start(), progress.update(0)
         stimulate:
         brain:
         body: body.advance()
         read:
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer: transfer.apply(1)
-        share: exchange.share(announce=False)
+        share: SHARE
         record: recorder.record()
         ahead:
         receive: exchange.receive()
@@ -261,7 +261,7 @@ TWO_STEPS = {
         read:
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer: transfer.apply(2)
-        share: exchange.share(announce=False)
+        share: SHARE
         record: recorder.record()
         ahead:
         receive: exchange.receive()
@@ -269,14 +269,14 @@ TWO_STEPS = {
         end: progress.update(2), profile.write(2 steps)
         """,
     "brain": """
-        steer: exchange.share(announce=False), exchange.receive(), profile.start()
+        steer: SHARE, exchange.receive(), profile.start()
         stimulate: brain.stimulate(stimulus)
         brain: brain.run()
         body:
         read: brain.read(readout)
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer:
-        share: exchange.share(announce=False)
+        share: SHARE
         record: recorder.record()
         ahead: brain.run_ahead()
         receive: exchange.receive()
@@ -288,7 +288,7 @@ TWO_STEPS = {
         read: brain.read(readout)
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer:
-        share: exchange.share(announce=False)
+        share: SHARE
         record: recorder.record()
         ahead:
         receive: exchange.receive()
@@ -296,7 +296,10 @@ TWO_STEPS = {
         end: profile.write(2 steps)
         """,
 }
-TWO_STEPS = {kind: [line.strip() for line in text.strip().splitlines()] for kind, text in TWO_STEPS.items()}
+TWO_STEPS = {
+    kind: [line.strip() for line in text.replace("SHARE", "exchange.share(announce=False)").strip().splitlines()]
+    for kind, text in TWO_STEPS.items()
+}
 FIRST, SECOND = slice(len(STEP_PHASES)), slice(len(STEP_PHASES), None)
 both_kinds = pytest.mark.parametrize("kind", ["body", "brain"])
 
