@@ -30,7 +30,6 @@ IMPORTS = {
     "record": "body devices engines errors experiment network parallel",
     "control": "body engines errors experiment parallel record table timegrid transfer",
     "results": "body devices engines errors record",
-    "control": "",
     "show": "body devices engines errors experiment record results",
     "finalize": "body engines errors experiment network record results show",
     "loop": "body control engines errors parallel record show transfer",
