@@ -100,7 +100,7 @@ def finalize(run: EndedRun) -> bool:
     shards = run.source.shards(len(run.reports))
     counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
     files = run.source.run_file, folder.run_file
-    profile = finish_run_file(*files, shards, run.steps, run.clock.substeps, by_rank(run))
+    profile = finish_run_file(*files, shards, run.steps, run.clock.substeps, by_rank(run), run.source.returned_files())
     watch.lap("merge")
     summary = summarize(run, profile, counts)
     write_text(folder.summary_file, to_json(summary))
