@@ -35,7 +35,7 @@ def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int, returned:
                 steps.append(int(np.count_nonzero(file[SPIKES_DONE][:] <= spikes)))
     for path in returned:
         with open_shard(path) as file:
-            steps += [file.attrs[FIRST_STEP] + len(each) for each in _datasets(file).values()]
+            steps += [file.attrs[FIRST_STEP] + len(each) for each in datasets(file).values()]
     return min(steps)
 
 
@@ -60,7 +60,7 @@ def finish_run_file(
                 _copy(series, new, name, steps * _rows_a_step(name, substeps))
             for path in returned:
                 with open_shard(path) as file:
-                    for name, series in _datasets(file).items():
+                    for name, series in datasets(file).items():
                         _copy(series, new, name, steps, file.attrs[FIRST_STEP])
         return merge_profiles(unfinished, shards, steps, by_rank)
 
@@ -68,17 +68,18 @@ def finish_run_file(
 def _series(file: h5py.File) -> dict[str, h5py.Dataset]:
     """All datasets but those that come from shards, which a file has that was finished before."""
     of_shards = f"{PROFILE}/", f"{RETURNED}/"
-    return {name: each for name, each in _datasets(file).items() if not name.startswith(of_shards)}
+    return {name: each for name, each in datasets(file).items() if not name.startswith(of_shards)}
 
 
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    """All datasets of a file, or below a group, by path."""
     found: dict[str, h5py.Dataset] = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
         if isinstance(item, h5py.Dataset):
             found[name] = item
 
-    file.visititems(add)
+    group.visititems(add)
     return found
 
 
