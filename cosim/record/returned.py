@@ -117,10 +117,9 @@ def dataset(function: str, path: str) -> str:
 
 
 def _words(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Such as ``left of shape (3,) and right, a number``."""
-    named = (f"{path[1:]} {_shape(shape)}".lstrip() for path, shape in shapes.items())
-    return ", ".join(named)
+    """Such as ``left: an array of shape (3,), right: a number``."""
+    return ", ".join(f"{path[1:]}: {_shape(shape)}" if path else _shape(shape) for path, shape in shapes.items())
 
 
 def _shape(shape: tuple[int, ...]) -> str:
-    return f"of shape {shape}" if shape else "a number"
+    return f"an array of shape {shape}" if shape else "a number"

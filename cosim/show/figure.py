@@ -95,7 +95,8 @@ def draw_returned(axis: Axes, data: RunData) -> None:
     for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))):
         style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
         called = np.isfinite(columns[name])
-        axis.plot(data.exchange_time_ms[called][rows], columns[name][called][rows], linewidth=1, marker=".", **style)
+        times_ms, values = (each[called][rows] for each in (data.exchange_time_ms, columns[name]))
+        axis.plot(times_ms, values, linewidth=1, marker=".", markersize=3, **style)
     axis.set_ylabel("returned by\ntransfer functions")
     _legend(axis)
 

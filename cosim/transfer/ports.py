@@ -39,7 +39,8 @@ class SteeredPorts:
         try:
             _write(spare, attribute, value)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{port}.{attribute} = {value!r}: {_told(error)}") from None
+            where, told = f"{port}.{attribute} = ", _told(error)
+            raise ValueError(told if told.startswith(where) else f"{where}{value!r}: {told}") from None
         _write(self._ports[port], attribute, value)
 
     def hold(self, port: str, attribute: str, value: object) -> None:
