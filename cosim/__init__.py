@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cosim.results.run_data import load
     from cosim.table import Table
-    from cosim.transfer import transfer_function
+    from cosim.transfer import transfer_function, variable
 
 __version__ = "0.2.0"
-__all__ = ["Table", "load", "transfer_function"]
+__all__ = ["Table", "load", "transfer_function", "variable"]
 
 # What users import from here, and where it is. It is imported when it is asked for: the steps of the Makefile
 # import cosim before numpy is installed.
@@ -20,6 +20,7 @@ _PUBLIC = {
     "Table": "cosim.table",
     "load": "cosim.results.run_data",
     "transfer_function": "cosim.transfer",
+    "variable": "cosim.transfer",
 }
 
 

@@ -17,7 +17,7 @@ from cosim.control.hands import BrainByOrder, Hands
 from cosim.control.inbox import Inbox
 from cosim.control.state import StateFile
 from cosim.control.steering import BodySteering, BrainSteering
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, places
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
 from cosim.engines.nest.built_network import BuiltNetwork, build_network
@@ -47,7 +47,7 @@ from cosim.parallel.world import (
     fatal_errors_end_the_job,
     split,
 )
-from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
+from cosim.plan import Plan, Prepared, ports, prepare, settle_devices, spare_ports
 from cosim.record import failure, populations
 from cosim.record.built import BuiltRun, RankReport
 from cosim.record.built import write as write_built
@@ -58,6 +58,7 @@ from cosim.record.owner import claim
 from cosim.record.profile import StepProfile, Stopwatch
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
+from cosim.record.returned import ReturnedValues
 from cosim.record.summary import built_regions
 from cosim.show.progress import Progress
 from cosim.timegrid import is_multiple
@@ -296,8 +297,18 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()
-    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
-    functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
+    returned = ReturnedValues(plan.folder)
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known, returned)
+    functions = TransferFunctions(
+        experiment.transfer_module,
+        bound,
+        clock.coupling_step_ms,
+        seed=plan.seed,
+        on_error=config.transfer.on_error,
+        spare_ports=partial(spare_ports, experiment, devices),
+        sources=places(devices.sources, exchange.stimulus),
+        returned=returned,
+    )
     transfer = plan.mode.transfer(functions, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
