@@ -29,7 +29,7 @@ IMPORTS = {
     "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
     "results": "body devices engines errors record",
-    "control": "",
+    "control": "errors record",
     "show": "body devices engines errors experiment record results",
     "finalize": "body engines errors experiment network record results show",
     "loop": "body engines errors parallel record show transfer",

@@ -29,13 +29,9 @@ class Inbox:
     """Called by whoever puts a letter in, after it is in."""
     _letters: deque[Letter] = field(default_factory=deque)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._letters) >= CAPACITY
-
     def put(self, letter: Letter) -> None:
         """Add a letter; if too many wait already, it is answered with a refusal instead."""
-        if self.is_full:
+        if len(self._letters) >= CAPACITY:
             letter.answer({"ok": False, "error": f"{CAPACITY} commands wait already: try again later"})
             return
         self._letters.append(letter)
