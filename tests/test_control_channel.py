@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import stat
@@ -154,9 +155,33 @@ def test_garbage_is_answered_in_one_line_and_nothing_else_happens(run, text):
         assert run.taken[before:] == [command]
 
 
-@pytest.mark.parametrize("text", [b"[" * 5000, b'{"command": "echo", "v": NaN}', b'{"command": "echo", "v": 1e999}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 5000,
+        b'{"command": "echo", "v": ' + b"[" * 60 + b"]" * 60 + b"}",
+        b'{"command": "echo", "v": NaN}',
+        b'{"command": "echo", "v": 1e999}',
+        b'{"command": "echo", "v": 10000000000000000000}',
+        b'{"command": "echo", "v": "\\ud800"}',
+    ],
+)
 def test_what_json_has_no_form_for_is_no_command(run, text):
     assert "not a command" in answer_to(run, put(run, text))["error"]
+
+
+def test_who_sent_a_command_is_told_in_one_line(run):
+    answer = answer_to(run, put(run, json.dumps({"command": "echo", "who": "me\n\033[2J" + "x" * 999}).encode()))
+    assert answer["who"] == ("me[2J" + "x" * 999)[:200]
+    assert answer_to(run, put(run, b'{"command": "echo"}'))["who"] == sender().split("@")[0]
+
+
+def test_what_cannot_be_taken_away_costs_no_descriptor(run, channel):
+    (run.control / new_name()).mkdir()
+    echo(channel, 1)
+    before = len(os.listdir("/proc/self/fd"))
+    time.sleep(0.3)
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
 
 
 def test_thousands_of_files_are_taken_and_answered_as_far_as_there_is_room(run, channel, monkeypatch):
@@ -338,15 +363,21 @@ def test_a_run_that_dies_while_somebody_waits_is_noticed(run, channel, monkeypat
 def test_a_command_that_was_not_taken_in_time_is_withdrawn(tmp_path):
     with toy_run(tmp_path) as run, Channel(tmp_path) as channel:
         run.listener._files.stop()
-        with pytest.raises(NoAnswer, match="no answer within 0.1 s; the run did not take the command") as raised:
+        with pytest.raises(
+            NoAnswer, match="no answer within 0.1 s; the run did not take the command, and now never will"
+        ) as raised:
             channel.send({"command": "echo"}, timeout_s=0.1)
-        assert not raised.value.taken and os.listdir(run.control) == ["answers"]
+        assert raised.value.taken is False and os.listdir(run.control) == ["answers"]
 
 
 def test_a_command_that_was_taken_may_still_act(run, channel):
     with pytest.raises(NoAnswer, match="the run has the command and may still act on it") as raised:
         channel.send({"command": "silence"}, timeout_s=0.3)
-    assert raised.value.taken and run.taken == [{"command": "silence"}]
+    assert raised.value.taken is True and run.taken == [{"command": "silence"}]
+
+
+def test_who_waits_for_ever_gets_an_answer_too(run, channel):
+    assert channel.send({"command": "echo"}, timeout_s=math.inf)["ok"]
 
 
 def test_a_command_is_withdrawn_where_its_sender_is_interrupted(tmp_path, monkeypatch):

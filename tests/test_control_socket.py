@@ -119,6 +119,24 @@ def test_a_port_that_is_taken_is_told_to_who_asked(run, tmp_path):
         assert echo(channel, 1) == 1
 
 
+def test_what_keeps_it_from_opening_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with toy_run(tmp_path / "run") as run, Channel(run.path) as channel:
+        before = len(os.listdir("/proc/self/fd"))
+        answer = channel.send({"command": "open_socket"})
+        assert answer == {"ok": False, "error": "socket tcp://127.0.0.1:*: No such file or directory"}
+        assert len(os.listdir("/proc/self/fd")) <= before + 1
+        assert echo(channel, 1) == 1
+
+
+def test_it_opens_where_the_place_for_temporary_files_has_a_long_name(tmp_path, monkeypatch):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with toy_run(tmp_path / "run", "tcp://127.0.0.1:*"):
+        assert not os.listdir(deep)
+
+
 def test_without_pyzmq_files_still_do(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "cosim.control.sockets", None)
     with toy_run(tmp_path), Channel(tmp_path) as channel:
@@ -142,8 +160,17 @@ def test_several_clients_and_threads_each_get_their_own_answers(run, channel):
 def test_an_answer_that_comes_too_late_is_nobodys(run, channel):
     with pytest.raises(NoAnswer, match="may still act") as raised:
         channel.send({"command": "silence"}, timeout_s=0.1)
-    assert raised.value.taken
+    assert raised.value.taken is True
     assert echo(channel, 2) == 2
+
+
+def test_a_run_that_does_not_even_say_that_it_took_a_command(tmp_path, monkeypatch):
+    with toy_run(tmp_path, "tcp://127.0.0.1:*") as run, Channel(tmp_path) as channel:
+        echo(channel, "connected")
+        run.listener._socket.stop()
+        with pytest.raises(NoAnswer, match="it is not known whether the run has the command") as raised:
+            channel.send({"command": "echo"}, timeout_s=0.1)
+        assert raised.value.taken is None
 
 
 def test_an_interrupt_leaves_the_channel_usable(run, channel, monkeypatch):
