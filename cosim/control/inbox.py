@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +29,11 @@ class Inbox:
     on_arrival: Callable[[], None] = lambda: None
     """Called by whoever puts a letter in, after it is in."""
     _letters: deque[Letter] = field(default_factory=deque)
+    _has_come: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._letters
 
     def put(self, letter: Letter) -> None:
         """Add a letter; if too many wait already, it is answered with a refusal instead."""
@@ -35,6 +41,7 @@ class Inbox:
             letter.answer({"ok": False, "error": f"{CAPACITY} commands wait already: try again later"})
             return
         self._letters.append(letter)
+        self._has_come.set()
         self.on_arrival()
 
     def take(self) -> Letter | None:
@@ -43,3 +50,8 @@ class Inbox:
             return self._letters.popleft()
         except IndexError:
             return None
+
+    def wait(self, seconds: float) -> None:
+        """Return when a letter has come since the last call, or after so many seconds."""
+        self._has_come.wait(seconds)
+        self._has_come.clear()
