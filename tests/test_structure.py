@@ -38,7 +38,7 @@ IMPORTS = {
     "run": "body control devices engines errors experiment finalize loop modes network parallel "
     "plan record show timegrid transfer",
     "tools": "body cache clone devices engines errors experiment network parallel plan",
-    "bench": "body clone devices engines errors experiment loop modes network parallel plan "
+    "bench": "body clone control devices engines errors experiment loop modes network parallel plan "
     "record results run timegrid",
     "cli": "bench body cache errors experiment modes results show tools",
     "__main__": "cli",
