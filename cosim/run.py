@@ -13,9 +13,9 @@ from functools import partial
 from cosim.body import kinds
 from cosim.body.kind import Body
 from cosim.body.warm import make_warm
-from cosim.control.hands import BrainByOrder, Hands
 from cosim.control.inbox import Inbox
 from cosim.control.state import StateFile
+from cosim.control.steered_run import BrainByOrder, SteeredRun
 from cosim.control.steering import BodySteering, BrainSteering
 from cosim.devices.devices import Devices, places
 from cosim.engines.built import BuiltBrain
@@ -335,7 +335,7 @@ def steer(
     def begin_again(overrides: Sequence[str]) -> Prepared:
         return prepare(plan.mode.again(plan.folder, overrides), world.brain_ranks, world.machines)
 
-    hands = Hands(
+    steered = SteeredRun(
         clock=plan.clock,
         functions=functions,
         body=body,
@@ -346,7 +346,7 @@ def steer(
         until=0 if options.paused else math.inf,
     )
     return BodySteering(
-        hands,
+        steered,
         Inbox(),
         exchange,
         conference,
