@@ -24,6 +24,10 @@ class NothingToDo(ConfigurationError):
     """What a user asked for is there already."""
 
 
+class CommandError(ValueError):
+    """Why a command of steering was refused, in one line; the run is as it was."""
+
+
 class BrainError(Exception):
     """NEST cannot run here, or what a user wrote is no brain that it can build.
 

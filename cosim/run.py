@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from cosim.body import kinds
+from cosim.body.kind import Body
 from cosim.body.warm import make_warm
+from cosim.control.hands import BrainByOrder, Hands
+from cosim.control.inbox import Inbox
+from cosim.control.state import StateFile
+from cosim.control.steering import BodySteering, BrainSteering
 from cosim.devices.devices import Devices
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
@@ -30,10 +36,11 @@ from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
 from cosim.modes.choice import choose
 from cosim.network.network import Network
+from cosim.parallel.conference import Conference
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
-from cosim.parallel.stop import StopSign
+from cosim.parallel.stop import Signals, StopSign
 from cosim.parallel.world import (
     World,
     fatal_errors_end_the_job,
@@ -43,6 +50,7 @@ from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
 from cosim.record import failure, populations
 from cosim.record.built import BuiltRun, RankReport
 from cosim.record.built import write as write_built
+from cosim.record.commands import CommandLog
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder, start_logging
 from cosim.record.owner import claim
@@ -71,20 +79,37 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(world: World, options: Options, rescues: list[Callable[[BaseException], None]]) -> int:
-    """Run an experiment and return the exit code. Collective over all ranks.
+    """Run an experiment, and again after each reset of the whole run; the exit code of the last. Collective.
 
-    What has to be done if this rank fails is added to ``rescues``.
+    What has to be done if this rank fails is kept in ``rescues``.
     """
     stop, watch = StopSign(), Stopwatch()
     signals = stop.listen()
     if options.wall_limit_s and world.is_body:
         stop.after(options.wall_limit_s, f"--wall-limit of {options.wall_limit_s:g} s")
     prepared = world.on_body(lambda: prepare(choose(options), world.brain_ranks, world.machines))
+    while True:
+        parts, code = run_once(world, prepared, stop, signals, watch, rescues)
+        if not parts.exchange.reset_agreed:
+            return code
+        prepared, watch = parts.steering.following, Stopwatch()
+        stop.renew()
+
+
+def run_once(
+    world: World,
+    prepared: Prepared,
+    stop: StopSign,
+    signals: Signals,
+    watch: Stopwatch,
+    rescues: list[Callable[[BaseException], None]],
+) -> tuple[Parts, int]:
+    """Run what the body rank has ``prepared``; its parts, which have ended, and the exit code. Collective."""
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
     parts = build(world, plan, prepared, stop, watch)
     failure.reserve(plan.folder.failure_file(world.rank))
-    rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
+    rescues[:] = [partial(rescue, plan.folder, world.rank, parts.recorder)]
     built = tell_built(world, parts, plan.folder)
     watch.lap("wait for others")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
@@ -92,15 +117,18 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
         announce(plan, built)
         store_built(prepared, built, reports)
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
-    signals.let_results_be_written()
-    for part in (parts.progress, parts.recorder, parts.brain, parts.body):
+    if not parts.exchange.reset_agreed:
+        signals.let_results_be_written()
+    for part in (parts.progress, parts.recorder, parts.brain, parts.body, parts.exchange):
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
-    return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+    parts.steering.close()
+    code = exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+    return parts, code
 
 
 def tell_built(world: World, parts: Parts, folder: RunFolder) -> list[BuiltBrain]:
@@ -229,15 +257,17 @@ def build_brain(
     brain = world.on_brain(lambda: Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
+    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     return Parts(
         brain=brain,
         body=Idle(),
         transfer=Idle(),
-        exchange=Exchange(world, devices.readout_size, devices.stimulus_size, stop),
+        exchange=exchange,
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),
         progress=Idle(),
         stop=stop,
+        steering=BrainSteering(brain, exchange, Conference(world, stop)),
     )
 
 
@@ -277,6 +307,39 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
+        steering=steer(world, prepared, functions, body, exchange, stop),
+    )
+
+
+def steer(
+    world: World, prepared: Prepared, functions: TransferFunctions, body: Body, exchange: Exchange, stop: StopSign
+) -> BodySteering:
+    """What takes commands while the run goes on. Body rank."""
+    plan, options = prepared.plan, prepared.plan.mode.options
+    conference = Conference(world, stop)
+
+    def begin_again(overrides: Sequence[str]) -> Prepared:
+        return prepare(plan.mode.again(plan.folder, overrides), world.brain_ranks, world.machines)
+
+    hands = Hands(
+        clock=plan.clock,
+        functions=functions,
+        body=body,
+        protocol=prepared.experiment.config.protocol,
+        brain=BrainByOrder(conference),
+        stop=stop,
+        begin_again=begin_again,
+        until=0 if options.paused else math.inf,
+    )
+    return BodySteering(
+        hands,
+        Inbox(),
+        exchange,
+        conference,
+        CommandLog(plan.folder.command_log),
+        StateFile(plan.folder.state_file),
+        recorded=plan.mode.commands(),
+        holds=options.hold,
     )
 
 

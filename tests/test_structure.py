@@ -28,13 +28,14 @@ IMPORTS = {
     "transfer": "errors experiment",
     "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
+    "control": "body engines errors experiment parallel record table timegrid transfer",
     "results": "body devices engines errors record",
     "show": "body devices engines errors experiment record results",
     "finalize": "body engines errors experiment network record results show",
-    "loop": "body engines errors parallel record show transfer",
-    "modes": "body devices engines errors experiment finalize network parallel record results transfer",
+    "loop": "body control engines errors parallel record show transfer",
+    "modes": "body control devices engines errors experiment finalize network parallel record results transfer",
     "plan": "body devices engines errors experiment modes network parallel record transfer",
-    "run": "body devices engines errors experiment finalize loop modes network parallel "
+    "run": "body control devices engines errors experiment finalize loop modes network parallel "
     "plan record show timegrid transfer",
     "tools": "body cache clone devices engines errors experiment network parallel plan",
     "bench": "body clone devices engines errors experiment loop modes network parallel plan "

@@ -12,11 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import h5py
+
 import cosim
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.modes import recorded_code, recover
+from cosim.record.commands import Obeyed, read
 from cosim.record.folder import RunFolder
 from cosim.record.provenance import files
 from cosim.results.run_data import RunData
@@ -55,6 +58,12 @@ class RecordedRun:
     def data(self) -> RunData:
         """What it recorded."""
         return RunData(self.folder.path)
+
+    @property
+    def commands(self) -> list[Obeyed]:
+        """What steering did to it."""
+        with h5py.File(self.folder.run_file, "r") as file:
+            return list(read(file))
 
     @property
     def clock(self) -> Clock:

@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 
 from cosim.body.kind import Body
+from cosim.control.commands.registry import parse
 from cosim.devices.devices import Devices
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Experiment
@@ -25,6 +26,7 @@ from cosim.modes.compare import Difference, count_until, series_differences, ser
 from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
 from cosim.parallel.exchange import Exchange
+from cosim.record.commands import Obeyed
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder
 from cosim.record.summary import to_json
@@ -77,6 +79,14 @@ class ReplayedRun(NormalRun):
         names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
         steps = self.recorded.steps
         return Playback(Rows(self.recorded.folder.run_file, names, steps), exchange, steps)
+
+    def commands(self) -> Sequence[Obeyed]:
+        """Those that changed the brain itself; what others did to it is in the stimuli."""
+        return [each for each in self.recorded.commands if parse(each.what).is_repeated(brain_alone=True)]
+
+    def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
+        """Refused: another run would go along the recorded one from its start."""
+        raise ConfigurationError(f"a run along {self._path} cannot be reset as a whole; start the experiment itself")
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Compare, say what came out, and add it to the summary; a difference is a result, not a failure."""

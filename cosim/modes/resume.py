@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from cosim.modes.recorded_run import RecordedRun
 from cosim.modes.spike_check import CheckedRecorder, SpikeCheck
 from cosim.parallel.exchange import Exchange
 from cosim.record import attempts
+from cosim.record.commands import Obeyed
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder, make_folder
 from cosim.record.recorder import BrainRecorder
@@ -96,6 +97,14 @@ class ResumedRun(NormalRun):
         """Spikes are compared, too, before they are written."""
         check = SpikeCheck(self.recorded.folder, brain.built.populations, is_own)
         return CheckedRecorder(recorder, brain, check)
+
+    def commands(self) -> Sequence[Obeyed]:
+        """All that were obeyed; what only says when a run goes on is written down again."""
+        return self.recorded.commands
+
+    def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
+        """Refused: another run would go along the recorded one from its start."""
+        raise ConfigurationError(f"a run along {self._path} cannot be reset as a whole; start the experiment itself")
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Results that go on from the recorded ones, and are the same up to there, take their place."""

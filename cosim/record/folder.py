@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -73,6 +74,21 @@ class RunFolder:
         """What stood before the first step, see `cosim.record.built`."""
         return self.shard_folder / "built.json"
 
+    @property
+    def command_log(self) -> Path:
+        """What was done to the run, see `cosim.record.commands`."""
+        return self.shard_folder / "commands.jsonl"
+
+    @property
+    def control_folder(self) -> Path:
+        """Where commands for the run are put, and answers; only its user may look into it."""
+        return self.path / "control"
+
+    @property
+    def state_file(self) -> Path:
+        """Whether the run goes on or is paused, see `cosim.control.state`."""
+        return self.control_folder / "state.json"
+
     def failure_file(self, rank: int) -> Path:
         """Why a rank ended the run."""
         return self.shard_folder / f"rank-{rank:05d}.failure"
@@ -99,6 +115,7 @@ class RunFolder:
             handler.close()
         # On a network file system a file that this process has open keeps a name until the process ends.
         shutil.rmtree(self.shard_folder, ignore_errors=True)
+        shutil.rmtree(self.control_folder, ignore_errors=True)
         for file in (self.config_file, self.body_file, self.run_file, self.log_file):
             file.unlink(missing_ok=True)
         if self.is_ours:
@@ -124,6 +141,13 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
             f"results folder {path}: {error.strerror}; must be a folder that can be written"
         ) from None
     return folder
+
+
+def following(path: Path) -> Path:
+    """A new folder beside ``path``, for the run that begins anew after it: ``run_2`` after ``run``."""
+    base = re.sub(r"_\d+$", "", path.name)
+    candidates = (path.with_name(f"{base}_{number}") for number in count(2))
+    return next(each for each in candidates if not each.exists())
 
 
 def _take(path: Path) -> RunFolder:

@@ -12,6 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosim.record import commands
+from cosim.record.commands import Obeyed
 from cosim.record.disk import whole
 from cosim.record.merge import merge_profiles, open_shard
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
@@ -42,8 +44,11 @@ def finish_run_file(
     steps: int,
     substeps: int,
     by_rank: Mapping[str, np.ndarray],
+    obeyed: Sequence[Obeyed] = (),
 ) -> np.ndarray:
     """Write what ``source`` holds of ``steps`` steps as ``target``, with profiles; returns the step profile.
+
+    ``obeyed`` are the commands of steering, of which those after later steps are left out.
 
     See `cosim.record.merge.merge_profiles`.
     """
@@ -52,15 +57,16 @@ def finish_run_file(
             _copy_attributes(old, new)
             for name, series in _series(old).items():
                 _copy(series, new, name, steps * _rows_a_step(name, substeps))
+            commands.write(new, [each for each in obeyed if each.step <= steps])
         return merge_profiles(unfinished, shards, steps, by_rank)
 
 
 def _series(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """All datasets but the profiles, which a file has that was finished before."""
+    """All datasets but profiles and commands, which a file has that was finished before."""
     found: dict[str, h5py.Dataset] = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and not name.startswith(f"{PROFILE}/"):
+        if isinstance(item, h5py.Dataset) and not name.startswith((f"{PROFILE}/", f"{commands.GROUP}/")):
             found[name] = item
 
     file.visititems(add)

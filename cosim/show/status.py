@@ -26,6 +26,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.merge import open_shard
 from cosim.record.names import MEMORY, PROFILE
 from cosim.record.owner import last_written, living_owner
+from cosim.record.profile import unsteered
 from cosim.record.runfile import whole_steps
 from cosim.results import shards
 from cosim.results.run_data import RunData
@@ -146,7 +147,7 @@ class Watcher:
         with open_shard(folder.shard(0)) as file:
             if len(file[PROFILE]) < len(self._step_wall_s):
                 self._step_wall_s = np.empty(0)  # another run, or another attempt
-            new_s = file[PROFILE][len(self._step_wall_s) :].sum(axis=1)
+            new_s = unsteered(file[PROFILE][len(self._step_wall_s) :]).sum(axis=1)
         self._step_wall_s = np.concatenate([self._step_wall_s, new_s])
         if not step:
             return {}

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands for transfer functions: add, edit, remove, enable, disable."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from cosim.control.commands.base import Answer, Command
+from cosim.control.hands import Hands
+
+NEEDS_TEXT, NEEDS_NAME = ("add", "edit"), ("edit", "remove", "enable", "disable")
+
+
+class ChangeFunction(Command):
+    """Change a transfer function; ``text`` is the source of one function, which is rehearsed before it acts."""
+
+    command: Literal["tf"] = "tf"
+    action: Literal["add", "edit", "remove", "enable", "disable"]
+    name: str | None = None
+    text: str | None = Field(None, max_length=1_000_000)
+
+    @model_validator(mode="after")
+    def _check_complete(self) -> ChangeFunction:
+        for key, actions in (("text", NEEDS_TEXT), ("name", NEEDS_NAME)):
+            if (getattr(self, key) is not None) != (self.action in actions):
+                raise ValueError(f"{key}: must {'' if self.action in actions else 'not '}be given to {self.action}")
+        return self
+
+    def act(self, hands: Hands) -> Answer:
+        given = [each for each in (self.name, self.text) if each is not None]
+        added = getattr(hands.functions, self.action)(*given)
+        return {"name": added if self.action == "add" else self.name}
