@@ -12,6 +12,7 @@ from functools import partial
 from cosim.body import kinds
 from cosim.body.kind import Body
 from cosim.body.warm import make_warm
+from cosim.control.drive import DrivenFunctions
 from cosim.control.hands import BrainByOrder, Hands
 from cosim.control.inbox import Inbox
 from cosim.control.state import StateFile
@@ -295,7 +296,9 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     known |= plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
     functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
-    transfer = plan.mode.transfer(functions, exchange, devices, body)
+    sources = {each.name: bound[each.name] for each in devices.sources}
+    driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
+    transfer = plan.mode.transfer(driven, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(
@@ -307,12 +310,18 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
-        steering=steer(world, prepared, functions, body, exchange, stop),
+        steering=steer(world, prepared, functions, driven, body, exchange, stop),
     )
 
 
 def steer(
-    world: World, prepared: Prepared, functions: TransferFunctions, body: Body, exchange: Exchange, stop: StopSign
+    world: World,
+    prepared: Prepared,
+    functions: TransferFunctions,
+    driven: DrivenFunctions,
+    body: Body,
+    exchange: Exchange,
+    stop: StopSign,
 ) -> BodySteering:
     """What takes commands while the run goes on. Body rank."""
     plan, options = prepared.plan, prepared.plan.mode.options
@@ -324,6 +333,7 @@ def steer(
     hands = Hands(
         clock=plan.clock,
         functions=functions,
+        driven=driven,
         body=body,
         protocol=prepared.experiment.config.protocol,
         brain=BrainByOrder(conference),

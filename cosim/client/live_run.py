@@ -19,10 +19,9 @@ from cosim.client.errors import RunError
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
 from cosim.control.channel import Channel
-from cosim.control.commands.base import CommandError
 from cosim.devices.devices import Devices
 from cosim.engines.built import BuiltPopulation
-from cosim.errors import ConfigurationError
+from cosim.errors import CommandError, ConfigurationError
 from cosim.experiment.config import Clock
 from cosim.record import commands, populations
 from cosim.record.commands import Obeyed

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cosim.client.errors import RunError
-from cosim.control.commands.base import CommandError
 from cosim.control.drive import ENDED, GO, LEAVE, MOST_BYTES, REFUSED, STATE
 from cosim.control.drive_layout import READOUT, STIMULUS, Field, Layout
 from cosim.devices.devices import Devices, make_ports
+from cosim.errors import CommandError
 
 if TYPE_CHECKING:
     from cosim.client.live_run import LiveRun

@@ -22,10 +22,11 @@ from typing import Protocol
 
 import numpy as np
 
-from cosim.control.commands.base import CommandError
 from cosim.control.drive_layout import STIMULUS, Layout, properties
+from cosim.errors import CommandError
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.stop import StopSign
+from cosim.record.drive import Written
 from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
@@ -37,14 +38,14 @@ GO, LEAVE = b"g", b"l"
 MOST_BYTES = 4096
 CONNECT_S, LOOK_S = 5.0, 0.25
 
-Rows = Mapping[int, np.ndarray]
+Rows = Mapping[int, Written]
 
 
 class DriveRecorder(Protocol):
     """Keeps what was written."""
 
-    def append(self, step: int, values: np.ndarray, columns: Sequence[str]) -> None:
-        """Record all ``values`` that may be written, after ``step`` steps, and what each is."""
+    def append(self, step: int, written: Written, columns: Sequence[str]) -> None:
+        """Record all values that may be written, after ``step`` steps, and what each is."""
 
 
 class DrivenFunctions:
@@ -65,6 +66,8 @@ class DrivenFunctions:
         self.names, self._functions = functions.names, functions
         self._exchange, self._sources, self._body = exchange, sources, body
         self._recorder, self._recorded = recorder, recorded
+        self.leave: Callable[[], None] = lambda: None
+        """Called when a loop has ended: the run is to stand still."""
         self._link: Link | None = None
         self._handed_over = -1
         self.layout = Layout.of(len(exchange.readout), len(exchange.stimulus), body)
@@ -73,32 +76,29 @@ class DrivenFunctions:
     def apply(self, step: int) -> None:
         """Call the transfer functions after ``step`` steps, then let the loop write what it wants."""
         self._functions.apply(step)
-        if self._link or step in self._recorded:
-            self.hand_over(step)
+        if self._link or self._recorded:
+            self.hand_over(step, in_round=False)
 
-    def begin(self, path: str, stop: StopSign, leave: Callable[[str], None]) -> None:
-        """Connect with the program that listens at ``path``; ``leave(why)`` is called when it has gone.
+    def begin(self, path: str, stop: StopSign) -> None:
+        """Connect with the program that listens at ``path``.
 
         Raises:
             CommandError: there is a loop already, or nobody listens on this machine.
         """
         if self._link:
             raise CommandError("drive: another loop takes part already; only one can")
-        self._link, self._leave = Link(path, self.layout, stop), leave
+        self._link = Link(path, self.layout, stop)
 
-    def hand_over(self, step: int) -> None:
+    def hand_over(self, step: int, in_round: bool = True) -> None:
         """Let the loop, or the record of one, write after ``step`` steps; once for each step."""
-        if self._handed_over == step or not (self._link or step in self._recorded):
-            return
-        self._handed_over = step
-        memory = self._link.memory if self._link else self._scratch
-        self._show(memory)
-        before = self.layout.written(memory).copy()
-        if step in self._recorded:
-            self._take_over(before, self._recorded[step])
-            self._record(step, self._recorded[step])
-        else:
-            self._ask(step, memory, before)
+        recorded = self._recorded.get(step)
+        if recorded and recorded.in_round == in_round:
+            before = self._show(self._scratch)
+            self._take_over(before, recorded.values)
+            self._recorder.append(step, recorded, self._columns)
+        elif self._link and self._handed_over != step and not recorded:
+            self._handed_over = step
+            self._ask(step, in_round, self._show(self._link.memory))
 
     def close(self) -> None:
         """Tell the program that the run has ended."""
@@ -106,38 +106,34 @@ class DrivenFunctions:
             self._link.close()
             self._link = None
 
-    def _record(self, step: int, values: np.ndarray) -> None:
-        self._recorder.append(step, values, self._columns)
-
-    def _show(self, memory: np.ndarray) -> None:
+    def _show(self, memory: np.ndarray) -> np.ndarray:
+        """Fill the memory; returns what may be written, as it is before."""
         views = self.layout.views(memory)
         views["readout", ""][:] = self._exchange.readout
         views[STIMULUS, ""][:] = self._exchange.stimulus
         for port, attribute in views:
             if attribute:
                 views[port, attribute][...] = getattr(self._body[port], attribute)
+        return self.layout.written(memory).copy()
 
-    def _ask(self, step: int, memory: np.ndarray, before: np.ndarray) -> None:
+    def _ask(self, step: int, in_round: bool, before: np.ndarray) -> None:
         assert self._link is not None
-        written = self.layout.written(memory)
-        message, problem = STATE + step.to_bytes(8, "little"), ""
+        written = self.layout.written(self._link.memory)
+        message = STATE + step.to_bytes(8, "little")
         while (reply := self._link.ask(message)) in (GO, LEAVE):
             try:
                 values = written.copy()
                 self._take_over(before, values)
-                self._record(step, values)
+                self._recorder.append(step, Written(in_round, values), self._columns)
                 break
             except ValueError as error:
                 written[:] = before
-                problem = str(error)
-                message = REFUSED + problem.encode()[: MOST_BYTES - 1]
+                message = REFUSED + str(error).encode()[: MOST_BYTES - 1]
         if reply != GO:
             self.close()
-            self._leave("the loop has ended" if reply == LEAVE else self._why_gone(reply))
-
-    @staticmethod
-    def _why_gone(reply: bytes | None) -> str:
-        return "the run is to stop" if reply is None else "the program of the loop has gone"
+            if reply != LEAVE:
+                log.warning("the program whose loop took part in every step has gone: the run stands still")
+            self.leave()
 
     def _take_over(self, before: np.ndarray, values: np.ndarray) -> None:
         """Set what differs from ``before``, all that may be written.

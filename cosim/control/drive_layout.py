@@ -74,8 +74,7 @@ class Layout:
         ends = np.cumsum([each.size for each in self.fields])
         parts = np.split(memory, ends[:-1])
         return {
-            (each.port, each.attribute): part.reshape(each.shape)
-            for each, part in zip(self.fields, parts, strict=True)
+            (each.port, each.attribute): part.reshape(each.shape) for each, part in zip(self.fields, parts, strict=True)
         }
 
     def written(self, memory: np.ndarray) -> np.ndarray:

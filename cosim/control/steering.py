@@ -125,6 +125,7 @@ class BodySteering:
         self.next_round = math.inf
         self._plan_round()
         inbox.on_arrival = self._wish_round
+        hands.driven.leave = self._pause_soon
 
     @property
     def following(self) -> NextRun | None:
@@ -178,8 +179,14 @@ class BodySteering:
         if not self._inbox.is_empty:
             self.next_round = 0
 
+    def _pause_soon(self) -> None:
+        """What a loop leaves behind: a wish as if it had sent one."""
+        self._inbox.put(Letter({"command": "pause"}, "the end of a loop", lambda answer: None))
+
     def _go_on(self) -> None:
         hands = self._hands
+        if not hands.stop:
+            hands.driven.hand_over(hands.step)
         self.is_paced = math.isfinite(hands.pace)
         self._paced_from = time.monotonic(), hands.step
         self._state.write("runs", hands)

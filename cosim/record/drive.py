@@ -2,21 +2,30 @@
 """What a loop of a user's own wrote (`cosim.control.drive`): in a shard while the run goes on, ``/drive`` at its end.
 
 ``/drive/step`` are the numbers of steps done before each time, ``/drive/values`` all that it could write, also where it
-left it as it was; the attribute ``columns`` says what each value is.
+left it as it was; the attribute ``columns`` says what each value is. ``/drive/in_round`` is 1 where it wrote after the
+commands between two steps, as it does when it begins, and 0 where it wrote after the transfer functions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from cosim.record.series import Series, SeriesFile
 
-GROUP = "drive"
-STEP, VALUES = f"{GROUP}/step", f"{GROUP}/values"
+GROUP, SHARD = "drive", "drive.h5"
+STEP, IN_ROUND, VALUES = f"{GROUP}/step", f"{GROUP}/in_round", f"{GROUP}/values"
+
+
+class Written(NamedTuple):
+    """What a loop wrote between two steps."""
+
+    in_round: bool
+    values: np.ndarray
 
 
 class DriveFile:
@@ -25,13 +34,14 @@ class DriveFile:
     def __init__(self, path: Path) -> None:
         self._path, self._file = path, None
 
-    def append(self, step: int, values: np.ndarray, columns: Sequence[str]) -> None:
-        """Record ``values`` (columns,) of after ``step`` steps."""
+    def append(self, step: int, written: Written, columns: Sequence[str]) -> None:
+        """Record what was written, (columns,), after ``step`` steps."""
         if self._file is None:
-            rows = Series(values.shape, attributes={"columns": list(columns)})
-            self._file = SeriesFile(self._path, {STEP: Series(dtype="i8"), VALUES: rows})
+            rows, number = Series(written.values.shape, attributes={"columns": list(columns)}), Series(dtype="i8")
+            self._file = SeriesFile(self._path, {STEP: number, IN_ROUND: number, VALUES: rows})
         self._file.append(STEP, np.array([step]))
-        self._file.append(VALUES, values[np.newaxis])
+        self._file.append(IN_ROUND, np.array([written.in_round]))
+        self._file.append(VALUES, written.values[np.newaxis])
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -49,14 +59,17 @@ def merge(shard: Path, run: h5py.File, steps: int) -> None:
     if not shard.exists():
         return
     with h5py.File(shard, "r", swmr=True) as file:
-        rows = min(len(file[STEP]), len(file[VALUES]))
+        rows = min(len(file[name]) for name in (STEP, IN_ROUND, VALUES))
         kept = np.count_nonzero(file[STEP][:rows] <= steps)
-        for name in (STEP, VALUES):
+        for name in (STEP, IN_ROUND, VALUES):
             run.create_dataset(name, data=file[name][:kept])
         run[VALUES].attrs["columns"] = file[VALUES].attrs["columns"]
 
 
-def read(run_file: Path) -> dict[int, np.ndarray]:
+def read(run_file: Path) -> dict[int, Written]:
     """What was written, by step; empty if there was no such loop."""
-    with h5py.File(run_file, "r", swmr=True) as file:
-        return dict(zip(file[STEP][:].tolist(), file[VALUES][:], strict=True)) if GROUP in file else {}
+    with h5py.File(run_file, "r") as file:
+        if GROUP not in file:
+            return {}
+        written = map(Written, file[IN_ROUND][:].astype(bool).tolist(), file[VALUES][:])
+        return dict(zip(file[STEP][:].tolist(), written, strict=True))

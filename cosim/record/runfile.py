@@ -12,13 +12,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cosim.record import commands
+from cosim.record import commands, drive
 from cosim.record.commands import Obeyed
 from cosim.record.disk import whole
 from cosim.record.merge import merge_profiles, open_shard
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 
 COPY_BYTES = 16 * 2**20
+# Groups that are added when the run ends.
+FROM_SHARDS = (f"{PROFILE}/", f"{commands.GROUP}/", f"{drive.GROUP}/")
 
 
 def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int) -> int:
@@ -58,15 +60,16 @@ def finish_run_file(
             for name, series in _series(old).items():
                 _copy(series, new, name, steps * _rows_a_step(name, substeps))
             commands.write(new, [each for each in obeyed if each.step <= steps])
+            drive.merge(shards[0].with_name(drive.SHARD), new, steps)
         return merge_profiles(unfinished, shards, steps, by_rank)
 
 
 def _series(file: h5py.File) -> dict[str, h5py.Dataset]:
-    """All datasets but profiles and commands, which a file has that was finished before."""
+    """All datasets but those that a file has that was finished before."""
     found: dict[str, h5py.Dataset] = {}
 
     def add(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset) and not name.startswith((f"{PROFILE}/", f"{commands.GROUP}/")):
+        if isinstance(item, h5py.Dataset) and not name.startswith(FROM_SHARDS):
             found[name] = item
 
     file.visititems(add)
