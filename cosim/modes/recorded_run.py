@@ -12,14 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import h5py
-
 import cosim
 from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.modes import recorded_code, recover
-from cosim.record.commands import Obeyed, read
+from cosim.record.commands import Obeyed
 from cosim.record.folder import RunFolder
 from cosim.record.provenance import files
 from cosim.results.run_data import RunData
@@ -62,8 +60,7 @@ class RecordedRun:
     @property
     def commands(self) -> list[Obeyed]:
         """What steering did to it."""
-        with h5py.File(self.folder.run_file, "r") as file:
-            return list(read(file))
+        return self.data.commands
 
     @property
     def clock(self) -> Clock:

@@ -18,6 +18,7 @@ from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.record import populations
+from cosim.record.commands import Obeyed, read, read_log
 from cosim.record.folder import RunFolder
 from cosim.record.profile import STEP_PHASES
 from cosim.results import shards
@@ -112,6 +113,14 @@ class RunData:
     def config(self) -> dict[str, Any]:
         """The effective configuration."""
         return tomllib.loads(self.folder.config_file.read_text())
+
+    @cached_property
+    def commands(self) -> list[Obeyed]:
+        """What steering did to the run: for each command the steps done before, when, who and what, as it was sent."""
+        if self.folder.command_log.exists():  # it goes on, or was killed
+            return read_log(self.folder.command_log)
+        with h5py.File(self.folder.run_file, "r") as file:
+            return list(read(file))
 
     @cached_property
     def summary(self) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class Pace(TimeCommand):
 
 
 class Stop(TimeCommand):
-    """End the run, with results of all steps that are done."""
+    """End the run, with results of all steps that are done; that is answered when they are there."""
 
     command: Literal["stop"] = "stop"
+    waits: ClassVar[bool] = True
 
     def act(self, hands: Hands) -> None:
         hands.stop.request("asked to by a command")
