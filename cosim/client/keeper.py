@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A process between a Python program and the run that it started: ends the run when that program has gone.
 
-``python keeper.py LOG COMMAND...`` runs a command in a session of its own, with its output in a file. Standard input is
-a pipe of which the program holds the other end: the kernel closes it however the program ends. Then, and on SIGTERM, the
-run is asked to end after its running step, with results; later it is told to end at once, and at last it is killed. Of
-the standard library alone, so that it starts quickly and nothing of the program is in it.
+``python keeper.py LOG COMMAND...`` runs a command in a session of its own, with its output in a file. Standard input
+is a pipe of which the program holds the other end: the kernel closes it however the program ends. Then, and on SIGTERM,
+the run is asked to end after its running step, with results; later it is told to end at once, and at last it is killed.
+Of the standard library alone, so that it starts quickly and nothing of the program is in it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-# After the first signal a run ends its step and writes results. One that does not is ended by the second, but a run that
-# writes results does not mind that one: it has another time for it.
+# After the first signal a run ends its step and writes results. One that does not is ended by the second, but a run
+# that writes results does not mind that one: it has another time for it.
 STEP_S, RESULTS_S = 60.0, 600.0
 PR_SET_PDEATHSIG = 1
 

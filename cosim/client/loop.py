@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A loop of a user's own that takes part in every step of a run, by memory that both share (see `cosim.control.drive`)."""
+"""A loop of one's own that takes part in every step of a run, by memory that both share (see `cosim.control.drive`)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from cosim.client.process import LaunchedRun
 from cosim.client.waiting import Waiting
 from cosim.errors import EXIT_COMPLETE, EXIT_STOPPED
 from cosim.experiment.config import find_experiment
-from cosim.record.folder import new_folder
+from cosim.record.folder import RunFolder, new_folder
 from cosim.results.run_data import RunData, load
 
 LOOK_S = 0.05
@@ -147,7 +148,7 @@ def _arguments(
         words += ["--set", f"{key}={as_toml(value)}"]
     for name, number in (("--ranks", ranks), ("--steps", steps), ("--seed", seed)):
         words += [] if number is None else [name, str(number)]
-    return words + ["--paused"] * paused, folder
+    return words + ["--paused", "--hold"] * paused, folder
 
 
 def as_toml(value: Any) -> str:
@@ -168,6 +169,17 @@ def _wait_until_there(launched: LaunchedRun, folder: Path, timeout_s: float, wai
             raise RunError(f"{folder}: not built within {timeout_s:g} s\n{launched.last_lines()}")
         waiting.look(folder)
         time.sleep(LOOK_S)
+
+
+def _is_there(folder: Path, paused: bool) -> bool:
+    """Whether the brain stands, and where ``paused`` the run takes commands and stands still."""
+    files = RunFolder(folder)
+    if not paused:
+        return files.built_file.exists() or files.summary_file.exists()
+    try:
+        return json.loads(files.state_file.read_text())["state"] == "paused"
+    except FileNotFoundError:
+        return False
 
 
 def _remove_empty(folder: Path) -> None:

@@ -221,7 +221,7 @@ class Body:
     def __getitem__(self, series: str) -> np.ndarray:
         """The last sample of any series of the body, as in ``body["tip_position_m"]``."""
         with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
-            group = file["body"] if "body" in file else {}
+            group = file.get("body", {})
             if series not in group:
                 raise KeyError(f"body series {series!r}: {nearest(series, group)}")
             rows = group[series]
@@ -294,7 +294,7 @@ class PopulationView:
         self._run.send({"command": "set_population", "population": self.name, "parameters": values})
 
     def spikes(self, last_ms: float | None = None) -> Spikes:
-        """Its spikes in the last ``last_ms``, by default in all of the run; node ids count from the population's first."""
+        """Its spikes in the last ``last_ms``, by default in all of the run; node ids are the population's."""
         if not self._built.recorded:
             raise LookupError(f"{self._built.name}: its spikes are not recorded")
         found = self._run.spikes(last_ms)[self._built.name]

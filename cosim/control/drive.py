@@ -18,6 +18,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -37,8 +38,6 @@ STATE, REFUSED, ENDED = b"s", b"r", b"x"
 GO, LEAVE = b"g", b"l"
 MOST_BYTES = 4096
 CONNECT_S, LOOK_S = 5.0, 0.25
-
-Rows = Mapping[int, Written]
 
 
 class DriveRecorder(Protocol):
@@ -61,7 +60,7 @@ class DrivenFunctions:
         sources: Mapping[str, object],
         body: Mapping[str, object],
         recorder: DriveRecorder,
-        recorded: Rows = {},
+        recorded: Mapping[int, Written] = MappingProxyType({}),
     ) -> None:
         self.names, self._functions = functions.names, functions
         self._exchange, self._sources, self._body = exchange, sources, body

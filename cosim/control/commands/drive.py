@@ -14,7 +14,7 @@ from cosim.control.hands import Hands
 class Drive(Command):
     """Let a program take part in every step, after the transfer functions, when the run goes on.
 
-    It listens on a Unix socket at the path ``name``. It leaves by a message or by closing it; the run stands still then.
+    It listens on a Unix socket at the path ``name``. When it closes that, the run stands still.
     """
 
     command: Literal["drive"] = "drive"
