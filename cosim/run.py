@@ -8,6 +8,9 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pkgutil import resolve_name
+from types import ModuleType
+from typing import Any
 
 from cosim.body import kinds
 from cosim.body.kind import Body
@@ -351,6 +354,16 @@ def steer(
         recorded=plan.mode.commands(),
         holds=options.hold,
     )
+
+
+class _Run(ModuleType):
+    """This module can be called, as it takes the place of ``cosim.run(...)`` of Python where it was imported."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return resolve_name("cosim.client.session:run")(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Run
 
 
 def warn_if_crowded(world: World, threads: int) -> None:

@@ -12,18 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from cosim.client import views
 from cosim.client.errors import RunError
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
-from cosim.control.channel import Channel
+from cosim.control.channel import Channel, ChannelError
 from cosim.devices.devices import Devices
 from cosim.engines.built import BuiltPopulation
-from cosim.errors import CommandError, ConfigurationError
+from cosim.errors import CommandError
 from cosim.experiment.config import Clock
-from cosim.record import commands, populations
+from cosim.record import populations
 from cosim.record.commands import Obeyed
 from cosim.record.folder import RunFolder
 from cosim.record.owner import living_owner
@@ -57,7 +55,7 @@ class LiveRun:
     def __init__(self, folder: Path, launched: LaunchedRun | None = None) -> None:
         self.folder, self.earlier = folder, list[Path]()
         self._launched = launched
-        self._channel = Channel(folder)
+        self._channel = _channel(folder)
         self._loop: OwnLoop | None = None
         self.ports, self.body, self.transfer = views.Ports(self), views.Body(self), views.Functions(self)
 
@@ -132,11 +130,7 @@ class LiveRun:
     @property
     def commands(self) -> list[Obeyed]:
         """All commands that were obeyed, those of other programs included, with step, wall time and who sent them."""
-        log = self._files.command_log
-        if log.exists():
-            return commands.read_log(log)
-        with h5py.File(self._files.run_file, "r", swmr=True) as file:
-            return list(commands.read(file))
+        return self.results.commands
 
     # Going on.
 
@@ -192,8 +186,8 @@ class LiveRun:
 
     def _ask_to_end(self) -> None:
         try:
-            self.send({"command": "stop"})
-        except (CommandError, RunError, ConfigurationError):
+            self._send({"command": "stop"}, math.inf)
+        except RunError:
             if self._launched:
                 self._launched.end()
             elif self.is_alive:
@@ -221,17 +215,23 @@ class LiveRun:
         overrides = [f"{key}={as_toml(value)}" for key, value in set.items()]
         overrides += [] if seed is None else [f"seed={seed}"]
         command = {"command": "reset", "what": what} | ({"overrides": overrides} if overrides else {})
-        answer = self._send(command, timeout_s=None)
+        answer = self._send(command, math.inf)
         if what == "all":
             self._move_to(Path(answer["folder"]))
 
     def _move_to(self, folder: Path) -> None:
+        """Follow the run to a new folder, where it is built again; returns when it stands."""
+        self._channel.close()
+        while not RunFolder(folder).built_file.exists():
+            if not self.is_alive:
+                raise RunError(f"{folder}: the run has ended{self.why_ended()}")
+            time.sleep(LOOK_S)
         self.earlier.append(self.folder)
         self.folder = folder
         for name in ("clock", "config", "devices", "built_populations"):
             self.__dict__.pop(name, None)
-        self._channel.close()
-        self._channel = Channel(folder)
+        self._channel = _channel(folder)
+        self._send({"command": "status"}, math.inf)
 
     # Looking and touching.
 
@@ -298,12 +298,12 @@ class LiveRun:
         """
         return self._send(command, ANSWER_S)
 
-    def _send(self, command: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
+    def _send(self, command: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         if self._loop:
             raise CommandError(f"{command['command']}: must wait until the loop of this program has ended")
         try:
             answer = self._channel.send(dict(command), timeout_s)
-        except ConfigurationError as error:
+        except ChannelError as error:
             raise RunError(f"{error}{self.why_ended()}") from None
         if not answer["ok"]:
             raise CommandError(answer["error"])
@@ -311,7 +311,7 @@ class LiveRun:
 
     def _go_and_wait(self, command: Mapping[str, Any]) -> float:
         try:
-            return self._send(command, timeout_s=None)["t_ms"]
+            return self._send(command, math.inf)["t_ms"]
         except KeyboardInterrupt:
             with suppress(CommandError, RunError):
                 self.pause()
@@ -337,3 +337,11 @@ class LiveRun:
         if self._launched:
             self.finish()
         self._channel.close()
+
+
+def _channel(folder: Path) -> Channel:
+    """The way to the run in ``folder``; RunError if there is none."""
+    try:
+        return Channel(folder)
+    except ChannelError as error:
+        raise RunError(str(error)) from None

@@ -18,7 +18,6 @@ from cosim.client.errors import RunError
 from cosim.control.drive import ENDED, GO, LEAVE, MOST_BYTES, REFUSED, STATE
 from cosim.control.drive_layout import READOUT, STIMULUS, Field, Layout
 from cosim.devices.devices import Devices, make_ports
-from cosim.errors import CommandError
 
 if TYPE_CHECKING:
     from cosim.client.live_run import LiveRun
@@ -142,7 +141,8 @@ class OwnLoop:
         self._socket: socket.socket | None = None
 
     def __enter__(self) -> OwnLoop:
-        self._run.pause()
+        if self._run.state != "paused":
+            self._run.pause()
         with tempfile.TemporaryDirectory(prefix="cosim-loop-") as folder:  # of mode 0700
             path = Path(folder) / "socket"
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -203,6 +203,5 @@ class OwnLoop:
             with suppress(OSError):
                 self._socket.recv(MOST_BYTES)
             self._socket.close()
-        if self._run.is_alive:
-            with suppress(CommandError):
-                self._run.pause()
+        with suppress(RunError):  # it has ended
+            self._run.wait()

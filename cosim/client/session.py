@@ -80,7 +80,7 @@ def attach(folder: str | Path) -> LiveRun:
         >>> run.pause()  # doctest: +SKIP
 
     Raises:
-        ConfigurationError: no such run, it has ended, it was started without steering, or it is another user's.
+        RunError: no such run, it has ended, it was started without steering, or it is another user's.
     """
     return LiveRun(Path(folder).resolve())
 

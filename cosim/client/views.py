@@ -137,7 +137,7 @@ class PortView:
 
 
 class DevicePort(PortView):
-    """A sink or source. A source has what acts in the coming step, or if nothing was done yet, 0."""
+    """A sink or source: what was read at the end of the last step or acted in it, or was set by a command since."""
 
     def __init__(self, run: LiveRun, group: str, device: Device) -> None:
         super().__init__(run, device.name)
@@ -259,8 +259,8 @@ class BodyPort(PortView):
                 continue
             if self._entry is not None:
                 return float(row[self._run.results.columns(series).index(self._entry)])
-            is_number = np.shape(getattr(self._shape(), attribute)) == ()
-            return float(row[0]) if is_number else row
+            kind = type(getattr(self._shape(), attribute))
+            return row if kind is np.ndarray else kind(row[0])
         raise LookupError(f"{name}.{attribute}: not recorded; transfer functions and loops of one's own see it")
 
     def _set(self, attribute: str, value: Any, hold: bool) -> None:
