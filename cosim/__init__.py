@@ -7,9 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cosim.client.errors import RunError
     from cosim.client.session import attach, run, start
-    from cosim.errors import CommandError, ConfigurationError
+    from cosim.errors import CommandError, ConfigurationError, RunError
     from cosim.results.run_data import load
     from cosim.table import Table
     from cosim.transfer import transfer_function
@@ -32,7 +31,7 @@ __all__ = [
 _PUBLIC = {
     "CommandError": "cosim.errors",
     "ConfigurationError": "cosim.errors",
-    "RunError": "cosim.client.errors",
+    "RunError": "cosim.errors",
     "Table": "cosim.table",
     "attach": "cosim.client.session",
     "run": "cosim.client.session",

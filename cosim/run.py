@@ -131,6 +131,8 @@ def run_once(
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     parts.steering.close()
+    if world.is_body:
+        steer.listener.close()
     code = exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
     return parts, code
 
@@ -344,9 +346,13 @@ def steer(
         begin_again=begin_again,
         until=0 if options.paused else math.inf,
     )
+    from cosim.control.listener import Listener
+
+    inbox = Inbox()
+    steer.listener = Listener(plan.folder.path, inbox)
     return BodySteering(
         hands,
-        Inbox(),
+        inbox,
         exchange,
         conference,
         CommandLog(plan.folder.command_log),

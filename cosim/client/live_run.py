@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from cosim.client import views
-from cosim.client.errors import RunError
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
 from cosim.control.channel import Channel, ChannelError
 from cosim.devices.devices import Devices
 from cosim.engines.built import BuiltPopulation
-from cosim.errors import CommandError
+from cosim.errors import CommandError, RunError
 from cosim.experiment.config import Clock
 from cosim.record import populations
 from cosim.record.commands import Obeyed
@@ -139,11 +138,11 @@ class LiveRun:
 
         Whoever interrupts it makes the run stand still after its step.
         """
-        return self._go_and_wait({"command": "step", "steps": steps})
+        return self.send_and_wait({"command": "step", "steps": steps})["t_ms"]
 
     def run_until(self, t_ms: float) -> float:
         """Go on until this time of the model, a multiple of the coupling step; as `step`."""
-        return self._go_and_wait({"command": "run_until", "t_ms": t_ms})
+        return self.send_and_wait({"command": "run_until", "t_ms": t_ms})["t_ms"]
 
     def go(self) -> None:
         """Go on, up to the end of the run, and return at once."""
@@ -298,6 +297,15 @@ class LiveRun:
         """
         return self._send(command, ANSWER_S)
 
+    def send_and_wait(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        """As `send`, for as long as it takes; whoever interrupts it makes the run stand still after its step."""
+        try:
+            return self._send(command, math.inf)
+        except KeyboardInterrupt:
+            with suppress(CommandError, RunError):
+                self.pause()
+            raise
+
     def _send(self, command: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         if self._loop:
             raise CommandError(f"{command['command']}: must wait until the loop of this program has ended")
@@ -308,14 +316,6 @@ class LiveRun:
         if not answer["ok"]:
             raise CommandError(answer["error"])
         return answer
-
-    def _go_and_wait(self, command: Mapping[str, Any]) -> float:
-        try:
-            return self._send(command, math.inf)["t_ms"]
-        except KeyboardInterrupt:
-            with suppress(CommandError, RunError):
-                self.pause()
-            raise
 
     def _here(self) -> dict[str, Any]:
         return self.send({"command": "status"})

@@ -14,10 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cosim.client.errors import RunError
-from cosim.control.drive import ENDED, GO, LEAVE, MOST_BYTES, REFUSED, STATE
-from cosim.control.drive_layout import READOUT, STIMULUS, Field, Layout
+from cosim.control.drive_layout import (
+    ENDED,
+    GO,
+    LEAVE,
+    MOST_BYTES,
+    READOUT,
+    REFUSED,
+    STATE,
+    STIMULUS,
+    Field,
+    Layout,
+)
 from cosim.devices.devices import Devices, make_ports
+from cosim.errors import RunError
 
 if TYPE_CHECKING:
     from cosim.client.live_run import LiveRun

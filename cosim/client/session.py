@@ -11,11 +11,10 @@ from typing import Any
 
 import tomli_w
 
-from cosim.client.errors import RunError
 from cosim.client.live_run import LiveRun
 from cosim.client.process import LaunchedRun
 from cosim.client.waiting import Waiting
-from cosim.errors import EXIT_COMPLETE, EXIT_STOPPED
+from cosim.errors import EXIT_COMPLETE, EXIT_STOPPED, RunError
 from cosim.experiment.config import find_experiment
 from cosim.record.folder import RunFolder, new_folder
 from cosim.results.run_data import RunData, load

@@ -19,24 +19,21 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from cosim.control.drive_layout import STIMULUS, Layout, properties
+from cosim.control.drive_layout import ENDED, GO, LEAVE, MOST_BYTES, REFUSED, STATE, STIMULUS, Layout, properties
 from cosim.errors import CommandError
-from cosim.parallel.exchange import Exchange
-from cosim.parallel.stop import StopSign
 from cosim.record.drive import Written
 from cosim.transfer import StimulusMaker
 
+if TYPE_CHECKING:
+    from cosim.parallel.exchange import Exchange
+    from cosim.parallel.stop import StopSign
+
 log = logging.getLogger("cosim")
 
-# Messages of one packet each. To the program: the state of the run after a step, what was refused, the end of the run.
-STATE, REFUSED, ENDED = b"s", b"r", b"x"
-# From the program: go on, or go on without me.
-GO, LEAVE = b"g", b"l"
-MOST_BYTES = 4096
 CONNECT_S, LOOK_S = 5.0, 0.25
 
 

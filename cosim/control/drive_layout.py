@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a run shares with a loop in another process: which numbers, and where they lie in the memory of both.
+"""What a run shares with a loop in another process: messages, which numbers, where they lie in the memory of both.
 
 The memory is one array of float64: what may be read only, and behind it what may be written. Its parts are `Field`s.
 """
@@ -13,6 +13,12 @@ from typing import Any
 import numpy as np
 
 READOUT, STIMULUS = "readout", "stimulus"
+
+# Messages of one packet each. To the program: the state of the run after a step, what was refused, the end of the run.
+STATE, REFUSED, ENDED = b"s", b"r", b"x"
+# From the program: go on, or go on without me.
+GO, LEAVE = b"g", b"l"
+MOST_BYTES = 4096
 
 
 @dataclass(frozen=True)
