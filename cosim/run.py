@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -111,6 +112,7 @@ def run_once(
     """Run what the body rank has ``prepared``; its parts, which have ended, and the exit code. Collective."""
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
+    owner = claim(plan.folder) if world.is_body else None
     parts = build(world, plan, prepared, stop, watch)
     failure.reserve(plan.folder.failure_file(world.rank))
     rescues[:] = [partial(rescue, plan.folder, world.rank, parts.recorder)]
@@ -131,8 +133,8 @@ def run_once(
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     parts.steering.close()
-    if world.is_body:
-        steer.listener.close()
+    if owner is not None:
+        os.close(owner)
     code = exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
     return parts, code
 
@@ -281,7 +283,6 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     """Body, transfer functions and everything else that the body rank needs in the loop."""
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
-    claim(plan.folder)
     start_logging(plan.folder)
     body_file = experiment.body_file or "none"
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
@@ -346,13 +347,9 @@ def steer(
         begin_again=begin_again,
         until=0 if options.paused else math.inf,
     )
-    from cosim.control.listener import Listener
-
-    inbox = Inbox()
-    steer.listener = Listener(plan.folder.path, inbox)
     return BodySteering(
         hands,
-        inbox,
+        Inbox(),
         exchange,
         conference,
         CommandLog(plan.folder.command_log),
