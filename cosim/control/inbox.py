@@ -35,13 +35,9 @@ class Inbox:
     def is_empty(self) -> bool:
         return not self._letters
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._letters) >= CAPACITY
-
     def put(self, letter: Letter) -> None:
         """Add a letter; if too many wait already, it is answered with a refusal instead."""
-        if self.is_full:
+        if len(self._letters) >= CAPACITY:
             letter.answer({"ok": False, "error": f"{CAPACITY} commands wait already: try again later"})
             return
         self._letters.append(letter)
