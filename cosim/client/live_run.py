@@ -49,13 +49,14 @@ class LiveRun:
         ports: sinks, sources and the ports of the body by name: ``run.ports["left_light"].rate_hz = 5000``.
         body: the ports of the body: ``run.body.joints["humerus_radius"].angle_rad``; push, place and hold its parts.
         transfer: transfer functions by name: ``run.transfer["actuate"].edit(text)``.
+        is_driven: whether a loop of this program takes part in every step.
     """
 
     def __init__(self, folder: Path, launched: LaunchedRun | None = None) -> None:
         self.folder, self.earlier = folder, list[Path]()
         self._launched = launched
         self._channel = _channel(folder)
-        self._loop: OwnLoop | None = None
+        self.is_driven = False
         self.ports, self.body, self.transfer = views.Ports(self), views.Body(self), views.Functions(self)
 
     def __repr__(self) -> str:
@@ -307,7 +308,7 @@ class LiveRun:
             raise
 
     def _send(self, command: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        if self._loop:
+        if self.is_driven:
             raise CommandError(f"{command['command']}: must wait until the loop of this program has ended")
         try:
             answer = self._channel.send(dict(command), timeout_s)

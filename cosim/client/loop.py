@@ -9,13 +9,11 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cosim.control.drive_layout import (
-    ENDED,
     GO,
     LEAVE,
     MOST_BYTES,
@@ -139,8 +137,49 @@ class LoopPort:
         return f"<{name}{'' if entry is None else f'[{entry!r}]'}: {values}>"
 
 
+class Partner:
+    """This program's end of the connection with the body rank: messages, and the memory that both share."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="cosim-loop-")  # of mode 0700
+        self.path = f"{self._folder.name}/socket"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.bind(self.path)
+        self._socket.listen(1)
+        self._socket.settimeout(CONNECT_S)
+
+    def meet(self, size: int) -> np.ndarray:
+        """The memory, (size,) float64, when the body rank has connected."""
+        listener = self._socket
+        self._socket, _ = listener.accept()
+        listener.close()
+        self._folder.cleanup()
+        self._socket.settimeout(None)
+        _, descriptors, _, _ = socket.recv_fds(self._socket, MOST_BYTES, 1)
+        memory = mmap.mmap(descriptors[0], max(1, 8 * size))
+        os.close(descriptors[0])
+        return np.frombuffer(memory, count=size)
+
+    def hear(self) -> bytes:
+        """The next message; empty if the body rank has gone."""
+        try:
+            return self._socket.recv(MOST_BYTES)
+        except ConnectionError:
+            return b""
+
+    def say(self, message: bytes) -> None:
+        """Send a message, if there is still somebody."""
+        with suppress(OSError):
+            self._socket.send(message)
+
+    def close(self) -> None:
+        """Leave without a word; a second call does nothing."""
+        self._socket.close()
+        self._folder.cleanup()
+
+
 class OwnLoop:
-    """The connection of a loop with a run; use it by ``for step in run`` unless the steps are to be asked for.
+    """The part that a loop takes in a run; ``for step in run`` makes one.
 
     ``with run.loop() as loop:`` has ``loop.step``, the state now, and ``loop.advance()``, which lets the run do a step
     with what was written. After the block the run does one more step, with what was written last, and stands still.
@@ -148,36 +187,29 @@ class OwnLoop:
 
     def __init__(self, run: LiveRun) -> None:
         self._run, self._is_over = run, False
-        self._socket: socket.socket | None = None
 
     def __enter__(self) -> OwnLoop:
         if self._run.state != "paused":
             self._run.pause()
-        with tempfile.TemporaryDirectory(prefix="cosim-loop-") as folder:  # of mode 0700
-            path = Path(folder) / "socket"
-            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-                listener.bind(str(path))
-                listener.listen(1)
-                listener.settimeout(CONNECT_S)
-                answer = self._run.send({"command": "drive", "name": str(path)})
-                self._socket, _ = listener.accept()
-        layout = Layout.from_json(answer["layout"])
-        self.step = LoopStep(layout, self._map(layout), self._run.devices, self._run.step_ms)
-        self._run.send({"command": "go"})
-        self._run._loop = self
-        self._await_state()
+        self._partner = Partner()
+        try:
+            self._begin()
+        except BaseException:
+            self._partner.close()
+            raise
         return self
 
-    def _map(self, layout: Layout) -> np.ndarray:
-        assert self._socket is not None
-        _, descriptors, _, _ = socket.recv_fds(self._socket, MOST_BYTES, 1)
-        memory = mmap.mmap(descriptors[0], max(1, 8 * layout.size))
-        os.close(descriptors[0])
-        return np.frombuffer(memory, count=layout.size)
+    def _begin(self) -> None:
+        layout = Layout.from_json(self._run.send({"command": "drive", "name": self._partner.path})["layout"])
+        memory = self._partner.meet(layout.size)
+        self.step = LoopStep(layout, memory, self._run.devices, self._run.step_ms)
+        self._run.send({"command": "go"})
+        self._run.is_driven = True
+        self._await_state()
 
     @property
     def is_over(self) -> bool:
-        """Whether the run takes no further step with this loop."""
+        """Whether the run takes no further step."""
         return self._is_over
 
     def advance(self) -> LoopStep:
@@ -187,31 +219,26 @@ class OwnLoop:
             ValueError: what was written is not allowed; it was taken back, and no step was done.
             RunError: the run has ended, or has no step left.
         """
-        if self._is_over or self._socket is None:
-            raise RunError(f"{self._run.folder}: the run takes no further step with this loop")
-        self._socket.send(GO)
+        if self._is_over:
+            raise RunError(f"{self._run.folder}: the run takes no further step")
+        self._partner.say(GO)
         self._await_state()
         return self.step
 
     def _await_state(self) -> None:
-        assert self._socket is not None
-        message = self._socket.recv(MOST_BYTES)
+        message = self._partner.hear()
         if message[:1] == REFUSED:
             raise ValueError(message[1:].decode(errors="replace"))
         if message[:1] != STATE:
             self._is_over = True
-            why = "has ended" if message[:1] == ENDED else "has gone"
-            raise RunError(f"the run {why}{self._run.why_ended()}")
-        self.step.number = int.from_bytes(message[1:9], "little")
+            raise RunError(f"{self._run.folder}: the run has ended{self._run.why_ended()}")
+        self.step.number = int.from_bytes(message[1:], "little")
         self._is_over = self.step.number >= self._run.steps
 
     def __exit__(self, *_: object) -> None:
-        self._run._loop = None
-        if self._socket:
-            with suppress(OSError):
-                self._socket.send(LEAVE)
-            with suppress(OSError):
-                self._socket.recv(MOST_BYTES)
-            self._socket.close()
+        self._run.is_driven = False
+        self._partner.say(LEAVE)
+        self._partner.hear()  # until then what was written may still be taken over
+        self._partner.close()
         with suppress(RunError):  # it has ended
             self._run.wait()

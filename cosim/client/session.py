@@ -35,7 +35,7 @@ def start(
 ) -> LiveRun:
     """Start a run as ``cosim run`` does, and return it when it stands paused before its first step.
 
-    Its processes end when this program does, however it ends; whoever forgets the returned object ends the run, too.
+    Its processes end when this program does, however it ends, or when the returned object is gone.
     While the brain is built a line on the terminal or in the notebook says what the run does.
 
     Args:
