@@ -9,11 +9,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pkgutil import resolve_name
+from types import ModuleType
+from typing import Any
 
 from cosim.body import kinds
 from cosim.body.kind import Body
 from cosim.body.warm import make_warm
+from cosim.control.drive import DrivenFunctions
 from cosim.control.inbox import Inbox
+from cosim.control.listener import Listener
 from cosim.control.state import StateFile
 from cosim.control.steered_run import BrainByOrder, SteeredRun
 from cosim.control.steering import BodySteering, BrainSteering
@@ -309,7 +314,9 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         sources=places(devices.sources, exchange.stimulus),
         returned=returned,
     )
-    transfer = plan.mode.transfer(functions, exchange, devices, body)
+    sources = {each.name: bound[each.name] for each in devices.sources}
+    driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
+    transfer = plan.mode.transfer(driven, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(
@@ -321,12 +328,18 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
-        steering=steer(world, prepared, functions, body, exchange, stop),
+        steering=steer(world, prepared, functions, driven, body, exchange, stop),
     )
 
 
 def steer(
-    world: World, prepared: Prepared, functions: TransferFunctions, body: Body, exchange: Exchange, stop: StopSign
+    world: World,
+    prepared: Prepared,
+    functions: TransferFunctions,
+    driven: DrivenFunctions,
+    body: Body,
+    exchange: Exchange,
+    stop: StopSign,
 ) -> BodySteering:
     """What takes commands while the run goes on. Body rank."""
     plan, options = prepared.plan, prepared.plan.mode.options
@@ -338,6 +351,7 @@ def steer(
     steered = SteeredRun(
         clock=plan.clock,
         functions=functions,
+        driven=driven,
         body=body,
         protocol=prepared.experiment.config.protocol,
         brain=BrainByOrder(conference),
@@ -345,16 +359,29 @@ def steer(
         begin_again=begin_again,
         until=0 if options.paused else math.inf,
     )
+    inbox = Inbox()
+    listener = Listener(plan.folder.path, inbox, options.steer_socket) if options.steer else None
     return BodySteering(
         steered,
-        Inbox(),
+        inbox,
+        listener,
         exchange,
         conference,
         CommandLog(plan.folder.command_log),
-        StateFile(plan.folder.state_file),
+        StateFile(plan.folder.state_file if listener else None),
         recorded=plan.mode.commands(),
         holds=options.hold,
     )
+
+
+class _Run(ModuleType):
+    """This module can be called, as it takes the place of ``cosim.run(...)`` of Python where it was imported."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return resolve_name("cosim.client.session:run")(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Run
 
 
 def warn_if_crowded(world: World, threads: int) -> None:

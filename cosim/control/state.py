@@ -18,13 +18,14 @@ REPEAT_S = 10.0
 class StateFile:
     """``control/state.json`` of a run, written when the state changes. Body rank."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path, self._written = path, 0.0
         self._told: dict[str, Any] = {}
-        path.parent.mkdir(mode=0o700, exist_ok=True)
 
     def write(self, state: str, run: SteeredRun) -> None:
-        """Say that the run is in this ``state``."""
+        """Say that the run is in this ``state``, if anybody can steer it."""
+        if self._path is None:
+            return
         told: dict[str, Any] = {"state": state, "step": run.step, **run.status()}
         if told != self._told or time.monotonic() - self._written > REPEAT_S:
             write_text(self._path, json.dumps(told) + "\n")

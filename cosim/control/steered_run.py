@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cosim.body.kind import Body
+from cosim.control.drive import DrivenFunctions
 from cosim.errors import CommandError
 from cosim.experiment.config import Clock
 from cosim.parallel.conference import Conference
@@ -56,6 +57,7 @@ class SteeredRun:
 
     clock: Clock
     functions: TransferFunctions
+    driven: DrivenFunctions
     body: Body
     protocol: Table
     brain: BrainByOrder

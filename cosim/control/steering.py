@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from cosim.control.commands import registry
 from cosim.control.commands.base import Command
 from cosim.control.inbox import Inbox, Letter
+from cosim.control.listener import Listener
 from cosim.control.state import StateFile
 from cosim.control.steered_run import NextRun, SteeredRun
 from cosim.engines.engine import SteppedBrain
@@ -109,6 +110,7 @@ class BodySteering:
         self,
         run: SteeredRun,
         inbox: Inbox,
+        listener: Listener | None,
         exchange: Exchange,
         conference: Conference,
         command_log: CommandLog,
@@ -117,7 +119,7 @@ class BodySteering:
         holds: bool = False,
     ) -> None:
         self._run, self._inbox, self._exchange, self._conference = run, inbox, exchange, conference
-        self._log, self._state, self._holds = command_log, state, holds
+        self._log, self._state, self._holds, self._listener = command_log, state, holds, listener
         self._recorded = deque(recorded)
         self._waiting: list[Letter] = []
         self._paced_from: tuple[float, int] = 0.0, 0
@@ -125,6 +127,7 @@ class BodySteering:
         self.next_round = math.inf
         self._plan_round()
         inbox.on_arrival = self._wish_round
+        run.driven.leave = self._pause_soon
 
     @property
     def following(self) -> NextRun | None:
@@ -160,8 +163,8 @@ class BodySteering:
         """Answer whoever still waits: the run has ended."""
         for letter in self._waiting:
             letter.answer({"ok": True, **self._here(), "state": "ended"})
-        while late := self._inbox.take():
-            late.answer({"ok": False, "error": "the run has ended"})
+        if self._listener:
+            self._listener.close()
 
     # When rounds take place.
 
@@ -178,8 +181,14 @@ class BodySteering:
         if not self._inbox.is_empty:
             self.next_round = 0
 
+    def _pause_soon(self) -> None:
+        """What a loop leaves behind: a wish as if it had sent one."""
+        self._inbox.put(Letter({"command": "pause"}, "the end of a loop", lambda answer: None))
+
     def _go_on(self) -> None:
         run = self._run
+        if not run.stop:
+            run.driven.hand_over(run.step)
         self.is_paced = math.isfinite(run.pace)
         self._paced_from = time.monotonic(), run.step
         self._state.write("runs", run)

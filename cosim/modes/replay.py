@@ -32,7 +32,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
 from cosim.results.step_rows import Rows
-from cosim.transfer import StimulusMaker, TransferFunctions
+from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
 
@@ -74,7 +74,7 @@ class ReplayedRun(NormalRun):
         for change in (*self.options.overrides, *self.recorded.changes(experiment)):
             yield logging.WARNING, f"changed: {change}"
 
-    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
+    def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The recorded stimuli."""
         names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
         steps = self.recorded.steps

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,15 +28,16 @@ from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
 from cosim.modes.spike_check import CheckedRecorder, SpikeCheck
 from cosim.parallel.exchange import Exchange
-from cosim.record import attempts
+from cosim.record import attempts, drive
 from cosim.record.commands import Obeyed
 from cosim.record.disk import write_text
+from cosim.record.drive import Written
 from cosim.record.folder import RunFolder, make_folder
 from cosim.record.recorder import BrainRecorder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
 from cosim.results.step_rows import Rows, unequal
-from cosim.transfer import StimulusMaker, TransferFunctions
+from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
 
@@ -87,7 +88,7 @@ class ResumedRun(NormalRun):
         for change in self.recorded.changes(experiment):
             yield logging.WARNING, f"since the run was recorded: {change}"
 
-    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
+    def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The experiment's own, compared with what was recorded."""
         return CheckedTransfer(functions, self.recorded, exchange, devices, body)
 
@@ -101,6 +102,10 @@ class ResumedRun(NormalRun):
     def commands(self) -> Sequence[Obeyed]:
         """All that were obeyed; what only says when a run goes on is written down again."""
         return self.recorded.commands
+
+    def driven(self) -> Mapping[int, Written]:
+        """All of it."""
+        return drive.read(self.recorded.folder.run_file)
 
     def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
         """Refused: another run would go along the recorded one from its start."""
@@ -132,7 +137,7 @@ class CheckedTransfer:
 
     def __init__(
         self,
-        functions: TransferFunctions,
+        functions: StimulusMaker,
         recorded: RecordedRun,
         exchange: Exchange,
         devices: Devices,

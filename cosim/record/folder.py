@@ -88,6 +88,11 @@ class RunFolder:
         return self.shard_folder / "commands.jsonl"
 
     @property
+    def drive_file(self) -> Path:
+        """What a loop in another process wrote, see `cosim.record.drive`; there only if one did."""
+        return self.shard_folder / "drive.h5"
+
+    @property
     def control_folder(self) -> Path:
         """Where commands for the run are put, and answers; only its user may look into it."""
         return self.path / "control"
@@ -149,6 +154,21 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
             f"results folder {path}: {error.strerror}; must be a folder that can be written"
         ) from None
     return folder
+
+
+def new_folder(experiment: str, results: Path) -> Path:
+    """Make a new, empty folder below ``results/<experiment>``, named after job id or time.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    parent = results.resolve() / experiment
+    try:
+        return _make_new(parent)
+    except OSError as error:
+        raise ConfigurationError(
+            f"results folder {parent}: {error.strerror}; must be a folder that can be written"
+        ) from None
 
 
 def following(path: Path) -> Path:

@@ -23,6 +23,7 @@ from cosim.parallel.exchange import Exchange
 from cosim.parallel.machine import resident_bytes
 from cosim.parallel.world import BODY_RANK
 from cosim.record.disk import BYTES_PER_MB
+from cosim.record.drive import DriveFile
 from cosim.record.folder import RunFolder
 from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.profile import STEP_PHASES
@@ -133,6 +134,7 @@ class BodyRecorder:
         self._clock = clock
         self._file = SeriesFile(folder.run_file, self._series(devices), attributes)
         self._shard = SeriesFile(folder.shard(BODY_RANK), {PROFILE: PROFILE_SERIES, MEMORY: MEMORY_SERIES})
+        self.drive = DriveFile(folder.drive_file)
 
     def _series(self, devices: Devices) -> dict[str, Series]:
         body = {
@@ -177,12 +179,14 @@ class BodyRecorder:
         """Write everything to disk."""
         self._shard.append(MEMORY, _memory_mb())
         self._returned.flush()
+        self.drive.flush()
         self._file.flush()
         self._shard.flush()
 
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""
         self._returned.close()
+        self.drive.close()
         self._file.close()
         self._shard.close()
 

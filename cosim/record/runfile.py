@@ -12,13 +12,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cosim.record import commands
+from cosim.record import commands, drive
 from cosim.record.disk import whole
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, open_shard
 from cosim.record.names import FIRST_STEP, PROFILE, RETURNED, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 
 COPY_BYTES = 16 * 2**20
+# Groups that are added when the run ends.
+FROM_SHARDS = (f"{PROFILE}/", f"{RETURNED}/", f"{commands.GROUP}/", f"{drive.GROUP}/")
 
 
 def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int, returned: Sequence[Path] = ()) -> int:
@@ -65,13 +67,13 @@ def finish_run_file(
                         _copy(series, new, name, steps, file.attrs[FIRST_STEP])
             obeyed = commands.read_log(source.command_log)
             commands.write(new, [each for each in obeyed if each.step <= steps])
+            drive.merge(shards[0].with_name(drive.SHARD), new, steps)
         return merge_profiles(unfinished, shards, steps, by_rank)
 
 
 def _series(file: h5py.File) -> dict[str, h5py.Dataset]:
     """All datasets but those that come from other files, which a file has that was finished before."""
-    added = f"{PROFILE}/", f"{RETURNED}/", f"{commands.GROUP}/"
-    return {name: each for name, each in datasets(file).items() if not name.startswith(added)}
+    return {name: each for name, each in datasets(file).items() if not name.startswith(FROM_SHARDS)}
 
 
 def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:

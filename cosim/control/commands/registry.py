@@ -29,6 +29,8 @@ COMMANDS = {
     "push": "cosim.control.commands.body:Push",
     "place": "cosim.control.commands.body:Place",
     "hold": "cosim.control.commands.body:Hold",
+    "drive": "cosim.control.commands.drive:Drive",
+    "functions": "cosim.control.commands.functions:ShowFunctions",
     "reset": "cosim.control.commands.reset:Reset",
 }
 
