@@ -28,8 +28,9 @@ class SetPort(Command):
 
     def act(self, run: SteeredRun) -> None:
         functions = run.functions
-        functions.release_port(self.port, self.attribute)
         (functions.hold_port if self.hold else functions.set_port)(self.port, self.attribute, self.value)
+        if not self.hold and f"{self.port}.{self.attribute}" in functions.held:
+            functions.release_port(self.port, self.attribute)
 
 
 class SetProtocol(Command):
