@@ -304,7 +304,8 @@ def test_an_edit_that_cannot_act_is_refused_with_its_line_and_leaves_everything(
 
 def test_what_cannot_be_added_or_is_not_there_is_refused(run):
     assert "there already; edit it" in refusal(run, "add", "def excite(): pass")
-    assert "scaled: must be another name" in refusal(run, "add", "def scaled(): pass")
+    for taken in ("scaled", "GAIN", "summarize"):
+        assert f"{taken}: must be another name" in refusal(run, "add", f"def {taken}(): pass")
     message = "new: x = variable(6, shared='limit'): must begin as in excite, which has variable(5, shared='limit')"
     assert refusal(run, "add", "def new(x=variable(6, shared='limit')): pass") == message
     for command in ("remove", "disable", "enable", "source"):
