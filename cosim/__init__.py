@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cosim.errors import CommandError, ConfigurationError, RunError
     from cosim.results.run_data import load
     from cosim.table import Table
-    from cosim.transfer import transfer_function
+    from cosim.transfer import transfer_function, variable
 
 __version__ = "0.2.0"
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "run",
     "start",
     "transfer_function",
+    "variable",
 ]
 
 # What users import from here, and where it is. It is imported when it is asked for: the steps of the Makefile
@@ -38,6 +39,7 @@ _PUBLIC = {
     "start": "cosim.client.session",
     "load": "cosim.results.run_data",
     "transfer_function": "cosim.transfer",
+    "variable": "cosim.transfer",
 }
 
 

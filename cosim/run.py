@@ -17,11 +17,12 @@ from cosim.body import kinds
 from cosim.body.kind import Body
 from cosim.body.warm import make_warm
 from cosim.control.drive import DrivenFunctions
-from cosim.control.hands import BrainByOrder, Hands
 from cosim.control.inbox import Inbox
+from cosim.control.listener import Listener
 from cosim.control.state import StateFile
+from cosim.control.steered_run import BrainByOrder, SteeredRun
 from cosim.control.steering import BodySteering, BrainSteering
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, places
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
 from cosim.engines.nest.built_network import BuiltNetwork, build_network
@@ -51,7 +52,7 @@ from cosim.parallel.world import (
     fatal_errors_end_the_job,
     split,
 )
-from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
+from cosim.plan import Plan, Prepared, ports, prepare, settle_devices, spare_ports
 from cosim.record import failure, populations
 from cosim.record.built import BuiltRun, RankReport
 from cosim.record.built import write as write_built
@@ -62,6 +63,7 @@ from cosim.record.owner import claim
 from cosim.record.profile import StepProfile, Stopwatch
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
+from cosim.record.returned import ReturnedValues
 from cosim.record.summary import built_regions
 from cosim.show.progress import Progress
 from cosim.timegrid import is_multiple
@@ -300,8 +302,18 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()
-    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
-    functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
+    returned = ReturnedValues(plan.folder)
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known, returned)
+    functions = TransferFunctions(
+        experiment.transfer_module,
+        bound,
+        clock.coupling_step_ms,
+        seed=plan.seed,
+        on_error=config.transfer.on_error,
+        spare_ports=partial(spare_ports, experiment, devices),
+        sources=places(devices.sources, exchange.stimulus),
+        returned=returned,
+    )
     sources = {each.name: bound[each.name] for each in devices.sources}
     driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
     transfer = plan.mode.transfer(driven, exchange, devices, body)
@@ -336,7 +348,7 @@ def steer(
     def begin_again(overrides: Sequence[str]) -> Prepared:
         return prepare(plan.mode.again(plan.folder, overrides), world.brain_ranks, world.machines)
 
-    hands = Hands(
+    steered = SteeredRun(
         clock=plan.clock,
         functions=functions,
         driven=driven,
@@ -347,13 +359,16 @@ def steer(
         begin_again=begin_again,
         until=0 if options.paused else math.inf,
     )
+    inbox = Inbox()
+    listener = Listener(plan.folder.path, inbox, options.steer_socket) if options.steer else None
     return BodySteering(
-        hands,
-        Inbox(),
+        steered,
+        inbox,
+        listener,
         exchange,
         conference,
         CommandLog(plan.folder.command_log),
-        StateFile(plan.folder.state_file),
+        StateFile(plan.folder.state_file if listener else None),
         recorded=plan.mode.commands(),
         holds=options.hold,
     )

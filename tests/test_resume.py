@@ -60,9 +60,9 @@ nest.Connect(excitatory, excitatory, {"rule": "fixed_indegree", "indegree": 8}, 
 1.5})
 """
 
-# Closed over the body: what the brain gets follows the tip, and a sum that no file holds.
+# Closed over the body: what the brain gets follows the tip, and sums and random numbers that no file holds.
 TRANSFER = """
-from cosim import transfer_function
+from cosim import transfer_function, variable
 
 total_mv = 0.0
 
@@ -72,9 +72,11 @@ def actuate(excitatory, muscles):
     total_mv += excitatory.voltage_mv
     muscles.excitation = min(1.0, total_mv / 100.0)
 
-@transfer_function
-def sense(tip, drive):
-    drive.rate_hz = 1000.0 + 1e5 * abs(float(tip.position_m[1]))
+@transfer_function(every_ms=10, priority=1)
+def sense(tip, drive, random, calls=variable(0)):
+    calls.value += 1
+    drive.rate_hz = 1000.0 + 1e5 * abs(float(tip.position_m[1])) + calls.value + random.random()
+    return {"calls": calls.value, "drawn": random.random()}
 """
 
 WITH_A_CLOCK = """
@@ -144,7 +146,7 @@ def stopped(experiment) -> Path:
 def content(folder: Path) -> dict[str, bytes]:
     """Every dataset that does not tell wall times."""
     found = {}
-    for name, groups in (("spikes.h5", ["spikes"]), ("run.h5", ["body", "exchange"])):
+    for name, groups in (("spikes.h5", ["spikes"]), ("run.h5", ["body", "exchange", "transfer"])):
         with h5py.File(folder / name, "r") as file:
             for group in groups:
                 file[group].visititems(
@@ -157,7 +159,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def assert_same(folder: Path, other: Path) -> None:
     one, two = content(folder), content(other)
-    assert one.keys() == two.keys() and any(name.startswith("/body") for name in one)
+    assert one.keys() == two.keys() and {"/body/time_ms", "/transfer/sense/drawn"} <= one.keys()
     assert [name for name in one if one[name] != two[name]] == []
     assert sum(RunData(folder).spike_counts.values()) > 100
 

@@ -25,9 +25,9 @@ IMPORTS = {
     "parallel": "errors",
     "devices": "errors network table timegrid",
     "experiment": "body devices errors network table timegrid",
-    "transfer": "errors experiment",
     "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
+    "transfer": "errors experiment record timegrid",
     "control": "body engines errors experiment parallel record table timegrid transfer",
     "results": "body devices engines errors record",
     "show": "body devices engines errors experiment record results",
@@ -38,7 +38,7 @@ IMPORTS = {
     "run": "body control devices engines errors experiment finalize loop modes network parallel "
     "plan record show timegrid transfer",
     "tools": "body cache clone devices engines errors experiment network parallel plan",
-    "bench": "body clone devices engines errors experiment loop modes network parallel plan "
+    "bench": "body clone control devices engines errors experiment loop modes network parallel plan "
     "record results run timegrid",
     "cli": "bench body cache errors experiment modes results show tools",
     "__main__": "cli",

@@ -32,6 +32,12 @@ CHECK_S = 1.0
 # The first look for an answer comes after a run that looks itself can have seen the command.
 FIRST_LOOK_S = 0.002
 
+FATES = {
+    True: "the run has the command and may still act on it",
+    False: "the run did not take the command, and now never will",
+    None: "it is not known whether the run has the command",
+}
+
 Found = TypeVar("Found")
 
 
@@ -40,9 +46,13 @@ class ChannelError(Exception):
 
 
 class NoAnswer(ChannelError):
-    """No answer came in time; ``taken`` says whether the run may still do what it was told."""
+    """No answer came in time.
 
-    def __init__(self, message: str, taken: bool) -> None:
+    ``taken`` is True if the run has the command and may still act on it, False if it was withdrawn and never acts, and
+    None if nobody knows: it was sent through a socket, and the run did not even say that it came.
+    """
+
+    def __init__(self, message: str, taken: bool | None) -> None:
         super().__init__(message)
         self.taken = taken
 
@@ -150,7 +160,7 @@ class Channel:
         return answer
 
     def _receive(self, connection: Any, deadline: float, timeout_s: float) -> dict[str, Any]:
-        is_taken = False
+        is_taken = None
         while (left_s := deadline - time.monotonic()) > 0:
             if not connection.poll(1000 * min(left_s, CHECK_S)):
                 self._check_alive()
@@ -185,9 +195,8 @@ class Channel:
         if not living_owner(RunFolder(self._current())):
             raise ChannelError(f"{self._run.path}: {how_it_ended(self._run)}")
 
-    def _no_answer(self, timeout_s: float, taken: bool) -> NoAnswer:
-        what = "the run has the command and may still act on it" if taken else "the run did not take the command"
-        return NoAnswer(f"{self._run.path}: no answer within {timeout_s:g} s; {what}", taken)
+    def _no_answer(self, timeout_s: float, taken: bool | None) -> NoAnswer:
+        return NoAnswer(f"{self._run.path}: no answer within {timeout_s:g} s; {FATES[taken]}", taken)
 
 
 def _read(folder: int, name: str) -> bytes:

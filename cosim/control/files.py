@@ -67,7 +67,7 @@ class FileListener:
         self._outgoing: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
         self._touched = self._tidied = time.monotonic()
         self._answered = -FAREWELL_S
-        self._trouble = ""
+        self._trouble, self._is_gone = "", False
         # This descriptor leads to the folder also after the run was renamed, as one that goes on is.
         self._run = os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -143,8 +143,12 @@ class FileListener:
                 self._take_all(folder)
                 if time.monotonic() > self._tidied + TIDY_S:
                     self._tidy(folder)
+            self._is_gone = False
         except FileNotFoundError:
-            self._make_folder()
+            # Not at once: who deletes the whole run would find a new folder in it.
+            if self._is_gone:
+                self._make_folder()
+            self._is_gone = True
 
     def _take_all(self, folder: int) -> None:
         for name in sorted(filter(COMMAND_NAME.fullmatch, os.listdir(folder))):

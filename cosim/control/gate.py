@@ -53,13 +53,15 @@ def listen_at(endpoint: str) -> socket.socket:
         family, *_, address = found[0]
         return socket.create_server(address[:2], family=family, backlog=CONNECTIONS)
     except OSError as error:
-        raise ConfigurationError(f"socket {endpoint}: {error.strerror}") from None
+        reason = str(error.strerror).split(" (while")[0]  # the address is told already
+        raise ConfigurationError(f"socket {endpoint}: {reason}") from None
 
 
 class Gate:
     """Passes connections to ``listening`` on to a local socket, ``inner``, which is a path."""
 
     def __init__(self, listening: socket.socket, inner: str) -> None:
+        listening.setblocking(False)  # who leaves before he is let in does not stop this thread
         self._listening, self._inner = listening, inner
         self._partners: dict[socket.socket, socket.socket] = {}
         self._opens_at = 0.0

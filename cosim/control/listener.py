@@ -86,7 +86,10 @@ class Listener:
 def _socket_listener(endpoint: str, deliver: Callable[[Letter], None]) -> SocketListener:
     check_endpoint(endpoint)
     try:
-        from cosim.control.sockets import SocketListener
+        from cosim.control.sockets import SOCKET_ERRORS, SocketListener
     except ImportError:
         raise ConfigurationError(f"socket {endpoint}: needs pyzmq: pip install 'cosim[steer]'") from None
-    return SocketListener(endpoint, deliver)
+    try:
+        return SocketListener(endpoint, deliver)
+    except SOCKET_ERRORS as error:
+        raise ConfigurationError(f"socket {endpoint}: {error.strerror}") from None

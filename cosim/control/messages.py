@@ -13,6 +13,8 @@ from typing import Any
 from cosim.control.private import user_name
 
 MOST_BYTES = 10**6
+MOST_DEPTH = 50
+MOST_OF_NAME = 200
 _count = itertools.count()
 
 
@@ -46,19 +48,40 @@ def decode_command(text: bytes) -> tuple[dict[str, Any], str]:
     """A command and who sent it.
 
     Raises:
-        ValueError: it is no JSON object with a ``command``; the message says in one line what is wrong.
+        ValueError: it is no JSON object with a ``command``, or holds what cannot be recorded, such as NaN; the message
+            says in one line what is wrong.
     """
     try:
-        found = json.loads(text)
-        # What JSON cannot say but Python reads: NaN, numbers that overflow, halves of characters.
+        found = json.loads(text, parse_int=_integer)
+        # What Python reads and JSON cannot say: NaN, numbers that overflow, halves of characters.
         json.dumps(found, allow_nan=False, ensure_ascii=False).encode()
+        if text.count(b"[") + text.count(b"{") > MOST_DEPTH:
+            _check_depth(found, MOST_DEPTH)
     except RecursionError:
-        raise ValueError("not a command: too deep") from None
+        raise ValueError("not a command: brackets within brackets, too many of them") from None
     except ValueError as error:
         raise ValueError(f"not a command: {error}") from None
     if not isinstance(found, dict) or not isinstance(found.get("command"), str):
         raise ValueError('not a command: must be a JSON object with a "command", such as {"command": "pause"}')
-    return found, str(found.pop("who", user_name(os.geteuid())))[:200]
+    who = str(found.pop("who", user_name(os.geteuid())))
+    return found, "".join(filter(str.isprintable, who))[:MOST_OF_NAME]
+
+
+def _integer(digits: str) -> int:
+    """A whole number that fits where numbers are kept. Raises ValueError."""
+    value = int(digits)
+    if abs(value) >= 2**63:
+        raise ValueError(f"{digits[:20]}... is too large")
+    return value
+
+
+def _check_depth(value: Any, most: int) -> None:
+    """RecursionError if lists and objects lie in each other deeper than ``most``: who handles them later may fail."""
+    if isinstance(value, list | dict):
+        if most == 0:
+            raise RecursionError
+        for each in value.values() if isinstance(value, dict) else value:
+            _check_depth(each, most - 1)
 
 
 def encode(message: dict[str, Any]) -> bytes:

@@ -78,15 +78,24 @@ def read(folder: int, name: str, most_bytes: int | None = None) -> bytes:
         FileNotFoundError: there is none.
         OSError: it is no regular file of this user, has more than ``most_bytes``, or cannot be read.
     """
-    descriptor = os.open(name, _OPEN_FILE, dir_fd=folder)
-    with open(descriptor, "rb") as file:
+    with _opened_file(folder, name) as descriptor:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
             raise OSError(errno.EINVAL, "is no regular file of yours", name)
-        content = file.read() if most_bytes is None else file.read(most_bytes + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read() if most_bytes is None else file.read(most_bytes + 1)
     if most_bytes is not None and len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"is larger than {most_bytes:,} bytes", name)
     return content
+
+
+@contextmanager
+def _opened_file(folder: int, name: str) -> Iterator[int]:
+    descriptor = os.open(name, _OPEN_FILE, dir_fd=folder)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def write(folder: int, name: str, content: bytes) -> None:

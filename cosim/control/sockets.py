@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ from cosim.control.inbox import Letter
 from cosim.control.keys import ClientKeys, Keys, make_keys
 from cosim.control.messages import MOST_BYTES, decode_command, encode_answer, refusal
 
+# What the system, or ZeroMQ, says where something cannot be made.
+SOCKET_ERRORS = (OSError, zmq.ZMQError)
+
+# The path of a local socket has at most 107 characters.
+LONGEST_PLACE = 80
 # Who has not shown its key by then is shut out.
 HANDSHAKE_MS = 2000
 # Who is silent for so long, though asked whether it is still there, is gone.
@@ -45,23 +50,26 @@ class SocketListener:
     """Delivers commands that come through a socket, and sends the answers to them."""
 
     def __init__(self, endpoint: str, deliver: Callable[[Letter], None]) -> None:
-        """Listen at ``endpoint``, such as ``tcp://127.0.0.1:*``. Raises ConfigurationError."""
+        """Listen at ``endpoint``, such as ``tcp://127.0.0.1:*``. Raises ConfigurationError or one of SOCKET_ERRORS."""
         self._deliver = deliver
         self._keys = make_keys()
         self._outgoing: deque[tuple[bytes, bytes]] = deque()
         self._is_over = False
-        listening = listen_at(endpoint)
-        # Only this user can go round the gate.
-        self._folder = tempfile.TemporaryDirectory(prefix="cosim-", ignore_cleanup_errors=True)
-        inner = str(Path(self._folder.name) / "inner")
-        self._context = zmq.Context()
-        self._judge = self._context.socket(zmq.REP)
-        self._judge.bind("inproc://zeromq.zap.01")
-        self._router = _server_socket(self._context, self._keys)
-        self._router.bind(f"ipc://{inner}")
-        self._wake, self._woken = socket.socketpair()
-        for each in (self._wake, self._woken):
-            each.setblocking(False)
+        with ExitStack() as undo:
+            listening = undo.enter_context(listen_at(endpoint))
+            # Only this user can go round the gate.
+            place = "/tmp" if len(tempfile.gettempdir()) > LONGEST_PLACE else None
+            self._folder = tempfile.TemporaryDirectory(prefix="cosim-", dir=place, ignore_cleanup_errors=True)
+            undo.callback(self._folder.cleanup)
+            self._context = zmq.Context()
+            undo.callback(self._context.destroy, linger=0)
+            self._judge = self._context.socket(zmq.REP)
+            self._judge.bind("inproc://zeromq.zap.01")
+            self._router = _server_socket(self._context, self._keys)
+            inner = str(Path(self._folder.name) / "inner")
+            self._router.bind(f"ipc://{inner}")
+            self._wake, self._woken = _non_blocking_pair()
+            undo.pop_all()
         self._thread = threading.Thread(target=self._serve, name="cosim commands by socket", daemon=True)
         self._thread.start()
         self._gate = Gate(listening, inner)
@@ -133,6 +141,13 @@ class SocketListener:
             self._woken.recv(4096)
         while self._outgoing:
             self._router.send_multipart(self._outgoing.popleft())
+
+
+def _non_blocking_pair() -> tuple[socket.socket, socket.socket]:
+    pair = socket.socketpair()
+    for each in pair:
+        each.setblocking(False)
+    return pair
 
 
 def _server_socket(context: zmq.Context, keys: Keys) -> zmq.Socket:

@@ -63,8 +63,12 @@ def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> d
     return {**dict(_ports(devices.sinks, readout)), **dict(_ports(devices.sources, stimulus))}
 
 
+def places(devices: Sequence[Device], values: np.ndarray) -> dict[str, np.ndarray]:
+    """The place of each device in its message, by name, as a view."""
+    ends = np.cumsum([each.size for each in devices], dtype=int)
+    return {each.name: values[end - each.size : end] for each, end in zip(devices, ends, strict=True)}
+
+
 def _ports(devices: Sequence[Device], values: np.ndarray) -> Iterator[tuple[str, object]]:
-    start = 0
-    for each in devices:
-        yield each.name, each.table.make_port(each.name, values[start : start + each.size])
-        start += each.size
+    for each, place in zip(devices, places(devices, values).values(), strict=True):
+        yield each.name, each.table.make_port(each.name, place)

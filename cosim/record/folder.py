@@ -64,6 +64,14 @@ class RunFolder:
         """What one rank writes alone; there until it is merged."""
         return self.shard_folder / f"rank-{rank:05d}.h5"
 
+    def returned_file(self, function: str) -> Path:
+        """What a transfer function has returned, see `cosim.record.returned`; there until it is merged."""
+        return self.shard_folder / f"transfer-{function}.h5"
+
+    def returned_files(self) -> list[Path]:
+        """Those of all functions that have returned something."""
+        return sorted(self.shard_folder.glob("transfer-*.h5"))
+
     @property
     def owner_file(self) -> Path:
         """Which process writes here, see `cosim.record.owner`; gone when the run has ended well."""

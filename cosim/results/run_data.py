@@ -20,7 +20,9 @@ from cosim.errors import ConfigurationError
 from cosim.record import populations
 from cosim.record.commands import Obeyed, read, read_log
 from cosim.record.folder import RunFolder
+from cosim.record.names import RETURNED
 from cosim.record.profile import STEP_PHASES
+from cosim.record.runfile import datasets
 from cosim.results import shards
 from cosim.results.spikes import Spikes
 
@@ -192,6 +194,28 @@ class RunData:
     def sources(self) -> dict[str, DeviceSeries]:
         """`stimulus` with what is known of it."""
         return self._devices("stimulus", self.stimulus)
+
+    @cached_property
+    def returned(self) -> dict[str, np.ndarray]:
+        """What transfer functions returned at the end of every step, (steps, ...); NaN where nothing.
+
+        By the name of the function, or ``function.key`` for each key of a dictionary.
+        """
+        with self._open() as file:
+            steps = slice(self._steps)
+            found = {name: each[steps] for name, each in datasets(file[RETURNED]).items()} if RETURNED in file else {}
+        if not found:
+            found = {name: rows[: self._steps] for name, rows in shards.read_returned(self.folder).items()}
+        return {name.replace("/", "."): rows for name, rows in found.items()}
+
+    @property
+    def returned_columns(self) -> dict[str, np.ndarray]:
+        """Each number of `returned` as a column of its own, (steps,): ``see``, or ``see[0]``, ``see[1]`` of arrays."""
+        columns = {}
+        for name, rows in self.returned.items():
+            for place in np.ndindex(rows.shape[1:]):
+                columns[f"{name}[{','.join(map(str, place))}]" if place else name] = rows[:, *place]
+        return columns
 
     def _devices(self, group: str, series: Mapping[str, np.ndarray]) -> dict[str, DeviceSeries]:
         with self._open() as file:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from cosim.control.commands.base import Answer, Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 
 
 class Drive(Command):
@@ -24,7 +24,7 @@ class Drive(Command):
         """What it wrote is recorded by itself."""
         return False
 
-    def act(self, hands: Hands) -> Answer:
-        hands.check_not_over()
-        hands.driven.begin(self.name, hands.stop)
-        return {"layout": hands.driven.layout.to_json()}
+    def act(self, run: SteeredRun) -> Answer:
+        run.check_not_over()
+        run.driven.begin(self.name, run.stop)
+        return {"layout": run.driven.layout.to_json()}

@@ -19,7 +19,7 @@ COMMANDS = {
     "run_until": "cosim.control.commands.time:RunUntil",
     "pace": "cosim.control.commands.time:Pace",
     "stop": "cosim.control.commands.time:Stop",
-    "mark": "cosim.control.commands.time:Mark",
+    "mark": "cosim.control.commands.time:MarkTime",
     "status": "cosim.control.commands.time:Status",
     "set_port": "cosim.control.commands.values:SetPort",
     "set_protocol": "cosim.control.commands.values:SetProtocol",

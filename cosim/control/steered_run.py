@@ -48,7 +48,7 @@ class BrainByOrder:
 
 
 @dataclass
-class Hands:
+class SteeredRun:
     """The run between two steps, after ``step`` of them.
 
     ``until`` is the number of steps after which the run stands still, infinite if it goes on, 0 while it stands;
