@@ -94,7 +94,9 @@ def _add_watch(commands: argparse._SubParsersAction) -> None:
 def _add_steer(commands: argparse._SubParsersAction) -> None:
     from cosim.client import steer
 
-    steer.add_arguments(commands.add_parser("steer", help="pause a run that goes on, step it, change it, reset it"))
+    parser = commands.add_parser("steer", help="pause a run that goes on, step it, change it, reset it")
+    steer.add_arguments(parser)
+    parser.set_defaults(command=_steer)
 
 
 def _add_recover(commands: argparse._SubParsersAction) -> None:

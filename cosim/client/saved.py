@@ -6,8 +6,9 @@ a script that does the same to it again.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import tomli_w
@@ -18,7 +19,6 @@ from cosim.experiment.usercode import load_transfer_functions
 from cosim.record.commands import Obeyed
 from cosim.results.flatten import flatten
 from cosim.results.run_data import RunData, load
-from cosim.transfer.edits import edited_text
 
 EXPERIMENT, TRANSFER = "experiment.toml", "transfer.py"
 # What says only when the run went on: the script goes on to where something was done.
@@ -72,6 +72,25 @@ def _functions(data: RunData, file: Path) -> str:
     """The text of transfer.py as commands have changed it."""
     changes = [each.what for each in data.commands if each.what["command"] == "tf"]
     return edited_text(load_transfer_functions(file), changes) if changes else file.read_text()
+
+
+def edited_text(module: ModuleType, changes: Iterable[Mapping[str, Any]]) -> str:
+    """The text of the ``module`` of transfer functions after the commands ``changes``, as a run would have it."""
+    from cosim.transfer.mark import mark_of
+    from cosim.transfer.module import marked
+    from cosim.transfer.text import EVERY_STEP, Definition, ModuleText
+
+    text, off = ModuleText(module), set[str]()
+    marks = {name: mark_of(function) for name, function in marked(module).items()}
+    for change in changes:
+        action, name = change["action"], change.get("name", "")
+        if action in ("add", "edit"):
+            definition = Definition.of(change["text"], marks.get(name) or EVERY_STEP)
+            getattr(text, action)(definition.name, definition.source)
+        elif action == "remove":
+            text.remove(name)
+        (off.add if action == "disable" else off.discard)(name)
+    return text.text(off)
 
 
 def _script(data: RunData, started: Mapping[str, Any]) -> Iterator[str]:
