@@ -31,6 +31,7 @@ from cosim.loop import Idle, Parts, loop
 from cosim.modes.choice import choose
 from cosim.network.network import Network
 from cosim.parallel.exchange import Exchange
+from cosim.parallel.lists import open_exchange
 from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import StopSign
@@ -226,14 +227,15 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = world.on_brain(lambda: Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap))
+    exchange, step_ms = open_exchange(world, devices, stop), plan.clock.coupling_step_ms
+    brain = world.on_brain(lambda: Brain(kernel, network, devices, step_ms, watch.lap, exchange.lists))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     return Parts(
         brain=brain,
         body=Idle(),
         transfer=Idle(),
-        exchange=Exchange(world, devices.readout_size, devices.stimulus_size, stop),
+        exchange=exchange,
         recorder=recorder,
         profile=StepProfile(recorder.record_profile),
         progress=Idle(),
@@ -259,8 +261,8 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     steps_ms = clock.physics_step_ms, clock.coupling_step_ms
     body = make_warm(lambda: kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings))
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
-    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
-    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
+    exchange = open_exchange(world, devices, stop)
+    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus, exchange.lists)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()
     recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
