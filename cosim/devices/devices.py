@@ -31,6 +31,8 @@ class Device(Generic[Kind]):
     scale: float = 1.0
     numbers: range = range(1)
     """The numbers of these neurons in their population."""
+    is_recorded: bool = False
+    """Whether the spikes of all of them are recorded."""
 
     def footprint(self, sizes: Mapping[str, int]) -> Footprint:
         """What it takes in NEST; ``sizes`` are the neurons of each population."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from keyword import iskeyword
 from types import MappingProxyType
 
+import numpy as np
+
 from cosim.devices.base import SinkTable, SourceTable
 from cosim.devices.devices import Device, Devices
 from cosim.errors import nearest
-from cosim.network.address import Address
+from cosim.network.address import Address, as_array, places
 from cosim.network.counting import longest_delay_ms
 from cosim.timegrid import is_multiple
 
@@ -21,7 +23,9 @@ OTHER_PORTS = ("protocol", "t_ms", "step")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a configuration wants of devices: their tables, patterns of what is recorded, NEST's resolution, the step."""
+    """What a configuration wants of devices: their tables, patterns of what is recorded, NEST's resolution, the
+    coupling step.
+    """
 
     sources: Sequence[SourceTable]
     sinks: Sequence[SinkTable]
@@ -58,13 +62,14 @@ def resolve(
         *_record_problems(wanted.recorded, sizes),
     ]
     if not problems:
+        recorded = tuple(_recorded(wanted.recorded, sizes))
         sources = tuple(_sources(wanted.sources, sizes))
-        sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes))
+        sinks = tuple(_known_if_recorded(_sinks(wanted.sinks, sizes, full_sizes), places(recorded, sizes)))
         taken = (*of_body, *OTHER_PORTS)
         problems = [*_receptor_problems(sources, receptors), *_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
-    return Devices(sources, sinks, tuple(_recorded(wanted.recorded, sizes)), wanted.step_ms, wanted.resolution_ms)
+    return Devices(sources, sinks, recorded, wanted.step_ms, wanted.resolution_ms)
 
 
 def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Devices:
@@ -118,6 +123,16 @@ def _sinks(
             scale = address.size(full_sizes.get(name, sizes[name])) / len(numbers)
             size, neurons = table.size(len(numbers)), replace(address, pattern=name)
             yield Device(table.name or name, neurons, table, size, scale, numbers)
+
+
+def _known_if_recorded(
+    sinks: Iterable[Device[SinkTable]], recorded: Mapping[str, range | np.ndarray]
+) -> Iterator[Device[SinkTable]]:
+    """Whether spikes that a sink lists lie in ``spikes.h5``, too; ``recorded`` are places by population."""
+    for sink in sinks:
+        known = recorded.get(sink.neurons.pattern, range(0))
+        is_known = sink.table.has_list and bool(np.isin(as_array(sink.numbers), as_array(known)).all())
+        yield replace(sink, is_recorded=is_known)
 
 
 def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:

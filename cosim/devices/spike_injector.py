@@ -74,9 +74,7 @@ class SpikeInjectorPort:
     def _check_neurons(self, numbers: np.ndarray) -> None:
         known = self._numbers
         if not known:
-            raise ValueError(
-                f"{self.name}.send: neurons: must be left out, or the source be made with per_neuron = true"
-            )
+            raise ValueError(f"{self.name}.send: neurons: must be left out, or per_neuron = true be given in its table")
         if numbers.dtype.kind not in "iu":
             raise ValueError(f"{self.name}.send: neurons are of type {numbers.dtype}: must be whole numbers")
         place, rest = np.divmod(numbers.astype(np.int64) - known.start, known.step)
@@ -93,7 +91,7 @@ class SpikeInjector(SourceTable):
     kind: Literal["spike_injector"] = "spike_injector"
     per_neuron: bool = Field(False, description="whether single neurons can get spikes; a NEST node more for each")
 
-    quantity: ClassVar[str] = "spikes"
+    quantity: ClassVar[str] = "spike count"
     unit: ClassVar[str] = "1"
     model: ClassVar[str] = "spike_generator"
     has_list: ClassVar[bool] = True

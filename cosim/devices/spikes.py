@@ -48,7 +48,7 @@ class SpikesSink(SinkTable):
 
     kind: Literal["spikes"] = "spikes"
 
-    quantity: ClassVar[str] = "spikes"
+    quantity: ClassVar[str] = "spike count"
     unit: ClassVar[str] = "1"
     model: ClassVar[str] = "none"
     has_list: ClassVar[bool] = True

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosim.record import lists
 from cosim.record.disk import whole
 from cosim.record.merge import merge_profiles, open_shard
 from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
@@ -25,7 +26,7 @@ def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int) -> int:
     ``shards`` are of all ranks, ``substeps`` are rows of the body a step.
     """
     with open_shard(run_file) as file:
-        steps = [len(each) // _rows_a_step(name, substeps) for name, each in _series(file).items()]
+        steps = [_steps_in(file, name, substeps) for name in _series(file)]
     for path in shards:
         with open_shard(path) as file:
             steps.append(len(file[PROFILE]))
@@ -51,7 +52,8 @@ def finish_run_file(
         with open_shard(source) as old, h5py.File(unfinished, "w", libver=("v110", "latest")) as new:
             _copy_attributes(old, new)
             for name, series in _series(old).items():
-                _copy(series, new, name, steps * _rows_a_step(name, substeps))
+                rows = lists.ends(old, name)[:steps] if lists.is_list(name) else [steps * _rows_a_step(name, substeps)]
+                _copy(series, new, name, int(max(rows, default=0)))
         return merge_profiles(unfinished, shards, steps, by_rank)
 
 
@@ -65,6 +67,12 @@ def _series(file: h5py.File) -> dict[str, h5py.Dataset]:
 
     file.visititems(add)
     return found
+
+
+def _steps_in(file: h5py.File, name: str, substeps: int) -> int:
+    """How many whole steps a dataset holds."""
+    rows = len(file[name])
+    return int(np.sum(lists.ends(file, name) <= rows)) if lists.is_list(name) else rows // _rows_a_step(name, substeps)
 
 
 def _rows_a_step(name: str, substeps: int) -> int:

@@ -13,10 +13,12 @@
 
 #include "guard.h"
 
+#include "exceptions.h"
 #include "kernel_manager.h"
 #include "node.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -31,12 +33,29 @@ struct InjectedNodes
 {
   long generator;       //!< node that sends to all neurons
   long first_injector;  //!< node for the first neuron; those for the others follow
+  long injectors;       //!< how many there are
   long first_number;    //!< by which the first neuron is called
   long number_step;     //!< from each neuron to the next
 };
 
 //! The number of a neuron that stands for all of them.
 constexpr long TO_ALL = -1;
+
+//! The node that sends spikes to the neuron of this number.
+size_t
+node_for( const InjectedNodes& source, long number )
+{
+  if ( number == TO_ALL )
+  {
+    return source.generator;
+  }
+  const long place = ( number - source.first_number ) / source.number_step;
+  if ( number < source.first_number or place >= source.injectors )
+  {
+    throw nest::KernelException( "there is no node for neuron " + std::to_string( number ) + " alone." );
+  }
+  return source.first_injector + place;
+}
 
 void
 set_spike_times( nest::Node& node, const std::vector< double >& times_ms )
@@ -80,8 +99,7 @@ inject( const InjectedNodes& source, const double* times_ms, const double* numbe
     {
       times.push_back( spike->second );
     }
-    const long place = ( number - source.first_number ) / source.number_step;
-    set_copies( number == TO_ALL ? source.generator : source.first_injector + place, times );
+    set_copies( node_for( source, number ), times );
   }
 }
 

@@ -36,7 +36,9 @@ class _TappedNeurons(ctypes.Structure):
 class _InjectedNodes(ctypes.Structure):
     """As in ``injectors.cpp``."""
 
-    _fields_ = [(name, ctypes.c_long) for name in ("generator", "first_injector", "first_number", "number_step")]
+    _fields_ = [
+        (name, ctypes.c_long) for name in ("generator", "first_injector", "injectors", "first_number", "number_step")
+    ]
 
 
 class Taps:
@@ -72,9 +74,9 @@ class Injector:
     """Sends spikes to neurons of this rank."""
 
     def __init__(self, link: Stepping, nodes: Injection) -> None:
-        numbers = nodes.numbers
+        first_id, numbers = nodes.first_injector_id, nodes.numbers
         self._link = link
-        self._nodes = _InjectedNodes(nodes.generator_id, nodes.first_injector_id, numbers.start, numbers.step)
+        self._nodes = _InjectedNodes(nodes.generator_id, first_id, len(numbers), numbers.start, numbers.step)
 
     def send(self, times_ms: np.ndarray, numbers: np.ndarray) -> None:
         """Send spikes at ``times_ms``, each to the neuron of this number or, if it is -1, to all; (n,) float64.
