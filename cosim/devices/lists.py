@@ -97,5 +97,6 @@ class ComingStep:
         moments = np.rint(times_ms / self.resolution_ms)
         first, last = (round(edge / self.resolution_ms) for edge in (self.start_ms, self.end_ms))
         # Far from 0 a float has no better digits; NEST takes what is off by half a tic, 0.0005 ms.
-        is_moment = np.abs(times_ms - moments * self.resolution_ms) <= 1e-6
+        with np.errstate(invalid="ignore"):  # of times that are infinite
+            is_moment = np.abs(times_ms - moments * self.resolution_ms) <= 1e-6
         return ~(is_moment & (moments > first) & (moments <= last))

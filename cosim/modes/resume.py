@@ -168,7 +168,8 @@ def _compare(rows: Rows, step: int, now: np.ndarray, cause: str) -> None:
 
 def _compare_spikes(spikes: SpikeList, recorded: ListRows, step: int, cause: str) -> None:
     """There are as many."""
-    then, now = (list(zip(*each, strict=True)) for each in (recorded.at(step), (spikes.times_ms, spikes.numbers)))
+    lists = recorded.at(step), (spikes.times_ms, spikes.numbers)
+    then, now = ([*zip(times_ms.tolist(), numbers.tolist(), strict=True)] for times_ms, numbers in lists)
     if then != now:
         place = next(place for place, pair in enumerate(zip(then, now, strict=True)) if pair[0] != pair[1])
         was, is_now = (f"neuron {each[place][1]:.0f} at {each[place][0]!r} ms" for each in (then, now))

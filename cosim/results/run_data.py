@@ -193,7 +193,7 @@ class RunData:
 
     @cached_property
     def exchanged_spikes(self) -> dict[str, ListedSpikes]:
-        """Spikes that were exchanged one by one: those that each injector sent, and those that each sink of spikes read.
+        """Spikes that were exchanged one by one: what each injector sent, and what each sink of spikes read.
 
         Of a sink they are here only where ``spikes`` does not have all its neurons.
         """
