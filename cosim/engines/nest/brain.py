@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import ModuleType
 from typing import Any, overload
 
@@ -16,8 +17,11 @@ from cosim.engines.built import BuiltBrain
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
+from cosim.engines.nest.changes import Changes
 from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.nestlink import NestlinkError
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
+from cosim.errors import BrainError
 from cosim.network.address import Address, as_array, union
 
 
@@ -30,7 +34,13 @@ class Brain:
     def __init__(
         self, kernel: Kernel, network: BuiltNetwork, devices: Devices, step_ms: float, lap: Callable[[str], None]
     ) -> None:
-        self._nest, self._link = kernel.nest, kernel.link
+        self._kernel, self._nest, self._link = kernel, kernel.nest, kernel.link
+        self._devices, self._step_ms = devices, step_ms
+        self._prepare(network, lap)
+
+    def _prepare(self, network: BuiltNetwork, lap: Callable[[str], None], steps_done: int | None = None) -> None:
+        """Make the devices and begin the stepping, in a run that goes on if steps of it are done."""
+        kernel, devices, step_ms = self._kernel, self._devices, self._step_ms
         nest = kernel.nest
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
@@ -38,15 +48,21 @@ class Brain:
         readings = _create(devices.sinks, nest, nodes, step_ms)
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
-        self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
+        done_ms = (steps_done or 0) * step_ms
+        self._journal = Journal(kernel.link, _recorded_ids(recorded, network), done_ms, steps_done is not None)
         lap("devices")
         # NEST would repeat its warnings about steps in every step. The verbosity is a property of its module's class.
         nest.verbosity = nest.VerbosityLevel.ERROR  # type: ignore[attr-defined]
         kernel.link.fit_min_delay(step_ms)
+        with said_of("the brain", NestlinkError):
+            kernel.link.tell_targets()
         nest.Prepare()
         self._stepper = Stepper(kernel.link, settings, step_ms)
         self._sinks = SinkValues(kernel.link, readings)
         lap("prepare")
+        named = _node_ids(devices.sources, settings) | _node_ids(devices.sinks, readings)
+        self._changes = Changes(kernel, nodes, named)
+        self._rebuild = network.rebuild
         self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
@@ -76,6 +92,29 @@ class Brain:
     def forget_spikes(self) -> None:
         """Drop what was collected."""
         self._journal.forget()
+
+    def set_parameters(self, population: str, values: Mapping[str, float]) -> None:
+        """Set parameters of all neurons of a population, or of a part of it; they act from the next step on."""
+        self._changes.set_parameters(population, values)
+
+    def parameters(self, population: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the neurons of a population have that are on this rank, by name, in the order of their ids."""
+        return self._changes.parameters(population, names)
+
+    def scale_weights(self, source: str, target: str, factor: float) -> int:
+        """Multiply the weights of all synapses between two populations; returns how many are on this rank."""
+        return self._changes.scale_weights(source, target, factor)
+
+    def undo(self) -> None:
+        """Take back the last change on this rank; nothing if it was refused."""
+        self._changes.undo()
+
+    def reset(self, steps_done: int) -> None:
+        """Build network and devices anew and begin at NEST's time 0; spikes have times of the run."""
+        if self._rebuild is None:
+            raise BrainError("the brain cannot be reset: it was not made by build_network")
+        self._kernel.restart()
+        self._prepare(self._rebuild(), lambda _: None, steps_done)
 
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
@@ -124,6 +163,12 @@ def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], 
             raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
         values += made
     return values
+
+
+def _node_ids(devices: Sequence[Device], values: Sequence[Setting | Reading]) -> dict[str, list[int]]:
+    """The nodes of each device, by name, of the values that are set or read."""
+    rest = iter(values)
+    return {each.name: sorted({value.node_id for value in islice(rest, each.size)}) for each in devices}
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

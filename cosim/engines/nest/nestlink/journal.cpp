@@ -96,8 +96,10 @@ struct alignas( 64 ) Spikes
 class Tap : public nest::ConnectorBase
 {
 public:
-  explicit Tap( Spikes& spikes )
+  //! `before` is what the run had done when NEST's clock began.
+  Tap( Spikes& spikes, const nest::Time& before )
     : spikes_( spikes )
+    , before_( before )
   {
   }
 
@@ -107,7 +109,7 @@ public:
   {
     const auto& spike = static_cast< const nest::SpikeEvent& >( event );
     // The same sum as in NEST's memory backend, so that times agree bit for bit.
-    const double time_ms = spike.get_stamp().get_ms() - spike.get_offset();
+    const double time_ms = ( before_ + spike.get_stamp() ).get_ms() - spike.get_offset();
     spikes_.append( time_ms, spike.get_sender_node_id(), spike.get_multiplicity() );
   }
 
@@ -138,15 +140,18 @@ public:
 
 private:
   Spikes& spikes_;
+  const nest::Time before_;
 };
 
 //! What was recorded: by each thread since the last `collect`, and by all until it is forgotten.
 class Journal
 {
 public:
-  //! Start anew with the neurons of this rank among `node_ids`. NEST owns the taps until ResetKernel.
+  //! Start with the neurons of this rank among `node_ids`. NEST owns the taps until ResetKernel.
+  //!
+  //! In a run that goes on, what was collected stays, and times are those of the run: `before` more than NEST's.
   void
-  open( const long* node_ids, long count )
+  open( const long* node_ids, long count, const nest::Time& before, bool goes_on )
   {
     auto& manager = nest::kernel().connection_manager;
     DeviceConnectors& connectors = ( manager.*reach( DeviceTable() ) ).*reach( ToDevices() );
@@ -155,8 +160,12 @@ public:
     {
       spikes.clear();
     }
-    forget();
-    total_ = 0;
+    if ( not goes_on )
+    {
+      forget();
+      total_ = 0;
+    }
+    before_ = before;
     for ( const long* id = node_ids; id != node_ids + count; ++id )
     {
       const nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( *id );
@@ -216,13 +225,14 @@ private:
     }
     // Behind the places of all synapse models, where NEST finds it only when it sends or deletes.
     of_node.reserve( of_node.size() + 1 );
-    of_node.push_back( new Tap( threads_[ node.get_thread() ] ) );
+    of_node.push_back( new Tap( threads_[ node.get_thread() ], before_ ) );
   }
 
   std::deque< Spikes > threads_;
   Spikes collected_;
   std::vector< long > done_;
   long total_ = 0;
+  nest::Time before_;
 };
 
 Journal journal;
@@ -235,11 +245,12 @@ using namespace cosim;
 extern "C"
 {
 
-//! Record the spikes of neurons from now on. To be called after the last Create, and again after ResetKernel.
+//! Record the spikes of neurons from now on. To be called after the last Create, and again after ResetKernel; then a
+//! run may go on, of which `before_ms` are done.
 int
-nestlink_journal_open( const long* node_ids, long count )
+nestlink_journal_open( const long* node_ids, long count, double before_ms, int goes_on )
 {
-  return guarded( [ & ] { journal.open( node_ids, count ); } );
+  return guarded( [ & ] { journal.open( node_ids, count, nest::Time( nest::Time::ms( before_ms ) ), goes_on != 0 ); } );
 }
 
 //! Take over what the threads have written; returns how many spikes wait to be forgotten, -1 on failure.
