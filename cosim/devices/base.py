@@ -8,6 +8,8 @@ NEST: a kind is handed the module where it is needed.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
@@ -27,6 +29,10 @@ class Site(NamedTuple):
     """How many neurons of the full sheet each of these stands for; 1 where the model knows no larger sheet."""
     step_ms: float
     """The coupling step."""
+    source: Any = None
+    """The NodeCollection of a sink's ``source``: where the projection comes from that it looks at."""
+    recorders: Callable[[Any, Any], None] | None = None
+    """``recorders(meter, neurons)`` connects a multimeter whose `Samples` are read."""
 
 
 class Setting(NamedTuple):
@@ -48,6 +54,56 @@ class Reading(NamedTuple):
     scale: float = 1.0
     is_count: bool = False
 
+    @property
+    def size(self) -> int:
+        """Places in the message."""
+        return 1
+
+
+class Samples(NamedTuple):
+    """What a multimeter samples in a step, which is read after it: all of a variable, sample after sample.
+
+    A multimeter that samples less than once a step keeps its last sample; NaN stands for none yet. Each neuron is
+    sampled where it is; on other ranks its places stay 0.
+    """
+
+    node_id: int
+    neurons: np.ndarray
+    """(n,) int64, ids of the neurons in ascending order."""
+    interval_ms: float
+    samples: int
+    """In each step."""
+    variables: int
+
+    @property
+    def size(self) -> int:
+        """Places in the message."""
+        return self.variables * self.samples * len(self.neurons)
+
+
+class Weights(NamedTuple):
+    """The weights of all synapses from some neurons onto others, read after every ``every`` steps and before the first.
+
+    First the sum of the weights of a rank in two parts that add up over ranks without rounding, see `mean_weight`;
+    then how many weights are below the first edge, from it to the next, ..., and from the last on.
+    """
+
+    sources: np.ndarray
+    """(n,) int64, ids in ascending order."""
+    targets: np.ndarray
+    """(m,) int64, ids in ascending order."""
+    edges: tuple[float, ...]
+    every: int
+    full_every: int
+    """All weights are kept for the record after so many steps each; 0 for never."""
+    name: str
+    """Of the sink, in the record."""
+
+    @property
+    def size(self) -> int:
+        """Places in the message."""
+        return 2 + len(self.edges) + 1
+
 
 class Footprint(NamedTuple):
     """What a device takes in NEST; tells before a run whether memory and numbers of connections suffice."""
@@ -60,6 +116,27 @@ class Footprint(NamedTuple):
     """Connections that are all on the virtual process of the one node to which they lead."""
     more_bytes: int = 0
     """Memory besides nodes and connections, on all ranks together."""
+
+
+class DevicePart(NamedTuple):
+    """Some values of a device that lie one after the other in the message, and have a dataset of their own.
+
+    The dataset bears the name of the device, or ``device.name``. Several samples of each step are an axis of their own
+    before the others, the last being that of the step's end.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    """Empty for a number."""
+    quantity: str
+    unit: str
+    attributes: dict[str, Any] = {}
+    """More that is told of it in ``run.h5``."""
+
+    @property
+    def size(self) -> int:
+        """How many values."""
+        return math.prod(self.shape)
 
 
 class DeviceTable(Table):
@@ -83,12 +160,28 @@ class DeviceTable(Table):
         """How many values of float64 it exchanges in every step if it belongs to so many neurons."""
         return 1
 
+    def parts(self, neurons: int, step_ms: float) -> tuple[DevicePart, ...]:
+        """The values that it exchanges in every step of ``step_ms``, in the order of the message, as they are recorded.
+
+        For a kind of which more than the number of neurons decides on its size, or with several quantities.
+        """
+        size = self.size(neurons)
+        return (DevicePart("", (size,) if size > 1 else (), self.quantity, self.unit),)
+
+    def problems(self, step_ms: float, resolution_ms: float) -> Iterator[str]:
+        """What is wrong with its keys on these clocks, such as ``interval_ms = 3: must be ...``; one line each."""
+        return iter(())
+
     def make_port(self, name: str, values: np.ndarray) -> object:
         """What transfer functions see of it; ``values``, (size,) float64, are its place in the message.
 
         A port has ``__slots__``, so that a mistyped attribute is an error, and refuses what is no value.
         """
         raise NotImplementedError
+
+    def make_shaped_port(self, name: str, values: np.ndarray, parts: tuple[DevicePart, ...]) -> object:
+        """`make_port` of a kind whose port needs to know the shapes of its ``parts``."""
+        return self.make_port(name, values)
 
     def footprint(self, neurons: int) -> Footprint:
         """What it takes in NEST if it belongs to so many neurons."""
@@ -130,9 +223,17 @@ class SinkTable(DeviceTable):
     )
     name: str | None = Field(None, description="another name than the population's, for a single match")
 
-    def create(self, site: Site) -> list[Reading]:
-        """Make it in NEST; returns what is read after every step, as many as its size. Collective, on brain ranks."""
+    @property
+    def source_population(self) -> str | None:
+        """Where the projection comes from that it looks at; None for a kind that looks at neurons."""
+        return getattr(self, "source", None)
+
+    def create(self, site: Site) -> list[Reading | Samples | Weights]:
+        """Make it in NEST; returns what is read after every step, as much as its size. Collective, on brain ranks."""
         raise NotImplementedError
+
+    def settle(self, values: np.ndarray) -> None:
+        """Make of what was added up over ranks what ports and results show, in place. After each step, body rank."""
 
     def footprint(self, neurons: int) -> Footprint:
         """That of one node with a connection from each neuron."""

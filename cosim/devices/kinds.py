@@ -17,6 +17,8 @@ SOURCES = {
 }
 SINKS = {
     "leaky_integrator_alpha": "cosim.devices.leaky_integrator_alpha:LeakyIntegratorAlpha",
+    "leaky_integrator_exp": "cosim.devices.leaky_integrator_exp:LeakyIntegratorExp",
+    "population_rate": "cosim.devices.population_rate:PopulationRate",
 }
 
 # The kind of a table that does not say it.

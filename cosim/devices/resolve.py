@@ -9,7 +9,7 @@ from keyword import iskeyword
 from types import MappingProxyType
 
 from cosim.devices.base import SinkTable, SourceTable
-from cosim.devices.devices import Device, Devices
+from cosim.devices.devices import Device, Devices, Kind
 from cosim.errors import nearest
 from cosim.network.address import Address
 from cosim.network.counting import longest_delay_ms
@@ -27,11 +27,13 @@ class Wanted:
     sinks: Sequence[SinkTable]
     recorded: Sequence[str]
     resolution_ms: float
+    step_ms: float
 
     @property
     def has_fixed_sizes(self) -> bool:
         """Whether all devices exchange as many values whatever neurons they find."""
-        return all(table.size(1) == table.size(2) for table in (*self.sources, *self.sinks))
+        tables = (*self.sources, *self.sinks)
+        return all(table.parts(1, self.step_ms) == table.parts(2, self.step_ms) for table in tables)
 
 
 def resolve(
@@ -56,8 +58,8 @@ def resolve(
         *_record_problems(wanted.recorded, sizes),
     ]
     if not problems:
-        sources = tuple(_sources(wanted.sources, sizes))
-        sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes))
+        sources = tuple(_sources(wanted.sources, sizes, wanted.step_ms))
+        sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes, wanted.step_ms))
         taken = (*of_body, *OTHER_PORTS)
         problems = [*_receptor_problems(sources, receptors), *_name_problems(sources, sinks, taken)]
     if problems:
@@ -77,44 +79,58 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
     problems = [*_own_problems(wanted)]
     if not problems:
         taken = (*of_body, *OTHER_PORTS)
-        sources = tuple(_supposed_sources(wanted.sources))
+        sources = tuple(_supposed_sources(wanted.sources, wanted.step_ms))
         named = {*(each.name for each in wanted.sources), *(each.name for each in wanted.sinks)}
-        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named))
+        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named, wanted.step_ms))
         problems = [*_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, ())
 
 
-def _supposed_sources(tables: Sequence[SourceTable]) -> Iterator[Device[SourceTable]]:
+def _supposed_sources(tables: Sequence[SourceTable], step_ms: float) -> Iterator[Device[SourceTable]]:
     for table in tables:
-        yield Device(table.name, Address.parse(table.population), table, table.size(1))
+        yield _device(table.name, Address.parse(table.population), table, 1, step_ms)
 
 
-def _supposed_sinks(tables: Sequence[SinkTable], ports: Iterable[str]) -> Iterator[Device[SinkTable]]:
+def _supposed_sinks(tables: Sequence[SinkTable], ports: Iterable[str], step_ms: float) -> Iterator[Device[SinkTable]]:
     for table in tables:
         address = Address.parse(table.populations)
         for name in [table.name] if table.name else sorted(address.matches(ports)):
-            yield Device(name, address, table, table.size(1))
+            yield _device(name, address, table, 1, step_ms)
 
 
-def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterator[Device[SourceTable]]:
+def _device(name: str, address: Address, table: Kind, neurons: int, step_ms: float) -> Device[Kind]:
+    """A device as large as its table says it is with so many neurons."""
+    parts = table.parts(neurons, step_ms)
+    return Device(name, address, table, sum(each.size for each in parts), parts=parts)
+
+
+def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int], step_ms: float) -> Iterator[Device[SourceTable]]:
     for table in tables:
         address = Address.parse(table.population)
         name = address.matches(sizes)[0]
-        size = table.size(address.size(sizes[name]))
-        yield Device(table.name, replace(address, pattern=name), table, size)
+        yield _device(table.name, replace(address, pattern=name), table, address.size(sizes[name]), step_ms)
 
 
 def _sinks(
-    tables: Sequence[SinkTable], sizes: Mapping[str, int], full_sizes: Mapping[str, int]
+    tables: Sequence[SinkTable], sizes: Mapping[str, int], full_sizes: Mapping[str, int], step_ms: float
 ) -> Iterator[Device[SinkTable]]:
     for table in tables:
         address = Address.parse(table.populations)
         for name in address.matches(sizes):
             neurons = address.size(sizes[name])
             scale = address.size(full_sizes.get(name, sizes[name])) / neurons
-            yield Device(table.name or name, replace(address, pattern=name), table, table.size(neurons), scale)
+            device = _device(table.name or name, replace(address, pattern=name), table, neurons, step_ms)
+            yield replace(device, scale=scale, source=_source(table, sizes))
+
+
+def _source(table: SinkTable, sizes: Mapping[str, int]) -> Address | None:
+    """Where the projection comes from that a sink looks at."""
+    if table.source_population is None:
+        return None
+    address = Address.parse(table.source_population)
+    return replace(address, pattern=address.matches(sizes)[0])
 
 
 def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:
@@ -133,7 +149,10 @@ def _own_problems(wanted: Wanted) -> Iterator[str]:
                 yield f"{where}.name = {table.name!r}: must be a Python name, transfer functions use it"
             if table.connection_delay_ms is not None:
                 yield from _delay_problems(f"{where}.delay_ms", table.connection_delay_ms, wanted.resolution_ms)
+            yield from (f"{where}.{problem}" for problem in table.problems(wanted.step_ms, wanted.resolution_ms))
             yield from _parse_problems(f"{where}.{key}", getattr(table, key))
+            if isinstance(table, SinkTable) and table.source_population is not None:
+                yield from _parse_problems(f"{where}.source", table.source_population)
     for pattern in wanted.recorded:
         yield from _parse_problems("record.spikes", pattern)
 
@@ -161,8 +180,11 @@ def _receptor_problems(sources: Sequence[Device[SourceTable]], receptors: Mappin
 
 def _sink_problems(tables: Sequence[SinkTable], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        where = f"sinks.{index}.populations"
-        yield from _address_problems(where, table.populations, sizes, exactly_one=table.name is not None)
+        where = f"sinks.{index}"
+        one = table.name is not None
+        yield from _address_problems(f"{where}.populations", table.populations, sizes, exactly_one=one)
+        if table.source_population is not None:
+            yield from _address_problems(f"{where}.source", table.source_population, sizes, exactly_one=True)
 
 
 def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_one: bool = False) -> Iterator[str]:

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 
 from cosim.body.kind import Body
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, datasets
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Experiment
 from cosim.experiment.options import Options
@@ -74,7 +74,7 @@ class ReplayedRun(NormalRun):
 
     def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The recorded stimuli."""
-        names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
+        names = [f"exchange/stimulus/{name}" for name in datasets(devices.sources)]
         steps = self.recorded.steps
         return Playback(Rows(self.recorded.folder.run_file, names, steps), exchange, steps)
 

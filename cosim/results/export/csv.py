@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.results.flatten import flatten
 from cosim.results.run_data import RunData
@@ -19,12 +20,20 @@ BLOCK_ROWS = 100_000
 
 
 def write(run: RunData, path: Path) -> None:
-    """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv."""
+    """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv.
+
+    What has several samples a step has a file of its own, exchange_NAME.csv.
+    """
     path.mkdir()
     names = [field.name for field in fields(BuiltPopulation)]
     _write(path / "populations.csv", names, (asdict(each).values() for each in run.populations.values()))
     _write(path / "spikes.csv", ["population", "node_id", "time_ms"], _spikes(run))
     _write_columns(path / "exchange.csv", dict(_exchanged(run)))
+    for each in _exchanging(run):
+        if each.samples > 1:
+            _write_columns(
+                path / f"exchange_{each.name}.csv", {"time_ms": each.time_ms(run.exchange_time_ms), **_of(each)}
+            )
     if run.body:
         _write_columns(path / "body.csv", dict(_of_body(run)))
     _write(path / "summary.csv", ["key", "value"], flatten(run.summary))
@@ -55,9 +64,18 @@ def _spikes(run: RunData) -> Iterator[tuple[str, int, float]]:
 def _exchanged(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
     """``time_ms`` is the end of a step; the value of a sink is of then, that of a source acted in the step."""
     yield "time_ms", run.exchange_time_ms
-    for each in (*run.sinks.values(), *run.sources.values()):
-        for name, values in each.columns.items():
-            yield f"{name}.{each.key}", values
+    for each in _exchanging(run):
+        if each.samples == 1:
+            yield from _of(each).items()
+
+
+def _exchanging(run: RunData) -> list[DeviceSeries]:
+    return [*run.sinks.values(), *run.sources.values()]
+
+
+def _of(device: DeviceSeries) -> dict[str, np.ndarray]:
+    """Its columns by their heads, such as ``arm.voltage_mv``."""
+    return {f"{name}.{device.key}": values for name, values in device.columns.items()}
 
 
 def _of_body(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
