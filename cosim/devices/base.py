@@ -9,13 +9,16 @@ NEST: a kind is handed the module where it is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from enum import IntEnum
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
+from cosim.devices.ports import Port
+from cosim.network.address import Address
 from cosim.table import Table
 
 
@@ -35,11 +38,37 @@ class Site(NamedTuple):
     """``recorders(meter, neurons)`` connects a multimeter whose `Samples` are read."""
 
 
+class Way(IntEnum):
+    """How values of a source come to its nodes before a step."""
+
+    PARAMETER = 0
+    """A parameter is set to the value."""
+    RATES = 1
+    """Rates of an ``inhomogeneous_poisson_generator`` in equal parts of the step."""
+    REGULAR_SPIKES = 2
+    """The value is the rate at which a ``spike_generator`` fires regularly."""
+    BY_TARGET = 3
+    """Each value is for one target of a model of nestlink (``values_by_target.cpp``)."""
+
+
 class Setting(NamedTuple):
-    """A parameter of a node that is set to a value of a source before every step."""
+    """What is set of a node, or of several with consecutive ids, before every step where it has changed."""
 
     node_id: int
     parameter: str
+    """NEST's name of it; for the log alone if it is set in another way than a parameter."""
+    nodes: int = 1
+    """All of them get the same."""
+    way: Way = Way.PARAMETER
+    values: int = 1
+    """How many values of the source it takes."""
+    targets: Sequence[int] = ()
+    """Node ids in the order of the values, for `Way.BY_TARGET`."""
+
+    @property
+    def size(self) -> int:
+        """Places in the message."""
+        return self.values
 
 
 class Reading(NamedTuple):
@@ -150,6 +179,8 @@ class DeviceTable(Table):
     """Its unit, such as ``Hz``; ``1`` for mere numbers."""
     model: ClassVar[str]
     """NEST's model of the node that stands for it."""
+    port: ClassVar[type[Port] | None] = None
+    """What transfer functions see of it; a kind of which `make_port` makes something else has no groups."""
 
     @property
     def connection_delay_ms(self) -> float | None:
@@ -177,7 +208,19 @@ class DeviceTable(Table):
 
         A port has ``__slots__``, so that a mistyped attribute is an error, and refuses what is no value.
         """
-        raise NotImplementedError
+        if self.port is None:
+            raise NotImplementedError
+        return self.port(name, values)
+
+    def make_group_port(self, name: str, values: np.ndarray, populations: Sequence[str]) -> Port:
+        """The port of a group on several populations; ``values`` are those of all of them, (sum of sizes,)."""
+        assert self.port is not None  # groups of kinds without are refused
+        return self.port(name, values if self.is_per_neuron else values.reshape(len(populations), -1), populations)
+
+    @property
+    def is_per_neuron(self) -> bool:
+        """Whether it has a value for each neuron."""
+        return self.size(1) != self.size(2)
 
     def make_shaped_port(self, name: str, values: np.ndarray, parts: tuple[DevicePart, ...]) -> object:
         """`make_port` of a kind whose port needs to know the shapes of its ``parts``."""
@@ -188,14 +231,63 @@ class DeviceTable(Table):
         raise NotImplementedError
 
 
+RECEPTORS = {"excitatory": 1, "inhibitory": -1}
+
+
+def _check_receptor(receptor: Any) -> int | str:
+    is_number = isinstance(receptor, int) and receptor >= 0
+    if not is_number and not (isinstance(receptor, str) and receptor in RECEPTORS):
+        raise ValueError('must be a whole number, 0 or more, or "excitatory" or "inhibitory"')
+    return receptor
+
+
 class SourceTable(DeviceTable):
     """What all sources have: neurons that they drive, through connections of a generator."""
 
     name: str
-    population: str = Field(min_length=1, description="name, or a part such as E[0:100]")
+    population: str | None = Field(None, min_length=1, description="name, or a part such as E[0:100]")
+    populations: str | None = Field(
+        None, min_length=1, description="instead of population: a shell pattern such as M1_*; makes a group"
+    )
     weight: float = Field(description="in the unit of the population's neurons: nS or pA")
     delay_ms: float = Field(gt=0)
-    receptor: int = Field(0, ge=0, description="port of neurons that have several: 1, 2, ... of ..._multisynapse")
+    receptor: Annotated[int | str, PlainValidator(_check_receptor)] = Field(
+        0,
+        description='port of neurons that have several: 1, 2, ... of ..._multisynapse; or "excitatory" or '
+        '"inhibitory", which is the sign of the weight',
+    )
+
+    @property
+    def address(self) -> str:
+        """``population`` or ``populations``, whichever is there."""
+        return self.population or self.populations or ""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether there is one for each of several populations, which have one port."""
+        return self.populations is not None
+
+    @property
+    def receptor_port(self) -> int:
+        """NEST's number of the receptor."""
+        return 0 if isinstance(self.receptor, str) else self.receptor
+
+    @property
+    def static_synapse(self) -> dict[str, Any]:
+        """NEST's parameters of a synapse without plasticity."""
+        sign = RECEPTORS[self.receptor] if isinstance(self.receptor, str) else 1
+        return {"weight": sign * self.weight, "delay": self.delay_ms, "receptor_type": self.receptor_port}
+
+    def problems(self, step_ms: float, resolution_ms: float) -> Iterator[str]:
+        """A source needs neurons; with a word for the receptor a weight has no sign."""
+        if (self.population is None) == (self.populations is None):
+            is_both = self.population is not None
+            yield "population: " + (
+                "must not be there beside populations" if is_both else "missing; it must be given, or populations"
+            )
+        if isinstance(self.receptor, str) and self.weight < 0:
+            yield f"weight = {self.weight}: must be 0 or more with receptor = {self.receptor!r}"
+        yield from super().problems(step_ms, resolution_ms)
 
     def create(self, site: Site) -> list[Setting]:
         """Make it in NEST; returns what is set before every step, as many as its size. Collective, on brain ranks.
@@ -206,8 +298,7 @@ class SourceTable(DeviceTable):
 
     def connect(self, site: Site, generator: Any) -> None:
         """Connect a generator with all neurons of the site."""
-        synapse = {"weight": self.weight, "delay": self.delay_ms, "receptor_type": self.receptor}
-        site.nest.Connect(generator, site.neurons, "all_to_all", synapse)
+        site.nest.Connect(generator, site.neurons, "all_to_all", self.static_synapse)
 
     def footprint(self, neurons: int) -> Footprint:
         """That of one generator with a connection to each neuron."""
@@ -221,7 +312,19 @@ class SinkTable(DeviceTable):
         min_length=1,
         description="name or shell pattern such as M1_*, or a part such as E[0:100]; each gets a sink of its name",
     )
-    name: str | None = Field(None, description="another name than the population's, for a single match")
+    name: str | None = Field(
+        None, description="another name than the population's; for several of a pattern such as M1_* that of a group"
+    )
+
+    @property
+    def address(self) -> str:
+        """As sources call it."""
+        return self.populations
+
+    @property
+    def is_group(self) -> bool:
+        """Whether those of all populations that match have one port."""
+        return self.name is not None and Address.parse(self.populations).is_pattern
 
     @property
     def source_population(self) -> str | None:

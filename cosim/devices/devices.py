@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -32,6 +34,13 @@ class Device(Generic[Kind]):
     scale: float = 1.0
     parts: tuple[DevicePart, ...] = ()
     source: Address | None = None
+    group: str = ""
+    """The name of the group that it belongs to, whose members follow each other."""
+
+    @property
+    def port(self) -> str:
+        """The name by which transfer functions know it, or its group."""
+        return self.group or self.name
 
     @property
     def datasets(self) -> dict[str, DevicePart]:
@@ -91,8 +100,20 @@ def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> d
 
 
 def _ports(devices: Sequence[Device], values: np.ndarray) -> Iterator[tuple[str, object]]:
-    for each, own in _places(devices, values):
-        yield each.name, each.table.make_shaped_port(each.name, own, each.parts)
+    start = 0
+    for name, members in groupby(devices, attrgetter("port")):
+        group = list(members)
+        end = start + sum(each.size for each in group)
+        yield name, _port(name, group, values[start:end])
+        start = end
+
+
+def _port(name: str, group: Sequence[Device], values: np.ndarray) -> object:
+    """The port of one device, or of all of a group."""
+    first = group[0]
+    if first.group:
+        return first.table.make_group_port(name, values, [each.neurons.pattern for each in group])
+    return first.table.make_shaped_port(name, values, first.parts)
 
 
 def _places(devices: Sequence[Device[Kind]], values: np.ndarray) -> Iterator[tuple[Device[Kind], np.ndarray]]:

@@ -14,6 +14,13 @@ from cosim.devices.base import DeviceTable
 
 SOURCES = {
     "poisson": "cosim.devices.poisson:PoissonSource",
+    "inhomogeneous_poisson": "cosim.devices.inhomogeneous_poisson:InhomogeneousPoissonSource",
+    "rate_vector": "cosim.devices.rate_vector:RateVector",
+    "fixed_frequency": "cosim.devices.fixed_frequency:FixedFrequencySource",
+    "dc": "cosim.devices.dc:DcSource",
+    "ac": "cosim.devices.ac:AcSource",
+    "noise": "cosim.devices.noise:NoiseSource",
+    "current_vector": "cosim.devices.current_vector:CurrentVector",
 }
 SINKS = {
     "leaky_integrator_alpha": "cosim.devices.leaky_integrator_alpha:LeakyIntegratorAlpha",

@@ -19,24 +19,18 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from cosim.devices.base import Reading, SinkTable, Site
+from cosim.devices.ports import Port, Value
 
 
-class LeakyIntegratorPort:
+class LeakyIntegratorPort(Port):
     """What a transfer function sees of a leaky integrator."""
 
-    __slots__ = ("_values", "name")
+    __slots__ = ()
 
-    def __init__(self, name: str, values: np.ndarray) -> None:
-        self.name, self._values = name, values
-
-    @property
-    def voltage_mv(self) -> float:
-        """Membrane potential at the end of the last coupling step; 0 at rest."""
-        return float(self._values[0])
+    voltage_mv = Value(0, is_read_only=True, doc="Membrane potential at the end of the last coupling step; 0 at rest.")
 
 
 class LeakyIntegrator(SinkTable):
@@ -50,10 +44,7 @@ class LeakyIntegrator(SinkTable):
 
     quantity: ClassVar[str] = "voltage"
     unit: ClassVar[str] = "mV"
-
-    def make_port(self, name: str, values: np.ndarray) -> LeakyIntegratorPort:
-        """With ``voltage_mv``."""
-        return LeakyIntegratorPort(name, values)
+    port: ClassVar[type[Port]] = LeakyIntegratorPort
 
     def create(self, site: Site) -> list[Reading]:
         """One neuron, at rest at first."""

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from keyword import iskeyword
 from types import MappingProxyType
 
@@ -33,7 +35,8 @@ class Wanted:
     def has_fixed_sizes(self) -> bool:
         """Whether all devices exchange as many values whatever neurons they find."""
         tables = (*self.sources, *self.sinks)
-        return all(table.parts(1, self.step_ms) == table.parts(2, self.step_ms) for table in tables)
+        is_fixed = (table.parts(1, self.step_ms) == table.parts(2, self.step_ms) for table in tables)
+        return all(is_fixed) and not any(_is_group(table) for table in tables)
 
 
 def resolve(
@@ -58,10 +61,10 @@ def resolve(
         *_record_problems(wanted.recorded, sizes),
     ]
     if not problems:
-        sources = tuple(_sources(wanted.sources, sizes, wanted.step_ms))
-        sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes, wanted.step_ms))
+        sources = tuple(_apart([*_sources(wanted.sources, sizes, wanted.step_ms)]))
+        sinks = tuple(_apart([*_sinks(wanted.sinks, sizes, full_sizes, wanted.step_ms)]))
         taken = (*of_body, *OTHER_PORTS)
-        problems = [*_receptor_problems(sources, receptors), *_name_problems(sources, sinks, taken)]
+        problems = [*_receptor_problems(wanted.sources, sources, receptors), *_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, tuple(_recorded(wanted.recorded, sizes)))
@@ -90,7 +93,7 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
 
 def _supposed_sources(tables: Sequence[SourceTable], step_ms: float) -> Iterator[Device[SourceTable]]:
     for table in tables:
-        yield _device(table.name, Address.parse(table.population), table, 1, step_ms)
+        yield _device(table.name, Address.parse(table.address), table, 1, step_ms)
 
 
 def _supposed_sinks(tables: Sequence[SinkTable], ports: Iterable[str], step_ms: float) -> Iterator[Device[SinkTable]]:
@@ -108,9 +111,10 @@ def _device(name: str, address: Address, table: Kind, neurons: int, step_ms: flo
 
 def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int], step_ms: float) -> Iterator[Device[SourceTable]]:
     for table in tables:
-        address = Address.parse(table.population)
-        name = address.matches(sizes)[0]
-        yield _device(table.name, replace(address, pattern=name), table, address.size(sizes[name]), step_ms)
+        address = Address.parse(table.address)
+        for name in address.matches(sizes):
+            device = _device(table.name, replace(address, pattern=name), table, address.size(sizes[name]), step_ms)
+            yield replace(device, name=name, group=table.name) if table.is_group else device
 
 
 def _sinks(
@@ -121,8 +125,18 @@ def _sinks(
         for name in address.matches(sizes):
             neurons = address.size(sizes[name])
             scale = address.size(full_sizes.get(name, sizes[name])) / neurons
-            device = _device(table.name or name, replace(address, pattern=name), table, neurons, step_ms)
-            yield replace(device, scale=scale, source=_source(table, sizes))
+            group = table.name or "" if table.is_group else ""
+            own = name if group else table.name or name
+            device = _device(own, replace(address, pattern=name), table, neurons, step_ms)
+            yield replace(device, scale=scale, source=_source(table, sizes), group=group)
+
+
+def _apart(devices: Sequence[Device[Kind]]) -> Iterator[Device[Kind]]:
+    """Members of a group have the names of their populations, unless another device is called so."""
+    names = Counter(each.name for each in devices)
+    crowded = {each.group for each in devices if names[each.name] > 1}
+    for each in devices:
+        yield replace(each, name=f"{each.group}.{each.name}") if each.group and each.group in crowded else each
 
 
 def _source(table: SinkTable, sizes: Mapping[str, int]) -> Address | None:
@@ -142,7 +156,7 @@ def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Add
 
 def _own_problems(wanted: Wanted) -> Iterator[str]:
     """What is wrong whatever populations there are."""
-    for section, key in (("sources", "population"), ("sinks", "populations")):
+    for section in ("sources", "sinks"):
         for index, table in enumerate(getattr(wanted, section)):
             where = f"{section}.{index}"
             if table.name is not None and not _is_name(table.name):
@@ -150,11 +164,16 @@ def _own_problems(wanted: Wanted) -> Iterator[str]:
             if table.connection_delay_ms is not None:
                 yield from _delay_problems(f"{where}.delay_ms", table.connection_delay_ms, wanted.resolution_ms)
             yield from (f"{where}.{problem}" for problem in table.problems(wanted.step_ms, wanted.resolution_ms))
-            yield from _parse_problems(f"{where}.{key}", getattr(table, key))
+            yield from _parse_problems(f"{where}.{_key(table)}", table.address)
             if isinstance(table, SinkTable) and table.source_population is not None:
                 yield from _parse_problems(f"{where}.source", table.source_population)
     for pattern in wanted.recorded:
         yield from _parse_problems("record.spikes", pattern)
+
+
+def _key(table: SourceTable | SinkTable) -> str:
+    """What its address is called."""
+    return "populations" if table.populations is not None else "population"
 
 
 def _parse_problems(where: str, text: str) -> Iterator[str]:
@@ -166,13 +185,23 @@ def _parse_problems(where: str, text: str) -> Iterator[str]:
 
 def _source_problems(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        yield from _address_problems(f"sources.{index}.population", table.population, sizes, exactly_one=True)
+        where = f"sources.{index}.{_key(table)}"
+        yield from _address_problems(where, table.address, sizes, exactly_one=not _is_group(table))
+        yield from _group_problems(where, table)
 
 
-def _receptor_problems(sources: Sequence[Device[SourceTable]], receptors: Mapping[str, range]) -> Iterator[str]:
+def _group_problems(where: str, table: SourceTable | SinkTable) -> Iterator[str]:
+    if _is_group(table) and table.port is None:
+        yield f"{where} = {table.address!r}: must be one population, as there are no groups of kind = {table.kind!r}"
+
+
+def _receptor_problems(
+    tables: Sequence[SourceTable], sources: Sequence[Device[SourceTable]], receptors: Mapping[str, range]
+) -> Iterator[str]:
     """NEST would refuse them when the network stands."""
-    for index, source in enumerate(sources):
-        population, receptor = source.neurons.pattern, source.table.receptor
+    for source in sources:
+        index = next(place for place, table in enumerate(tables) if table is source.table)
+        population, receptor = source.neurons.pattern, source.table.receptor_port
         if population in receptors and receptor not in receptors[population]:
             there_are = " or ".join(map(str, receptors[population]))
             yield f"sources.{index}.receptor = {receptor}: must be {there_are} for neurons of {population}"
@@ -181,8 +210,9 @@ def _receptor_problems(sources: Sequence[Device[SourceTable]], receptors: Mappin
 def _sink_problems(tables: Sequence[SinkTable], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
         where = f"sinks.{index}"
-        one = table.name is not None
+        one = table.name is not None and not _is_group(table)
         yield from _address_problems(f"{where}.populations", table.populations, sizes, exactly_one=one)
+        yield from _group_problems(f"{where}.populations", table)
         if table.source_population is not None:
             yield from _address_problems(f"{where}.source", table.source_population, sizes, exactly_one=True)
 
@@ -202,6 +232,14 @@ def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_o
     for name in names:
         if address.size(sizes[name]) == 0:
             yield f"{where} = {text!r}: no neuron is left of {name}, allowed are 0 to {sizes[name] - 1}"
+
+
+def _is_group(table: SourceTable | SinkTable) -> bool:
+    """For an address that may be none."""
+    try:
+        return table.is_group
+    except ValueError:
+        return False
 
 
 def _is_name(text: str) -> bool:
@@ -227,7 +265,7 @@ def _record_problems(patterns: Sequence[str], sizes: Mapping[str, int]) -> Itera
 def _name_problems(
     sources: Sequence[Device[SourceTable]], sinks: Sequence[Device[SinkTable]], taken: Sequence[str]
 ) -> Iterator[str]:
-    names = [*(each.name for each in sources), *(each.name for each in sinks)]
+    names = [name for devices in (sources, sinks) for name, _ in groupby(each.port for each in devices)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"
     for name in sorted({*names} & {*taken}):

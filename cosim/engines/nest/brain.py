@@ -120,8 +120,9 @@ def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], 
         kind = "source" if isinstance(device.table, SourceTable) else "sink"
         with said_of(f"spike {kind} {device.name}", nest.NESTError):
             made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
-        if len(made) != device.size:
-            raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
+        size = sum(getattr(each, "size", 1) for each in made)
+        if size != device.size:
+            raise ValueError(f"{device.name}: {size} values in NEST, must be {device.size}, as in the message")
         values += made
     return values
 
