@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A current for each neuron: the same as a generator for each."""
 
-NEURONS = 11
+# As many generators as 1 modulo the number of virtual processes, so that nodes that come later are on the same ones.
+NEURONS = 14
 DEVICES = """
 [[sources]]
 kind = "current_vector"

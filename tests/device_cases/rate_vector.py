@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A rate for each neuron: the same as a Poisson generator for each, with the same random numbers."""
 
-NEURONS = 11
+# As many generators as 1 modulo the number of virtual processes, so that nodes that come later are on the same ones.
+NEURONS = 13
 DEVICES = """
 [[sources]]
 kind = "rate_vector"
