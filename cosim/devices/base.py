@@ -9,7 +9,7 @@ NEST: a kind is handed the module where it is needed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
@@ -31,8 +31,8 @@ class Site(NamedTuple):
     """The coupling step."""
     source: Any = None
     """The NodeCollection of a sink's ``source``: where the projection comes from that it looks at."""
-    recorders: Callable[[Any, Any], None] | None = None
-    """``recorders(meter, neurons)`` connects a multimeter whose `Samples` are read."""
+    make_multimeter: Callable[[Any, float, Sequence[str]], int] | None = None
+    """``make_multimeter(neurons, interval_ms, variables)`` makes one for `Samples`; returns its node id."""
 
 
 class Setting(NamedTuple):
