@@ -11,10 +11,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from cosim.devices.base import Reading, Samples, Setting, SinkTable, Site, SourceTable, Weights
+from cosim.devices.base import Neurons, Reading, Samples, Setting, SinkTable, Site, SourceTable, Weights
 from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
-from cosim.engines.engine import JournalSpikes
+from cosim.engines.engine import JournalSpikes, KeptWeights
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
@@ -80,6 +80,11 @@ class Brain:
         """Drop what was collected."""
         self._journal.forget()
 
+    @property
+    def kept_weights(self) -> Sequence[KeptWeights]:
+        """Of sinks that keep all weights of a projection for the record: those of this rank."""
+        return self._sinks.kept_weights
+
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
         self._link.check_synchrony()
@@ -128,15 +133,26 @@ def _create(
     for device in devices:
         what = f"spike {'source' if isinstance(device.table, SourceTable) else 'sink'} {device.name}"
         with said_of(what, nest.NESTError):
-            source = _part(device.source, nodes) if device.source else None
             multimeters = partial(make_multimeter, nest, link, what)
-            site = Site(nest, _part(device.neurons, nodes), device.scale, step_ms, source, multimeters)
-            made = device.table.create(site)
+            neurons, ends = _part(device.neurons, nodes), _ends(device, nodes)
+            made = device.table.create(Site(nest, neurons, device.scale, step_ms, device.name, ends, multimeters))
         size = sum(getattr(each, "size", 1) for each in made)
         if size != device.size:
             raise ValueError(f"{device.name}: {size} values in NEST, must be {device.size}, as in the message")
         values += made
     return values
+
+
+def _ends(device: Device, nodes: dict[str, Any]) -> tuple[Neurons, Neurons] | None:
+    """Of a sink that looks at a projection."""
+    if device.source is None:
+        return None
+    return _neurons(device.source, nodes), _neurons(device.neurons, nodes)
+
+
+def _neurons(address: Address, nodes: dict[str, Any]) -> Neurons:
+    numbers = range(len(nodes[address.pattern]))[address.part]
+    return Neurons(address.pattern, _ids(_part(address, nodes).tolist()), numbers)
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@
 //
 // The voltage of an iaf_psc_alpha or iaf_psc_exp, of which a run may have hundreds, is read by the neuron's own method
 // (ns); any other variable of any other model is looked up by its name in the node's status (us). What is more than
-// one variable of one node is a block, see samples.cpp.
+// one variable of one node is a block, see samples.cpp and weight_sinks.cpp.
 
 #include "config.h"
 #undef HAVE_BOOST  // see nestlink.cpp
@@ -172,6 +172,17 @@ nestlink_add_samples( void* sinks, long place, const void* samples )
 {
   return guarded( [ & ] {
     static_cast< Sinks* >( sinks )->add( make_samples( *static_cast< const SamplesSpec* >( samples ) ), place );
+  } );
+}
+
+//! Let sinks read weights, too, to the places from `place` on; `weights` lives as long as they do.
+int
+nestlink_add_weights( void* sinks, long place, const void* spec, void** weights )
+{
+  return guarded( [ & ] {
+    auto block = make_weights( *static_cast< const WeightsSpec* >( spec ) );
+    *weights = block.get();
+    static_cast< Sinks* >( sinks )->add( std::move( block ), place );
   } );
 }
 

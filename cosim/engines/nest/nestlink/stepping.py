@@ -16,7 +16,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from cosim.devices.base import Reading, Samples
+from cosim.devices.base import Reading, Samples, Weights
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.nestlink.blocks import BLOCK_SIGNATURES, add_block
 from cosim.engines.nest.nestlink.library import Library, Signatures, view
@@ -130,7 +130,7 @@ class SinkValues:
     A `Reading` is ``scale`` times the variable, or times what it grew by since the last `read` if it is a count.
     """
 
-    def __init__(self, link: Stepping, readings: Sequence[Reading | Samples]) -> None:
+    def __init__(self, link: Stepping, readings: Sequence[Reading | Samples | Weights]) -> None:
         self._link, self._address = link, 0
         self._array: np.ndarray | None = None
         places = accumulate((each.size for each in readings), initial=0)
@@ -141,9 +141,8 @@ class SinkValues:
             if isinstance(each, Reading)
         ]
         self._handle = _open(self, link, "sinks", (_Reading * len(single))(*single), len(single))
-        for each, place in placed:
-            if not isinstance(each, Reading):
-                add_block(link, self._handle, each, place)
+        blocks = [add_block(link, self._handle, *each) for each in placed if not isinstance(each[0], Reading)]
+        self.kept_weights = [each for each in blocks if each is not None]
         self._read = link.lib.nestlink_read_sinks
 
     def read(self, values: np.ndarray) -> None:

@@ -31,6 +31,20 @@ struct SamplesSpec
   long variables;
 };
 
+//! What Python says of the weights of a projection, see Weights in devices/base.py; the layout is shared with blocks.py.
+struct WeightsSpec
+{
+  const int64_t* sources;
+  long source_count;
+  const int64_t* targets;
+  long target_count;
+  const double* edges;
+  long edge_count;
+  long every;
+  long full_every;
+};
+
 std::unique_ptr< SinkBlock > make_samples( const SamplesSpec& spec );
+std::unique_ptr< SinkBlock > make_weights( const WeightsSpec& spec );
 
 }  // namespace cosim
