@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as shown  # a long value must not make a long message
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ class Hands:
 
     def _check(self, part: str, verb: str) -> None:
         if part not in self._names:
-            raise ValueError(f"{verb}: part = {part!r}: allowed are {', '.join(self._names)}")
+            raise ValueError(f"{verb}: part = {shown(part)}: allowed are {', '.join(self._names)}")
 
     def _steps(self, duration_ms: Any) -> int:
         """Physics steps in ``duration_ms``."""
@@ -206,7 +207,7 @@ def position(value: Any) -> np.ndarray:
     """``value`` as a position (3,) in m; ValueError where it is none."""
     place_m = vector("position_m", value)
     if np.abs(place_m).max() > FAR_M:
-        raise ValueError(f"position_m = {value!r}: allowed is up to {FAR_M:g} m from 0")
+        raise ValueError(f"position_m = {shown(value)}: allowed is up to {FAR_M:g} m from 0")
     return place_m
 
 
@@ -215,7 +216,7 @@ def quaternion(value: Any) -> np.ndarray:
     turn = _finite("quaternion", value, (4,), "four finite numbers x, y, z, w")
     length = float(np.linalg.norm(turn))
     if abs(length - 1.0) > 0.01:
-        raise ValueError(f"quaternion = {value!r}: has length {length:g}, allowed is length 1")
+        raise ValueError(f"quaternion = {shown(value)}: has length {length:g}, allowed is length 1")
     return turn / length
 
 
@@ -225,5 +226,5 @@ def _finite(name: str, value: Any, shape: tuple[int, ...], allowed: str) -> np.n
     except (TypeError, ValueError, OverflowError):  # OverflowError: integers of hundreds of digits
         array = np.array(np.nan)
     if isinstance(value, str) or array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"{name} = {value!r}: must be {allowed}")
+        raise ValueError(f"{name} = {shown(value)}: must be {allowed}")
     return array
