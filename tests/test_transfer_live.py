@@ -38,6 +38,11 @@ def scaled(value):
     return GAIN * value
 
 
+def tuned(value):
+    global GAIN
+    GAIN = value
+
+
 @transfer_function
 def excite(drive, t_ms, total=variable(1.0), limit=variable(5, shared="limit")):
     """More and more."""
@@ -281,6 +286,7 @@ def test_functions_that_stand_nowhere_by_themselves_are_edited_and_removed_too(t
         ("def excite(drive):\n    seen.append(1)\n    drive.rate_hz = -1", "ValueError in line 3: drive.rate_hz = -1"),
         ("def excite():\n    global GAIN\n    GAIN = 9\n    raise SystemExit(3)", "SystemExit in line 4: 3"),
         ("def excite(calls):\n    calls.append(1)\n    1 / 0", "ZeroDivisionError in line 3"),
+        ("def excite():\n    tuned(9.0)\n    assert scaled(1) == 1", "AssertionError in line 3"),
         ("def excite(total=variable(0.0)):\n    total.value = 77\n    total.x", "AttributeError in line 3"),
         ("def excite(): return 'text'", "excite: returned 'text': must be a number, an array of numbers"),
         ("@transfer_function(every_ms=30)\ndef excite(): pass", "every_ms = 30: must be a multiple"),
@@ -404,8 +410,11 @@ def test_only_what_is_held_can_be_released(run):
     assert message == "drive.rate_hz is not held; held: other.rate_hz"
 
 
-@pytest.mark.parametrize("name", ["braitenberg", "arm_reach"])
-def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name):
+CHANGED_SETTINGS = {"braitenberg": ("light_m", (1.0, 2.0, 0.5)), "arm_reach": ("then_ms", 5.0)}
+
+
+@pytest.mark.parametrize(("name", "changed"), CHANGED_SETTINGS.items())
+def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name, changed):
     experiment = load(str(REPOSITORY / "models" / name))
     wanted = wanted_ports(experiment.transfer_module)
     devices = suppose(experiment.config.devices, kinds.make_ports(experiment.body), wanted)
@@ -414,6 +423,8 @@ def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name):
     functions = TransferFunctions(experiment.transfer_module, spare(), step_ms, spare_ports=spare)
     assert functions.text() == file.read_text()
     functions.apply(0)
+    functions.set_port("protocol", *changed)
+    assert getattr(experiment.config.protocol, changed[0]) != changed[1], "another run of it knows nothing of this"
     for function in functions.names:
         functions.edit(function, functions.source(function))
     assert functions.text() == file.read_text()

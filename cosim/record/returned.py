@@ -84,8 +84,10 @@ class ReturnedValues:
         It holds what was returned at the end of the step; what was returned before the first step has no row.
         """
         self._steps += 1
-        for function in self._latest.keys() - self._files.keys():
-            self._files[function] = self._open(function)
+        if not self._latest:
+            return
+        if len(self._files) < len(self._latest):
+            self._files |= {name: self._open(name) for name in self._latest.keys() - self._files.keys()}
         for function, file in self._files.items():
             step, parts = self._latest[function]
             for path, shape in self._shapes[function].items():
@@ -98,7 +100,7 @@ class ReturnedValues:
 
     def is_due(self) -> bool:
         """Whether it is time to write to disk."""
-        return any(file.is_due() for file in self._files.values())
+        return bool(self._files) and any(file.is_due() for file in self._files.values())
 
     def flush(self) -> None:
         """Write everything to disk."""

@@ -7,10 +7,10 @@ import ast
 import inspect
 import linecache
 import textwrap
+import tokenize
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -92,8 +92,7 @@ class ModuleText:
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
-        file = getattr(module, "__file__", None)
-        self._original = Path(file).read_text() if file else ""
+        self._original = _read(getattr(module, "__file__", None))
         self._places = _places(self._original)
         self._made_elsewhere = marked(module).keys() - self._places.keys()
         self._edited: dict[str, str] = {}
@@ -152,6 +151,14 @@ class ModuleText:
         is_function = "".join(lines[place : place + 1]).startswith(("@", "def"))
         line = f"from cosim import {', '.join(missing)}\n" + ("\n\n" if is_function else "")
         return "".join([*lines[:place], line, *lines[place:]])
+
+
+def _read(file: str | None) -> str:
+    """The text of a Python file in the encoding that it declares; of none, nothing."""
+    if file is None:
+        return ""
+    with tokenize.open(file) as lines:
+        return lines.read()
 
 
 def _places(text: str) -> dict[str, slice]:
