@@ -331,6 +331,13 @@ def test_what_returns_another_shape_than_before_is_refused(tmp_path):
     run.functions.edit("excite", "def excite(): return {'b': [3, 2], 'a': 0}")
 
 
+def test_what_cannot_be_rehearsed_is_refused(run):
+    run.functions.edit("look", "def look(calls, log, total=variable(None)):\n    total.value = (each for each in ())")
+    run.steps(0)
+    message = "no rehearsal, as a variable holds what cannot be copied: cannot pickle 'generator' object"
+    assert refusal(run, "edit", "excite", "def excite(): pass") == message
+
+
 def test_tracebacks_show_the_lines_of_the_text_that_was_written(run):
     run.functions.edit("excite", "def excite(step):\n    if step == 2:\n        raise ValueError('late')  # here\n")
     with pytest.raises(ValueError) as caught:

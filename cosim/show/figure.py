@@ -25,6 +25,7 @@ from cosim.results.run_data import RunData
 MAX_RASTER_SPIKES = 40_000
 MAX_POINTS = 20_000
 MAX_LEGEND = 8
+MAX_RETURNED = 100
 
 Panel = Callable[[Axes, RunData], None]
 
@@ -90,9 +91,9 @@ def draw_devices(what: str, quantity: str, units: str, axis: Axes, data: RunData
 
 
 def draw_returned(axis: Axes, data: RunData) -> None:
-    """What transfer functions returned; a point for each call, those that vary most are named."""
+    """What transfer functions returned; a point for each call. Drawn are those that vary most, of these some named."""
     rows, columns = _thin(data.exchange_time_ms), data.returned_columns
-    for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))):
+    for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))[:MAX_RETURNED]):
         style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
         called = np.isfinite(columns[name])
         times_ms, values = (each[called][rows] for each in (data.exchange_time_ms, columns[name]))

@@ -40,10 +40,15 @@ class Surroundings:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("cosim"))
 
     def spare(self, ports: Mapping[str, object]) -> Surroundings:
-        """The same for a rehearsal on other ``ports``: it leaves no trace in memories and logs."""
+        """The same for a rehearsal on other ``ports``: it leaves no trace in memories and logs. Raises ValueError."""
+        try:
+            memory = deepcopy(self.memory)
+        except Exception as error:  # whatever a user's variable says when it is copied
+            told = " ".join(str(error).split())
+            raise ValueError(f"no rehearsal, as a variable holds what cannot be copied: {told}") from None
         silent = logging.Logger("rehearsal")
         silent.disabled = True
-        return Surroundings(ports, replace(self.now), deepcopy(self.memory), silent)
+        return Surroundings(ports, replace(self.now), memory, silent)
 
 
 class FunctionLog(logging.LoggerAdapter):
