@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import Field
 
 from cosim.body import kinds
@@ -397,7 +399,11 @@ def test_all_that_can_be_written_can_be_set(run, port, attribute, value, stands)
         ("drive", "name", "other", "drive.name = 'other': it can only be read"),
         ("limb", "felt", [0, 0], "it can only be read"),
         ("limb", "names", ["c"], "it can only be read"),
-        ("limb", "gain", "much", "must be a number"),
+        ("drive", "rate_hz", 10**400, "too large"),
+        ("limb", "gain", "much", "must be one number"),
+        ("limb", "gain", [1.0], "must be one number"),
+        ("limb", "currents_pa", [1.0, None], "must be a finite number, or a list of them"),
+        ("limb", "currents_pa", [1.0, np.nan], "must be a finite number, or a list of them"),
         ("limb", "currents_pa", [1, 2, 3], "could not broadcast"),
         ("protocol", "rate_hz", -1, "greater than or equal to 0"),
         ("protocol", "rate_hz", True, "must not be true or false"),
@@ -409,6 +415,35 @@ def test_what_cannot_be_set_is_refused(run, port, attribute, value, message):
     for command in ("set_port", "hold_port"):
         told = refusal(run, command, port, attribute, value)
         assert message in told and told.count(" = ") <= 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+WORDS = st.sampled_from([*EDITED, "\n    ", "def ", "return", "drive", "look"]) | st.text(max_size=4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    command=st.sampled_from(["add", "edit", "enable", "remove", "set_port", "hold_port", "release_port"]),
+    words=st.lists(WORDS, max_size=12),
+    name=st.sampled_from(["excite", "drive", "limb", "protocol"]) | JSON,
+    attribute=st.sampled_from(["rate_hz", "currents_pa", "steps", "felt"]) | JSON,
+    value=JSON,
+)
+def test_whatever_is_asked_for_is_done_or_refused_in_one_line(run, command, words, name, attribute, value):
+    """What is refused has changed nothing."""
+    text = f"def excite({''.join(words)}" if command == "edit" else "".join(words)
+    arguments = {"add": [text], "edit": [name, text], "enable": [name], "remove": [name]}
+    arguments |= {"set_port": [name, attribute, value], "hold_port": [name, attribute, value]}
+    before, told = run.state(), None
+    try:
+        getattr(run.functions, command)(*arguments.get(command, [name, attribute]))
+    except ValueError as error:
+        told = str(error)
+    assert told is None or ("\n" not in told and run.state() == before)
 
 
 def test_only_what_is_held_can_be_released(run):
