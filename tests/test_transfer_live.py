@@ -248,6 +248,15 @@ def test_the_text_is_a_file_that_does_the_same(run, tmp_path):
     assert again.steps(0, 1) == run.steps(0, 1) == [(0, 10.0), (1, 14.0)]
 
 
+def test_lines_are_counted_as_python_does(tmp_path):
+    """For which a form feed, or a separator of lines in a text, ends none."""
+    text = FILE.replace("More and more", "More\fand\u2028more")
+    run = Run(tmp_path, text)
+    run.functions.edit("look", "def look(calls, step):\r\n    calls.append(step)\r\n")
+    assert run.functions.text() == text[: text.index("@transfer_function(pri")] + run.functions.source("look")
+    assert "line 2" in refusal(run, "edit", "look", "'\f'\nx = = 1")
+
+
 MADE = """
 from cosim import transfer_function
 def make(side):
