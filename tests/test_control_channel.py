@@ -11,6 +11,7 @@ import stat
 import tempfile
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from hypothesis import strategies as st
 
 from cosim.bench.channel import round_trips
 from cosim.control import channel as channel_module
-from cosim.control import files, inbox
+from cosim.control import files, inbox, private
 from cosim.control.channel import Channel, ChannelError, NoAnswer
 from cosim.control.files import control_folder, state_file
 from cosim.control.inbox import Inbox, Letter
@@ -182,6 +183,16 @@ def test_what_cannot_be_taken_away_costs_no_descriptor(run, channel):
     before = len(os.listdir("/proc/self/fd"))
     time.sleep(0.3)
     assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+def test_no_more_of_a_file_is_read_than_a_command_may_have(tmp_path):
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", 10**8)
+    tracemalloc.start()
+    with private.opened(tmp_path) as folder, pytest.raises(OSError, match="larger than 1,000 bytes"):
+        private.read(folder, "huge", 1000)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
 
 
 def test_thousands_of_files_are_taken_and_answered_as_far_as_there_is_room(run, channel, monkeypatch):
@@ -450,27 +461,24 @@ def test_nothing_is_left_behind_by_channels_and_runs(tmp_path):
     assert sorted(os.listdir("/proc/self/task")) == sorted(tasks)
 
 
-def test_a_run_that_nobody_touches_is_looked_at_less(run, channel, monkeypatch):
-    monkeypatch.setattr(files, "IDLE_LOOK_S", 0.4)
-    monkeypatch.setattr(files, "IDLE_AFTER_S", 0.1)
-    looks = []
-    monkeypatch.setattr(run.listener._files, "_take_all", lambda folder: looks.append(time.monotonic()))
-    time.sleep(1.0)
-    idle = [each for each in looks if each > looks[0] + 0.15]
-    assert len([each for each in looks if each < looks[0] + 0.1]) >= 3
-    assert 1 <= len(idle) <= 3
+@pytest.mark.parametrize(
+    "took_s, untouched_s, pause_s",
+    [(2e-5, 0.0, 0.05), (2e-5, 599.0, 0.05), (2e-5, 601.0, 1.0), (0.1, 0.0, 2.0), (0.1, 601.0, 2.0)],
+)
+def test_looks_are_rare_where_nobody_sends_anything_or_looking_is_slow(monkeypatch, took_s, untouched_s, pause_s):
+    monkeypatch.undo()
+    assert files.pause_s(took_s, untouched_s) == pytest.approx(pause_s)
 
 
-def test_looking_takes_a_small_part_of_the_time(run, channel, monkeypatch):
-    looks = []
-
-    def slow(folder: int) -> None:
-        looks.append(time.monotonic())
-        time.sleep(0.01)
-
-    monkeypatch.setattr(run.listener._files, "_take_all", slow)
-    time.sleep(1.0)
-    assert 2 <= len(looks) <= 5
+def test_a_command_brings_frequent_looks_back(run, channel, monkeypatch):
+    monkeypatch.setattr(files, "IDLE_LOOK_S", 0.3)
+    run.listener._files._touched -= 1000
+    time.sleep(0.1)  # the next look is a rare one
+    echo(channel, "found late")
+    began = time.monotonic()
+    for each in range(5):
+        echo(channel, each)
+    assert time.monotonic() - began < 1.2
 
 
 @needs_root
