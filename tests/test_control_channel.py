@@ -79,10 +79,7 @@ def put(run: ToyRun, text: bytes, name: str | None = None) -> Path:
 
 def answer_to(run: ToyRun, command: Path) -> dict:
     path = run.control / "answers" / command.name
-    deadline = time.monotonic() + 5
-    while not path.exists():
-        assert time.monotonic() < deadline, f"no answer to {command.name}"
-        time.sleep(0.005)
+    wait_until(path.exists)
     return json.loads(path.read_text())
 
 
@@ -127,6 +124,7 @@ def test_what_lies_in_the_folder_does_not_disturb(run, channel, tmp_path):
     assert "symbolic links" in answer_to(run, link)["error"]
     assert "no regular file" in answer_to(run, pipe)["error"]
     assert [each["value"] for each in run.taken] == ["still there"]
+    assert not (run.control / "answers" / full.name).exists(), "what stays is not answered at each look"
     assert full.is_dir() and elsewhere.exists() and (run.control / "echo.json").exists()
 
 
@@ -207,11 +205,36 @@ def test_thousands_of_files_are_taken_and_answered_as_far_as_there_is_room(run, 
     assert len(run.inbox._letters) == 100
 
 
+def test_a_command_that_is_withdrawn_while_it_is_read_does_not_act(run, channel, monkeypatch):
+    original = files._read_command
+
+    def read_and_withdraw(folder: int, name: str):
+        found = original(folder, name)
+        os.unlink(name, dir_fd=folder)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_read_command", read_and_withdraw)
+        withdrawn = put(run, b'{"command": "echo", "value": 1}')
+        wait_until(lambda: not withdrawn.exists())
+        time.sleep(0.05)
+    assert echo(channel, 2) == 2
+    assert [each["value"] for each in run.taken] == [2]
+
+
+def test_a_folder_is_made_again_no_sooner_than_at_the_second_look(run):
+    """Who deletes all results would find a new folder in them."""
+    run.listener._files.stop()
+    shutil.rmtree(run.control)
+    run.listener._files._look()
+    assert not run.control.exists()
+    run.listener._files._look()
+    assert (run.control / "answers").exists()
+
+
 def test_a_folder_that_was_deleted_is_made_again(run, channel):
     shutil.rmtree(run.control)
-    deadline = time.monotonic() + 5
-    while not (run.control / "answers").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until((run.control / "answers").exists)
     assert echo(channel, 1) == 1
     assert stat.S_IMODE(run.control.stat().st_mode) == 0o700
 
@@ -283,10 +306,8 @@ def test_answers_that_nobody_fetches_are_taken_away(run, channel, monkeypatch):
     for each in (old, half, state_file(run.path)):
         os.utime(each, (0, 0))
     monkeypatch.setattr(files, "TIDY_S", 0.0)
-    deadline = time.monotonic() + 5
-    while (old.exists() or half.exists()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not old.exists() and not half.exists() and state_file(run.path).exists()
+    wait_until(lambda: not old.exists() and not half.exists())
+    assert state_file(run.path).exists()
 
 
 def test_the_state_of_a_run_can_be_read(run, channel):

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from hypothesis import strategies as st
 from cosim.bench.channel import round_trips
 from cosim.control import channel as channel_module
 from cosim.control.channel import Channel, ChannelError, NoAnswer
-from cosim.control.gate import CONNECTIONS
+from cosim.control.gate import CONNECTIONS, PAUSE_S, Gate, listen_at
 from cosim.control.keys import ClientKeys
 from cosim.control.sockets import Connections
 from cosim.errors import ConfigurationError
@@ -372,12 +373,39 @@ def test_who_says_nothing_is_shut_out(run):
     assert 1 < time.monotonic() - began < 4
 
 
-def test_who_comes_and_goes_does_not_keep_the_gate_busy(run, channel):
-    echo(channel, "connected")
-    before_s = time.process_time()
-    assert in_child(partial(come_and_go, address(run), 1.0)) == 0
-    assert time.process_time() - before_s < 0.5
-    assert echo(channel, 1) == 1
+def test_who_comes_and_goes_does_not_keep_the_gate_busy(tmp_path, monkeypatch):
+    newcomers, let_in = [], Gate._let_in
+    monkeypatch.setattr(Gate, "_let_in", lambda gate: newcomers.append(let_in(gate)))
+    with toy_run(tmp_path, "tcp://127.0.0.1:*") as run:
+        began = time.monotonic()
+        assert in_child(partial(come_and_go, address(run), 0.5)) == 0
+        assert 2 < len(newcomers) < 5 + (time.monotonic() - began) / PAUSE_S
+        with Channel(tmp_path) as channel:
+            assert echo(channel, 1) == 1
+
+
+def test_what_was_said_inside_still_goes_out_when_the_gate_closes(tmp_path):
+    said = b"x" * 3_000_000
+    with socket.socket(socket.AF_UNIX) as inner, ThreadPoolExecutor(1) as pool:
+        inner.bind(str(tmp_path / "inner"))
+        inner.listen()
+        gate = Gate(listen_at("tcp://127.0.0.1:*"), str(tmp_path / "inner"))
+        host, port = gate.endpoint.removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port))) as outside:
+            inside, _ = inner.accept()
+            heard = pool.submit(read_all, outside)
+            inside.sendall(said)
+            inside.close()
+            gate.close()
+            assert heard.result() == said
+
+
+def read_all(source: socket.socket) -> bytes:
+    pieces = []
+    with suppress(ConnectionResetError):
+        while piece := source.recv(65536):
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 def come_and_go(address: tuple[str, int], for_s: float) -> None:
