@@ -27,7 +27,6 @@ from cosim.experiment.config import Clock
 from cosim.network.network import Network
 from cosim.record import circuit, populations
 from cosim.record.built import RankReport
-from cosim.record.commands import read_log
 from cosim.record.disk import several, write_text
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_spikes
@@ -100,9 +99,7 @@ def finalize(run: EndedRun) -> bool:
     watch, stages, folder = Stopwatch(), Stages(), run.folder
     shards = run.source.shards(len(run.reports))
     counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
-    files = run.source.run_file, folder.run_file
-    obeyed = read_log(run.source.command_log)
-    profile = finish_run_file(*files, shards, run.steps, run.clock.substeps, by_rank(run), obeyed)
+    profile = finish_run_file(run.source, folder.run_file, shards, run.steps, run.clock.substeps, by_rank(run))
     watch.lap("merge")
     summary = summarize(run, profile, counts)
     write_text(folder.summary_file, to_json(summary))

@@ -7,17 +7,22 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pkgutil import resolve_name
+from types import ModuleType
+from typing import Any
 
 from cosim.body import kinds
 from cosim.body.kind import Body
 from cosim.body.warm import make_warm
-from cosim.control.hands import BrainByOrder, Hands
+from cosim.control.drive import DrivenFunctions
 from cosim.control.inbox import Inbox
+from cosim.control.listener import Listener
 from cosim.control.state import StateFile
+from cosim.control.steered_run import BrainByOrder, SteeredRun
 from cosim.control.steering import BodySteering, BrainSteering
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, places
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
 from cosim.engines.nest.built_network import BuiltNetwork, build_network
@@ -39,6 +44,7 @@ from cosim.modes.choice import choose
 from cosim.network.network import Network
 from cosim.parallel.conference import Conference
 from cosim.parallel.exchange import Exchange
+from cosim.parallel.lists import open_exchange
 from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import Signals, StopSign
@@ -47,7 +53,7 @@ from cosim.parallel.world import (
     fatal_errors_end_the_job,
     split,
 )
-from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
+from cosim.plan import Plan, Prepared, ports, prepare, settle_devices, spare_ports
 from cosim.record import failure, populations
 from cosim.record.built import BuiltRun, RankReport
 from cosim.record.built import write as write_built
@@ -58,6 +64,7 @@ from cosim.record.owner import claim
 from cosim.record.profile import StepProfile, Stopwatch
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
+from cosim.record.returned import ReturnedValues
 from cosim.record.summary import built_regions
 from cosim.show.progress import Progress
 from cosim.timegrid import is_multiple
@@ -258,7 +265,8 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = world.on_brain(lambda: Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap))
+    exchange, step_ms = open_exchange(world, devices, stop), plan.clock.coupling_step_ms
+    brain = world.on_brain(lambda: Brain(kernel, network, devices, step_ms, watch.lap, exchange.lists))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
@@ -292,13 +300,27 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     steps_ms = clock.physics_step_ms, clock.coupling_step_ms
     body = make_warm(lambda: kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings))
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
-    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
-    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
+    exchange = open_exchange(world, devices, stop)
+    if settle := devices.settle(exchange.readout):
+        exchange.after_gather(settle)
+    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus, exchange.lists)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()
-    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
-    functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
-    transfer = plan.mode.transfer(functions, exchange, devices, body)
+    returned = ReturnedValues(plan.folder)
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known, returned)
+    functions = TransferFunctions(
+        experiment.transfer_module,
+        bound,
+        clock.coupling_step_ms,
+        seed=plan.seed,
+        on_error=config.transfer.on_error,
+        spare_ports=partial(spare_ports, experiment, devices),
+        sources=places(devices.sources, exchange.stimulus),
+        returned=returned,
+    )
+    sources = {each.name: bound[each.name] for each in devices.sources}
+    driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
+    transfer = plan.mode.transfer(driven, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(
@@ -310,12 +332,19 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
-        steering=steer(world, prepared, functions, body, exchange, stop),
+        steering=steer(world, prepared, functions, driven, body, bound, exchange, stop),
     )
 
 
 def steer(
-    world: World, prepared: Prepared, functions: TransferFunctions, body: Body, exchange: Exchange, stop: StopSign
+    world: World,
+    prepared: Prepared,
+    functions: TransferFunctions,
+    driven: DrivenFunctions,
+    body: Body,
+    bound: Mapping[str, Any],
+    exchange: Exchange,
+    stop: StopSign,
 ) -> BodySteering:
     """What takes commands while the run goes on. Body rank."""
     plan, options = prepared.plan, prepared.plan.mode.options
@@ -324,26 +353,40 @@ def steer(
     def begin_again(overrides: Sequence[str]) -> Prepared:
         return prepare(plan.mode.again(plan.folder, overrides), world.brain_ranks, world.machines)
 
-    hands = Hands(
+    steered = SteeredRun(
         clock=plan.clock,
         functions=functions,
+        driven=driven,
         body=body,
-        protocol=prepared.experiment.config.protocol,
+        protocol=bound["protocol"],
         brain=BrainByOrder(conference),
         stop=stop,
         begin_again=begin_again,
         until=0 if options.paused else math.inf,
     )
+    inbox = Inbox()
+    listener = Listener(plan.folder.path, inbox, options.steer_socket) if options.steer else None
     return BodySteering(
-        hands,
-        Inbox(),
+        steered,
+        inbox,
+        listener,
         exchange,
         conference,
         CommandLog(plan.folder.command_log),
-        StateFile(plan.folder.state_file),
+        StateFile(plan.folder.state_file if listener else None),
         recorded=plan.mode.commands(),
         holds=options.hold,
     )
+
+
+class _Run(ModuleType):
+    """This module can be called, as it takes the place of ``cosim.run(...)`` of Python where it was imported."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return resolve_name("cosim.client.session:run")(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Run
 
 
 def warn_if_crowded(world: World, threads: int) -> None:

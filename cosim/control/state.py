@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 from cosim.record.disk import write_text
 
 # A run that stands still says so again after this time: it lives.
@@ -18,14 +18,15 @@ REPEAT_S = 10.0
 class StateFile:
     """``control/state.json`` of a run, written when the state changes. Body rank."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path, self._written = path, 0.0
         self._told: dict[str, Any] = {}
-        path.parent.mkdir(mode=0o700, exist_ok=True)
 
-    def write(self, state: str, hands: Hands) -> None:
-        """Say that the run is in this ``state``."""
-        told: dict[str, Any] = {"state": state, "step": hands.step, **hands.status()}
+    def write(self, state: str, run: SteeredRun) -> None:
+        """Say that the run is in this ``state``, if anybody can steer it."""
+        if self._path is None:
+            return
+        told: dict[str, Any] = {"state": state, "step": run.step, **run.status()}
         if told != self._told or time.monotonic() - self._written > REPEAT_S:
             write_text(self._path, json.dumps(told) + "\n")
             self._told, self._written = told, time.monotonic()

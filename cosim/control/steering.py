@@ -21,9 +21,10 @@ from typing import Any, Protocol
 
 from cosim.control.commands import registry
 from cosim.control.commands.base import Command
-from cosim.control.hands import Hands, NextRun
 from cosim.control.inbox import Inbox, Letter
+from cosim.control.listener import Listener
 from cosim.control.state import StateFile
+from cosim.control.steered_run import NextRun, SteeredRun
 from cosim.engines.engine import SteppedBrain
 from cosim.errors import BrainError, ConfigurationError
 from cosim.parallel.conference import Conference
@@ -107,8 +108,9 @@ class BodySteering:
 
     def __init__(
         self,
-        hands: Hands,
+        run: SteeredRun,
         inbox: Inbox,
+        listener: Listener | None,
         exchange: Exchange,
         conference: Conference,
         command_log: CommandLog,
@@ -116,8 +118,8 @@ class BodySteering:
         recorded: Iterable[Obeyed] = (),
         holds: bool = False,
     ) -> None:
-        self._hands, self._inbox, self._exchange, self._conference = hands, inbox, exchange, conference
-        self._log, self._state, self._holds = command_log, state, holds
+        self._run, self._inbox, self._exchange, self._conference = run, inbox, exchange, conference
+        self._log, self._state, self._holds, self._listener = command_log, state, holds, listener
         self._recorded = deque(recorded)
         self._waiting: list[Letter] = []
         self._paced_from: tuple[float, int] = 0.0, 0
@@ -125,32 +127,33 @@ class BodySteering:
         self.next_round = math.inf
         self._plan_round()
         inbox.on_arrival = self._wish_round
+        run.driven.leave = self._pause_soon
 
     @property
     def following(self) -> NextRun | None:
         """What is prepared to begin after this run, in the same processes."""
-        return self._hands.following
+        return self._run.following
 
     def keep_pace(self, step: int) -> None:
         """Wait until the wall clock is as far as the model's time, or until there is a command or a stop."""
         began, first_step = self._paced_from
-        due = began + (step - first_step) * self._hands.clock.coupling_step_ms / 1000 / self._hands.pace
-        while (left_s := due - time.monotonic()) > 0 and not self._hands.stop:
+        due = began + (step - first_step) * self._run.clock.coupling_step_ms / 1000 / self._run.pace
+        while (left_s := due - time.monotonic()) > 0 and not self._run.stop:
             time.sleep(min(left_s, HEARTBEAT_S))
 
     def round(self, step: int) -> None:
         """Obey commands until the run goes on. Collective: `BrainSteering.round` on brain ranks."""
-        hands = self._hands
-        hands.step = step
+        run = self._run
+        run.step = step
         self._repeat()
-        if hands.is_over and self._holds:
-            hands.pause()
-        while not hands.stop:
-            if hands.is_paused:
+        if run.is_over and self._holds:
+            run.pause()
+        while not run.stop:
+            if run.is_paused:
                 self._answer_waiting()
             if letter := self._inbox.take():
                 self._obey(letter)
-            elif hands.is_paused:
+            elif run.is_paused:
                 self._stand_still()
             else:
                 break
@@ -160,8 +163,8 @@ class BodySteering:
         """Answer whoever still waits: the run has ended."""
         for letter in self._waiting:
             letter.answer({"ok": True, **self._here(), "state": "ended"})
-        while late := self._inbox.take():
-            late.answer({"ok": False, "error": "the run has ended"})
+        if self._listener:
+            self._listener.close()
 
     # When rounds take place.
 
@@ -171,25 +174,31 @@ class BodySteering:
 
     def _plan_round(self) -> None:
         """Say when the next round has to be; a letter that comes just now must not be missed."""
-        wishes = [self._hands.until]
+        wishes = [self._run.until]
         wishes += [self._recorded[0].step] if self._recorded else []
-        wishes += [self._hands.clock.steps] if self._holds else []
+        wishes += [self._run.clock.steps] if self._holds else []
         self.next_round = min(wishes)
         if not self._inbox.is_empty:
             self.next_round = 0
 
+    def _pause_soon(self) -> None:
+        """What a loop leaves behind: a wish as if it had sent one."""
+        self._inbox.put(Letter({"command": "pause"}, "the end of a loop", lambda answer: None))
+
     def _go_on(self) -> None:
-        hands = self._hands
-        self.is_paced = math.isfinite(hands.pace)
-        self._paced_from = time.monotonic(), hands.step
-        self._state.write("runs", hands)
+        run = self._run
+        if not run.stop:
+            run.driven.hand_over(run.step)
+        self.is_paced = math.isfinite(run.pace)
+        self._paced_from = time.monotonic(), run.step
+        self._state.write("runs", run)
         self._conference.ask(GO_ON)
         self._plan_round()
-        self._exchange.share(self.next_round <= hands.step + 1)
+        self._exchange.share(self.next_round <= run.step + 1)
         self._exchange.receive()
 
     def _stand_still(self) -> None:
-        self._state.write("paused", self._hands)
+        self._state.write("paused", self._run)
         self._inbox.wait(HEARTBEAT_S)
         self._conference.ask(NOTHING)
 
@@ -197,27 +206,27 @@ class BodySteering:
 
     def _repeat(self) -> None:
         """Obey again what a recorded run obeyed here."""
-        while self._recorded and self._recorded[0].step <= self._hands.step:
+        while self._recorded and self._recorded[0].step <= self._run.step:
             obeyed = self._recorded.popleft()
             command = registry.parse(obeyed.what)
             if command.is_repeated(brain_alone=False):
-                command.act(self._hands)
+                command.act(self._run)
             self._log.append(obeyed)
 
     def _obey(self, letter: Letter) -> None:
-        hands = self._hands
+        run = self._run
         try:
             command = registry.parse(letter.command)
             self._check_free(command)
-            answer = command.act(hands) or {}
+            answer = command.act(run) or {}
         except (ValueError, BrainError, ConfigurationError) as error:
-            log.warning("step %d, %s: refused: %s", hands.step, letter.who, error)
+            log.warning("step %d, %s: refused: %s", run.step, letter.who, error)
             letter.answer({"ok": False, "error": str(error), **self._here()})
             return
         if command.is_recorded:
             content = command.model_dump(mode="json", exclude_none=True)
-            log.info("step %d, %s: %s", hands.step, letter.who, _in_words(content))
-            self._log.append(Obeyed(hands.step, time.time(), letter.who, content))
+            log.info("step %d, %s: %s", run.step, letter.who, _in_words(content))
+            self._log.append(Obeyed(run.step, time.time(), letter.who, content))
         if command.waits:
             self._waiting.append(letter)
         else:
@@ -235,9 +244,9 @@ class BodySteering:
         self._waiting = []
 
     def _here(self) -> dict[str, Any]:
-        hands = self._hands
-        state = "paused" if hands.is_paused else "runs"
-        return {"step": hands.step, "t_ms": hands.step * hands.clock.coupling_step_ms, "state": state}
+        run = self._run
+        state = "paused" if run.is_paused else "runs"
+        return {"step": run.step, "t_ms": run.step * run.clock.coupling_step_ms, "state": state}
 
 
 def _in_words(content: dict[str, Any]) -> str:

@@ -108,6 +108,14 @@ class Record(Table):
         return tuple(pattern for pattern in spikes if pattern)
 
 
+class Transfer(Table):
+    """What becomes of a run when a transfer function fails."""
+
+    on_error: Literal["stop", "disable"] = Field(
+        "stop", description="end the run after that step, or switch the function off and go on"
+    )
+
+
 class Configuration(Table):
     """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare,
     ``sources`` and ``sinks`` those of their kinds.
@@ -121,12 +129,14 @@ class Configuration(Table):
     sources: tuple[SourceTable, ...] = ()
     sinks: tuple[SinkTable, ...] = ()
     protocol: Table = Table()
+    transfer: Transfer = Transfer()
     record: Record = Record()
 
     @property
     def devices(self) -> Wanted:
         """What has to be known to find the populations of sources and sinks."""
-        return Wanted(self.sources, self.sinks, self.record.patterns, self.clock.resolution_ms)
+        clock = self.clock
+        return Wanted(self.sources, self.sinks, self.record.patterns, clock.resolution_ms, clock.coupling_step_ms)
 
     def plain(self) -> dict[str, Any]:
         """The effective configuration in the types of TOML, which has no None."""

@@ -37,6 +37,8 @@ class Options:
     """Whether to stand still after the last one, in place of ending."""
     steer: bool = True
     """Whether to listen to commands at all."""
+    steer_socket: str | None = None
+    """Where to listen for commands besides the run's folder, as ``tcp://127.0.0.1:*``."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,6 +75,7 @@ def parse(arguments: Sequence[str], quiet: bool, program: str = "run.py") -> Opt
         given.paused,
         given.hold,
         given.steer,
+        given.steer_socket,
     )
 
 
@@ -81,6 +84,8 @@ def _check_steering(parser: _Parser, given: argparse.Namespace) -> None:
     for name in ("paused", "hold"):
         if getattr(given, name) and not given.steer:
             parser.error(f"--{name} and --no-steer: nobody could tell the run to go on")
+    if given.steer_socket and not given.steer:
+        parser.error("--steer-socket and --no-steer: give one of both")
 
 
 def _check_mode(parser: _Parser, given: argparse.Namespace) -> None:
@@ -161,5 +166,10 @@ def _parser(program: str) -> _Parser:
     parser.add_argument("--hold", action="store_true", help="stand still after the last step, in place of ending")
     parser.add_argument(
         "--no-steer", dest="steer", action="store_false", help="take no commands from `cosim steer` or Python"
+    )
+    parser.add_argument(
+        "--steer-socket",
+        metavar="ENDPOINT",
+        help="take commands through a socket, too, from the start: tcp://127.0.0.1:* for this machine and a free port",
     )
     return parser

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cosim.devices.devices import SpikeLists
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import BODY_RANK, LongWait, World, wait_briefly
@@ -37,7 +38,10 @@ class Exchange:
         stimulus: (number of sources,) float64. The body rank writes it; after `receive` all ranks hold it.
         acted: (number of sources,) float64. On the body rank the stimulus of before the last `share`, which
             acted in the step that is over.
+        lists: spikes that are exchanged one by one; None where no device does so (see `cosim.parallel.lists`).
     """
+
+    lists: SpikeLists | None = None
 
     gather: Callable[[bool], None]
     """``gather(flush)`` brings readout and wish to write to disk to the body rank, which waits for them."""
@@ -72,6 +76,16 @@ class Exchange:
         readouts = zip(self._readouts, brains, strict=True)
         self._from_brains = [comm.Recv_init(readout, rank, READOUT_TAG) for readout, rank in readouts]
         self._to_brains = [comm.Send_init(self._decision, rank, STIMULUS_TAG) for rank in brains]
+
+    def after_gather(self, work: Callable[[], None]) -> None:
+        """Have ``work()`` called whenever the readout has come. Body rank, before the first step."""
+        gather = self.gather
+
+        def gather_and_work(flush: bool = False) -> None:
+            gather(flush)
+            work()
+
+        self.gather = gather_and_work
 
     # The body rank's side.
 

@@ -64,6 +64,14 @@ class RunFolder:
         """What one rank writes alone; there until it is merged."""
         return self.shard_folder / f"rank-{rank:05d}.h5"
 
+    def returned_file(self, function: str) -> Path:
+        """What a transfer function has returned, see `cosim.record.returned`; there until it is merged."""
+        return self.shard_folder / f"transfer-{function}.h5"
+
+    def returned_files(self) -> list[Path]:
+        """Those of all functions that have returned something."""
+        return sorted(self.shard_folder.glob("transfer-*.h5"))
+
     @property
     def owner_file(self) -> Path:
         """Which process writes here, see `cosim.record.owner`; gone when the run has ended well."""
@@ -78,6 +86,11 @@ class RunFolder:
     def command_log(self) -> Path:
         """What was done to the run, see `cosim.record.commands`."""
         return self.shard_folder / "commands.jsonl"
+
+    @property
+    def drive_file(self) -> Path:
+        """What a loop in another process wrote, see `cosim.record.drive`; there only if one did."""
+        return self.shard_folder / "drive.h5"
 
     @property
     def control_folder(self) -> Path:
@@ -141,6 +154,21 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
             f"results folder {path}: {error.strerror}; must be a folder that can be written"
         ) from None
     return folder
+
+
+def new_folder(experiment: str, results: Path) -> Path:
+    """Make a new, empty folder below ``results/<experiment>``, named after job id or time.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    parent = results.resolve() / experiment
+    try:
+        return _make_new(parent)
+    except OSError as error:
+        raise ConfigurationError(
+            f"results folder {parent}: {error.strerror}; must be a folder that can be written"
+        ) from None
 
 
 def following(path: Path) -> Path:

@@ -17,12 +17,14 @@ from cosim.body.quantities import quantity
 from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
-from cosim.record import populations
+from cosim.record import lists, populations
 from cosim.record.commands import Obeyed, read, read_log
 from cosim.record.folder import RunFolder
+from cosim.record.names import RETURNED
 from cosim.record.profile import STEP_PHASES
+from cosim.record.runfile import datasets
 from cosim.results import shards
-from cosim.results.spikes import Spikes
+from cosim.results.spikes import ListedSpikes, Spikes
 
 if TYPE_CHECKING:
     import neo
@@ -193,12 +195,44 @@ class RunData:
         """`stimulus` with what is known of it."""
         return self._devices("stimulus", self.stimulus)
 
+    @cached_property
+    def returned(self) -> dict[str, np.ndarray]:
+        """What transfer functions returned at the end of every step, (steps, ...); NaN where nothing.
+
+        By the name of the function, or ``function.key`` for each key of a dictionary.
+        """
+        with self._open() as file:
+            steps = slice(self._steps)
+            found = {name: each[steps] for name, each in datasets(file[RETURNED]).items()} if RETURNED in file else {}
+        if not found:
+            found = {name: rows[: self._steps] for name, rows in shards.read_returned(self.folder).items()}
+        return {name.replace("/", "."): rows for name, rows in found.items()}
+
+    @property
+    def returned_columns(self) -> dict[str, np.ndarray]:
+        """Each number of `returned` as a column of its own, (steps,): ``see``, or ``see[0]``, ``see[1]`` of arrays."""
+        columns = {}
+        for name, rows in self.returned.items():
+            for place in np.ndindex(rows.shape[1:]):
+                columns[f"{name}[{','.join(map(str, place))}]" if place else name] = rows[:, *place]
+        return columns
+
     def _devices(self, group: str, series: Mapping[str, np.ndarray]) -> dict[str, DeviceSeries]:
         with self._open() as file:
             return {
                 name: DeviceSeries.of(group, name, values, file[f"exchange/{group}/{name}"].attrs)
                 for name, values in series.items()
             }
+
+    @cached_property
+    def exchanged_spikes(self) -> dict[str, ListedSpikes]:
+        """Spikes that were exchanged one by one: what each injector sent, and what each sink of spikes read.
+
+        Of a sink they are here only where ``spikes`` does not have all its neurons.
+        """
+        with self._open() as file:
+            names = list(file[lists.LISTS]) if lists.LISTS in file else []
+            return {name: ListedSpikes(*lists.read(file, name, self._steps)) for name in names}
 
     @cached_property
     def exchange_time_ms(self) -> np.ndarray:

@@ -25,6 +25,8 @@ from cosim.results.run_data import RunData
 MAX_RASTER_SPIKES = 40_000
 MAX_POINTS = 20_000
 MAX_LEGEND = 8
+# Lines of one panel; of more, those that vary most are drawn.
+MAX_LINES = 200
 
 Panel = Callable[[Axes, RunData], None]
 
@@ -33,7 +35,8 @@ def draw_run(data: RunData, path: Path) -> None:
     """Raster by population, sinks and sources, what the body did, and step times, one above the other."""
     of_body = [panel for series, panel in BODY_PANELS.items() if series in data.body]
     of_devices = [panel for _, _, panel in device_panels(data)]
-    panels = [*of_devices, *of_body, draw_step_times]
+    of_functions = [draw_returned] if data.returned else []
+    panels = [*of_devices, *of_functions, *of_body, draw_step_times]
     heights = [3, *[1] * (len(panels) - 1), 1.2]
     figure, axes = plt.subplots(
         len(heights),
@@ -67,7 +70,8 @@ def draw_raster(axis: Axes, data: RunData) -> None:
 def device_panels(data: RunData) -> Iterator[tuple[str, str, Panel]]:
     """What was exchanged: "sink" or "source", a quantity, and the panel of all that have this quantity and unit."""
     for what, devices in (("sink", data.sinks), ("source", data.sources)):
-        for quantity, units, _ in by_quantity(devices.values()):
+        kinds = dict.fromkeys((quantity, units) for quantity, units, _ in by_quantity(devices.values()))
+        for quantity, units in kinds:
             yield what, quantity, partial(draw_devices, what, quantity, units)
 
 
@@ -78,14 +82,35 @@ def draw_devices(what: str, quantity: str, units: str, axis: Axes, data: RunData
     """
     devices = data.sinks if what == "sink" else data.sources
     meant = [each for each in devices.values() if (each.quantity, each.units) == (quantity, units)]
-    columns = {name: values for each in meant for name, values in each.columns.items()}
-    rows = _thin(data.exchange_time_ms)
-    for rank, name in enumerate(sorted(columns, key=lambda name: -np.ptp(columns[name]))):
+    columns = {name: (each, values) for each in meant for name, values in each.columns.items()}
+    by_range = sorted(columns, key=lambda name: -np.nan_to_num(np.ptp(columns[name][1])))
+    for rank, name in enumerate(by_range[:MAX_LINES]):
         style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
         shape = "default" if what == "sink" else "steps-pre"
-        axis.plot(data.exchange_time_ms[rows], columns[name][rows], linewidth=1, drawstyle=shape, **style)
+        device, values = columns[name]
+        rows = _thin(values)
+        time_ms = device.time_ms(data.exchange_time_ms)
+        axis.plot(time_ms[rows], values[rows], linewidth=1, drawstyle=shape, **style)
     axis.set_ylabel(f"{what} {label(quantity, units)}")
     _legend(axis)
+
+
+def draw_returned(axis: Axes, data: RunData) -> None:
+    """What transfer functions returned; a point for each call, those that vary most are named."""
+    rows, columns = _thin(data.exchange_time_ms), data.returned_columns
+    for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))):
+        style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
+        called = np.isfinite(columns[name])
+        times_ms, values = (each[called][rows] for each in (data.exchange_time_ms, columns[name]))
+        axis.plot(times_ms, values, linewidth=1, marker=".", markersize=3, **style)
+    axis.set_ylabel("returned by\ntransfer functions")
+    _legend(axis)
+
+
+def _spread(values: np.ndarray) -> float:
+    """How far the numbers of a series that has gaps lie apart."""
+    known = values[np.isfinite(values)]
+    return float(np.ptp(known)) if known.size else 0.0
 
 
 def draw_tip(axis: Axes, data: RunData) -> None:

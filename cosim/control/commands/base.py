@@ -2,14 +2,14 @@
 """What every command says of itself.
 
 A command is a JSON object with the name of a command and its fields; its class checks them and does it. It acts on the
-body rank between two steps, on `Hands`. What a command refuses it refuses as a whole: the run is then as it was before.
+body rank between two steps, on a `SteeredRun`. What it refuses it refuses as a whole: the run is then as it was.
 """
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 from cosim.table import Table
 
 Answer = dict[str, Any]
@@ -29,7 +29,7 @@ class Command(Table):
         """Whether a run that is resumed, or the brain alone in a replay, obeys it again: results depend on it."""
         return not brain_alone
 
-    def act(self, hands: Hands) -> Answer | None:
+    def act(self, run: SteeredRun) -> Answer | None:
         """Do it; returns what the answer says besides step and state. Body rank, in a round.
 
         Raises:

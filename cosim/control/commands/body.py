@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from cosim.control.commands.base import Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 
 Vector = tuple[float, float, float]
 
@@ -22,8 +22,8 @@ class Push(Command):
     torque_nm: Vector = (0.0, 0.0, 0.0)
     duration_ms: float = Field(gt=0)
 
-    def act(self, hands: Hands) -> None:
-        hands.body.push(self.part, self.force_n, self.duration_ms, self.torque_nm)
+    def act(self, run: SteeredRun) -> None:
+        run.body.push(self.part, self.force_n, self.duration_ms, self.torque_nm)
 
 
 class Place(Command):
@@ -34,8 +34,8 @@ class Place(Command):
     position_m: Vector
     quaternion: tuple[float, float, float, float] | None = None
 
-    def act(self, hands: Hands) -> None:
-        hands.body.place(self.part, self.position_m, self.quaternion)
+    def act(self, run: SteeredRun) -> None:
+        run.body.place(self.part, self.position_m, self.quaternion)
 
 
 class Hold(Command):
@@ -45,5 +45,5 @@ class Hold(Command):
     part: str
     position_m: Vector | None
 
-    def act(self, hands: Hands) -> None:
-        hands.body.hold(self.part, self.position_m)
+    def act(self, run: SteeredRun) -> None:
+        run.body.hold(self.part, self.position_m)

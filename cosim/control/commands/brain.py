@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from cosim.control.commands.base import Answer, Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 
 
 class BrainCommand(Command):
@@ -26,8 +26,8 @@ class SetPopulation(BrainCommand):
     population: str
     parameters: dict[str, float] = Field(min_length=1)
 
-    def act(self, hands: Hands) -> None:
-        hands.brain.change("set_parameters", population=self.population, values=self.parameters)
+    def act(self, run: SteeredRun) -> None:
+        run.brain.change("set_parameters", population=self.population, values=self.parameters)
 
 
 class ScaleWeights(BrainCommand):
@@ -38,6 +38,6 @@ class ScaleWeights(BrainCommand):
     target: str
     factor: float
 
-    def act(self, hands: Hands) -> Answer:
-        scaled = hands.brain.change("scale_weights", source=self.source, target=self.target, factor=self.factor)
+    def act(self, run: SteeredRun) -> Answer:
+        scaled = run.brain.change("scale_weights", source=self.source, target=self.target, factor=self.factor)
         return {"synapses": sum(scaled)}

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from cosim.control.commands.base import Answer, Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 
 NEEDS_TEXT, NEEDS_NAME = ("add", "edit"), ("edit", "remove", "enable", "disable")
 
@@ -28,7 +28,25 @@ class ChangeFunction(Command):
                 raise ValueError(f"{key}: must {'' if self.action in actions else 'not '}be given to {self.action}")
         return self
 
-    def act(self, hands: Hands) -> Answer:
+    def act(self, run: SteeredRun) -> Answer:
         given = [each for each in (self.name, self.text) if each is not None]
-        added = getattr(hands.functions, self.action)(*given)
+        added = getattr(run.functions, self.action)(*given)
         return {"name": added if self.action == "add" else self.name}
+
+
+class ShowFunctions(Command):
+    """Show the transfer functions: the state and the source of each, and the whole text of transfer.py as it now is."""
+
+    command: Literal["functions"] = "functions"
+    is_recorded: ClassVar[bool] = False
+
+    def is_repeated(self, brain_alone: bool) -> bool:
+        """It changes nothing."""
+        return False
+
+    def act(self, run: SteeredRun) -> Answer:
+        functions = run.functions
+        known = {
+            name: {"state": str(state), "source": functions.source(name)} for name, state in functions.states.items()
+        }
+        return {"functions": known, "text": functions.text()}

@@ -19,7 +19,7 @@ COMMANDS = {
     "run_until": "cosim.control.commands.time:RunUntil",
     "pace": "cosim.control.commands.time:Pace",
     "stop": "cosim.control.commands.time:Stop",
-    "mark": "cosim.control.commands.time:Mark",
+    "mark": "cosim.control.commands.time:MarkTime",
     "status": "cosim.control.commands.time:Status",
     "set_port": "cosim.control.commands.values:SetPort",
     "set_protocol": "cosim.control.commands.values:SetProtocol",
@@ -29,6 +29,8 @@ COMMANDS = {
     "push": "cosim.control.commands.body:Push",
     "place": "cosim.control.commands.body:Place",
     "hold": "cosim.control.commands.body:Hold",
+    "drive": "cosim.control.commands.drive:Drive",
+    "functions": "cosim.control.commands.functions:ShowFunctions",
     "reset": "cosim.control.commands.reset:Reset",
 }
 

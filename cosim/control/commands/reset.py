@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from cosim.control.commands.base import Answer, Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 
 
 class Reset(Command):
@@ -33,8 +33,8 @@ class Reset(Command):
         """Not that of the whole run: the new one has results of its own."""
         return self.what == "brain" or not (brain_alone or self.what == "all")
 
-    def act(self, hands: Hands) -> Answer | None:
+    def act(self, run: SteeredRun) -> Answer | None:
         if self.what == "all":
-            return {"folder": str(hands.reset_all(self.overrides))}
-        hands.reset(self.what)
+            return {"folder": str(run.reset_all(self.overrides))}
+        run.reset(self.what)
         return None

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from cosim.control.commands.base import Answer, Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 from cosim.errors import CommandError
 from cosim.timegrid import is_multiple
 
@@ -27,8 +27,8 @@ class Pause(TimeCommand):
 
     command: Literal["pause"] = "pause"
 
-    def act(self, hands: Hands) -> None:
-        hands.pause()
+    def act(self, run: SteeredRun) -> None:
+        run.pause()
 
 
 class Go(TimeCommand):
@@ -36,9 +36,9 @@ class Go(TimeCommand):
 
     command: Literal["go"] = "go"
 
-    def act(self, hands: Hands) -> None:
-        hands.check_not_over()
-        hands.go()
+    def act(self, run: SteeredRun) -> None:
+        run.check_not_over()
+        run.go()
 
 
 class Step(TimeCommand):
@@ -48,9 +48,9 @@ class Step(TimeCommand):
     steps: int = Field(1, ge=1)
     waits: ClassVar[bool] = True
 
-    def act(self, hands: Hands) -> None:
-        hands.check_not_over()
-        hands.go(until=hands.step + self.steps)
+    def act(self, run: SteeredRun) -> None:
+        run.check_not_over()
+        run.go(until=run.step + self.steps)
 
 
 class RunUntil(TimeCommand):
@@ -60,16 +60,16 @@ class RunUntil(TimeCommand):
     t_ms: float = Field(ge=0)
     waits: ClassVar[bool] = True
 
-    def act(self, hands: Hands) -> None:
-        step_ms = hands.clock.coupling_step_ms
+    def act(self, run: SteeredRun) -> None:
+        step_ms = run.clock.coupling_step_ms
         if not is_multiple(self.t_ms, step_ms):
             raise CommandError(f"t_ms = {self.t_ms:g}: must be a multiple of clock.coupling_step_ms = {step_ms:g}")
-        if self.t_ms > hands.clock.steps * step_ms:
-            raise CommandError(f"t_ms = {self.t_ms:g}: must be at most {hands.clock.steps * step_ms:g}, the run's end")
+        if self.t_ms > run.clock.steps * step_ms:
+            raise CommandError(f"t_ms = {self.t_ms:g}: must be at most {run.clock.steps * step_ms:g}, the run's end")
         until = round(self.t_ms / step_ms)
-        if until <= hands.step:
-            raise CommandError(f"t_ms = {self.t_ms:g}: must be more than {hands.step * step_ms:g}, where the run is")
-        hands.go(until)
+        if until <= run.step:
+            raise CommandError(f"t_ms = {self.t_ms:g}: must be more than {run.step * step_ms:g}, where the run is")
+        run.go(until)
 
 
 class Pace(TimeCommand):
@@ -78,8 +78,8 @@ class Pace(TimeCommand):
     command: Literal["pace"] = "pace"
     factor: float | None = Field(gt=0)
 
-    def act(self, hands: Hands) -> None:
-        hands.pace = self.factor or math.inf
+    def act(self, run: SteeredRun) -> None:
+        run.pace = self.factor or math.inf
 
 
 class Stop(TimeCommand):
@@ -88,17 +88,17 @@ class Stop(TimeCommand):
     command: Literal["stop"] = "stop"
     waits: ClassVar[bool] = True
 
-    def act(self, hands: Hands) -> None:
-        hands.stop.request("asked to by a command")
+    def act(self, run: SteeredRun) -> None:
+        run.stop.request("asked to by a command")
 
 
-class Mark(TimeCommand):
+class MarkTime(TimeCommand):
     """Write a text down beside the time; it changes nothing."""
 
     command: Literal["mark"] = "mark"
     text: str = Field(max_length=10_000)
 
-    def act(self, hands: Hands) -> None:
+    def act(self, run: SteeredRun) -> None:
         """Nothing besides being recorded."""
 
 
@@ -108,5 +108,5 @@ class Status(TimeCommand):
     command: Literal["status"] = "status"
     is_recorded: ClassVar[bool] = False
 
-    def act(self, hands: Hands) -> Answer:
-        return hands.status()
+    def act(self, run: SteeredRun) -> Answer:
+        return run.status()

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from cosim.control.commands.base import Command
-from cosim.control.hands import Hands
+from cosim.control.steered_run import SteeredRun
 from cosim.errors import CommandError, nearest
 
 
@@ -26,10 +26,11 @@ class SetPort(Command):
     value: Any = Field(description="a number or a list of numbers")
     hold: bool = False
 
-    def act(self, hands: Hands) -> None:
-        functions = hands.functions
-        functions.release_port(self.port, self.attribute)
+    def act(self, run: SteeredRun) -> None:
+        functions = run.functions
         (functions.hold_port if self.hold else functions.set_port)(self.port, self.attribute, self.value)
+        if not self.hold and f"{self.port}.{self.attribute}" in functions.held:
+            functions.release_port(self.port, self.attribute)
 
 
 class SetProtocol(Command):
@@ -39,8 +40,8 @@ class SetProtocol(Command):
     key: str
     value: Any
 
-    def act(self, hands: Hands) -> None:
-        protocol = hands.protocol
+    def act(self, run: SteeredRun) -> None:
+        protocol = run.protocol
         known = list(type(protocol).model_fields)
         if self.key not in known:
             raise CommandError(f"protocol.{self.key}: {nearest(self.key, known) if known else 'there is no key in it'}")

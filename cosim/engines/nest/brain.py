@@ -3,55 +3,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, chain
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
-from cosim.devices.base import Reading, Setting, SinkTable, Site, SourceTable
-from cosim.devices.devices import Device, Devices
+from cosim.devices.base import Injection, Reading, Setting, Site, SourceTable, Tapping, Way
+from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.engines.built import BuiltBrain
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
+from cosim.engines.nest.changes import Changes
 from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.nestlink import NestlinkError
+from cosim.engines.nest.nestlink.spikes import Injector, Taps
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
+from cosim.errors import BrainError
 from cosim.network.address import Address, as_array, union
+
+# Stands where a sink reads no variable of a node.
+ELSEWHERE = Reading(0, "")
 
 
 class Brain:
     """A `SteppedBrain`: a network in NEST with its devices, ready for steps of ``step_ms``. Always on all brain ranks.
 
-    ``lap(name)`` is called after each phase with its name: devices, prepare.
+    ``lap(name)`` is called after each phase with its name: devices, prepare. ``lists`` are those of the exchange.
     """
 
     def __init__(
-        self, kernel: Kernel, network: BuiltNetwork, devices: Devices, step_ms: float, lap: Callable[[str], None]
+        self,
+        kernel: Kernel,
+        network: BuiltNetwork,
+        devices: Devices,
+        step_ms: float,
+        lap: Callable[[str], None],
+        lists: SpikeLists | None = None,
     ) -> None:
-        self._nest, self._link = kernel.nest, kernel.link
+        self._kernel, self._nest, self._link = kernel, kernel.nest, kernel.link
+        self._devices, self._step_ms, self._lists = devices, step_ms, lists
+        self._prepare(network, lap)
+
+    def _prepare(self, network: BuiltNetwork, lap: Callable[[str], None], steps_done: int | None = None) -> None:
+        """Make the devices and begin the stepping, in a run that goes on if steps of it are done."""
+        kernel, devices, step_ms = self._kernel, self._devices, self._step_ms
         nest = kernel.nest
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
-        settings = _create(devices.sources, nest, nodes, step_ms)
-        readings = _create(devices.sinks, nest, nodes, step_ms)
+        sources = _create(devices.sources, nest, nodes, step_ms)
+        sinks = _create(devices.sinks, nest, nodes, step_ms)
+        settings, readings = [*chain(*sources.values())], [*chain(*sinks.values())]
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
-        self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
+        done_ms = (steps_done or 0) * step_ms
+        self._journal = Journal(kernel.link, _recorded_ids(recorded, network), done_ms, steps_done is not None)
+        taps = _tappings(readings)
+        self._taps = Taps(kernel.link, taps) if taps else None
         lap("devices")
         # NEST would repeat its warnings about steps in every step. The verbosity is a property of its module's class.
         nest.verbosity = nest.VerbosityLevel.ERROR  # type: ignore[attr-defined]
         kernel.link.fit_min_delay(step_ms)
+        with said_of("the brain", NestlinkError):
+            kernel.link.tell_targets()
         nest.Prepare()
-        self._stepper = Stepper(kernel.link, settings, step_ms)
-        self._sinks = SinkValues(kernel.link, readings)
+        self._stepper = Stepper(kernel.link, [_setting(each) for each in settings], step_ms)
+        self._injectors = [Injector(kernel.link, each) for each in settings if isinstance(each, Injection)]
+        self._sinks = SinkValues(kernel.link, [ELSEWHERE if isinstance(each, Tapping) else each for each in readings])
         lap("prepare")
+        self._changes = Changes(kernel, nodes, _node_ids({**sources, **sinks}))
+        self._rebuild = network.rebuild
         self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
         """Set the values of all sources, (stimulus size,) each in its unit; they act from now on."""
         self._stepper.set(stimulus)
+        if self._injectors and self._lists is not None:
+            for injector, spikes in zip(self._injectors, self._lists.sources, strict=True):
+                if len(spikes):
+                    injector.send(spikes.times_ms, spikes.numbers)
 
     def run(self) -> None:
         """Advance by one coupling step."""
@@ -64,6 +97,10 @@ class Brain:
     def read(self, readout: np.ndarray) -> None:
         """Write the values of the sinks on this rank into ``readout``, (readout size,) each in its unit."""
         self._sinks.read(readout)
+        if self._taps is not None:
+            spikes = self._taps.read(readout)
+            if self._lists is not None:
+                self._lists.outgoing = spikes
 
     def collect(self) -> int:
         """Take over the spikes since the last call; returns how many wait for ``forget_spikes``."""
@@ -76,6 +113,29 @@ class Brain:
     def forget_spikes(self) -> None:
         """Drop what was collected."""
         self._journal.forget()
+
+    def set_parameters(self, population: str, values: Mapping[str, float]) -> None:
+        """Set parameters of all neurons of a population, or of a part of it; they act from the next step on."""
+        self._changes.set_parameters(population, values)
+
+    def parameters(self, population: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the neurons of a population have that are on this rank, by name, in the order of their ids."""
+        return self._changes.parameters(population, names)
+
+    def scale_weights(self, source: str, target: str, factor: float) -> int:
+        """Multiply the weights of all synapses between two populations; returns how many are on this rank."""
+        return self._changes.scale_weights(source, target, factor)
+
+    def undo(self) -> None:
+        """Take back the last change on this rank; nothing if it was refused."""
+        self._changes.undo()
+
+    def reset(self, steps_done: int) -> None:
+        """Build network and devices anew and begin at NEST's time 0; spikes have times of the run."""
+        if self._rebuild is None:
+            raise BrainError("the brain cannot be reset: it was not made by build_network")
+        self._kernel.restart()
+        self._prepare(self._rebuild(), lambda _: None, steps_done)
 
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
@@ -105,25 +165,39 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
             yield name, places
 
 
-@overload
-def _create(
-    devices: Sequence[Device[SourceTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Setting]: ...
-@overload
-def _create(
-    devices: Sequence[Device[SinkTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Reading]: ...
-def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> list[Any]:
-    """Make some sources or sinks; what is set or read of them, in the order of the message."""
-    values: list[Setting | Reading] = []
+def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> dict[str, list[Any]]:
+    """Make some sources or sinks; what is set or read of each, by its name, in the order of the message."""
+    made = {}
     for device in devices:
         kind = "source" if isinstance(device.table, SourceTable) else "sink"
         with said_of(f"spike {kind} {device.name}", nest.NESTError):
-            made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
-        if len(made) != device.size:
-            raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
-        values += made
-    return values
+            site = Site(nest, _part(device.neurons, nodes), device.scale, step_ms, device.numbers)
+            values = list(device.table.create(site))
+        if (size := sum(map(_size, values))) != device.size:
+            raise ValueError(f"{device.name}: {size} values in NEST, must be {device.size}, as in the message")
+        made[device.name] = values
+    return made
+
+
+def _size(value: Any) -> int:
+    """How many places it has in the message."""
+    return getattr(value, "size", 1)
+
+
+def _setting(source: Setting | Injection) -> Setting:
+    """What is set before every step: nothing of a source that gets spikes, which begins with its first node."""
+    return Setting(source.generator_id, "", way=Way.ELSEWHERE) if isinstance(source, Injection) else source
+
+
+def _tappings(readings: Sequence[Any]) -> list[tuple[int, Tapping]]:
+    """Those of sinks of spikes, each with its place in the message."""
+    places = accumulate(map(_size, readings), initial=0)
+    return [(place, each) for place, each in zip(places, readings, strict=False) if isinstance(each, Tapping)]
+
+
+def _node_ids(made: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
+    """The nodes of each device, by name, of which parameters are set or variables read."""
+    return {name: sorted({each.node_id for each in own if hasattr(each, "node_id")}) for name, own in made.items()}
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cosim.devices.base import Setting
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.nestlink.library import Library, Signatures, view
 
@@ -23,18 +24,21 @@ _NODES = (ctypes.c_void_p, ctypes.c_long)
 STEPPING_SIGNATURES: Signatures = {
     "nestlink_open_stepper": (
         ctypes.c_int,
-        [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_double, ctypes.c_void_p],
+        [ctypes.c_void_p, ctypes.c_long, ctypes.c_double, ctypes.c_void_p],
     ),
     "nestlink_set_sources": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_run_ahead": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_run": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_close_stepper": (None, [ctypes.c_void_p]),
+    "nestlink_register_models": (ctypes.c_int, []),
     "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
+    "nestlink_tell_targets": (ctypes.c_int, []),
+    "nestlink_pre_run_hook": (ctypes.c_int, [*_NODES]),
     "nestlink_check_synchrony": (ctypes.c_int, []),
     "nestlink_open_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p]),
     "nestlink_read_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_close_sinks": (None, [ctypes.c_void_p]),
-    "nestlink_journal_open": (ctypes.c_int, [*_NODES]),
+    "nestlink_journal_open": (ctypes.c_int, [*_NODES, ctypes.c_double, ctypes.c_int]),
     "nestlink_journal_collect": (ctypes.c_long, []),
     "nestlink_journal_read": (None, [ctypes.c_void_p] * 4),
     "nestlink_journal_forget": (None, []),
@@ -43,6 +47,11 @@ STEPPING_SIGNATURES: Signatures = {
 
 class Stepping(Library):
     """The part of ``Nestlink`` for what comes before and after stepping; the classes below are used with it."""
+
+    def register_models(self) -> None:
+        """Make the models of ``values_by_target.cpp`` known to NEST, which forgets them at ``ResetKernel``."""
+        if self.lib.nestlink_register_models():
+            self.fail("could not register models")
 
     def fit_min_delay(self, step_ms: float) -> None:
         """Make NEST's min_delay divide ``step_ms``, by lowering it to no less than its half. Collective.
@@ -54,29 +63,64 @@ class Stepping(Library):
         if self.lib.nestlink_fit_min_delay(step_ms):
             self.fail(f"could not fit min_delay to steps of {step_ms:g} ms")
 
+    def tell_targets(self) -> None:
+        """Do in one round what ``Prepare`` would do in several, with errors on two ranks and more. Collective.
+
+        After the last ``Connect``, before every ``Prepare``; ``targets.cpp`` says what goes wrong without it.
+
+        Raises:
+            NestlinkError: what was simulated before was connected since; NEST would send spikes to wrong neurons.
+        """
+        self._check(self.lib.nestlink_tell_targets(), "NEST's connections cannot be used")
+
+    def pre_run_hook(self, node_ids: np.ndarray) -> None:
+        """Let parameters of nodes, (n,) int64, act that NEST takes over only at ``Prepare``. Inside ``Prepare``.
+
+        Nodes of other ranks are passed over; of a device all copies on this rank are meant. Not collective.
+        """
+        code = self.lib.nestlink_pre_run_hook(node_ids.ctypes.data, len(node_ids))
+        self._check(code, "nodes did not take over their parameters")
+
     def check_synchrony(self) -> None:
         """Compare random numbers over ranks and threads, as ``nest.Run`` does before and after. Collective."""
         if self.lib.nestlink_check_synchrony():
             self.fail("ranks or threads have drawn different random numbers")
 
 
+class _Setting(ctypes.Structure):
+    """As in ``sources.h``."""
+
+    _fields_ = [
+        ("node_id", ctypes.c_long),
+        ("parameter", ctypes.c_char_p),
+        ("nodes", ctypes.c_long),
+        ("way", ctypes.c_long),
+        ("values", ctypes.c_long),
+        ("targets", ctypes.POINTER(ctypes.c_long)),
+    ]
+
+    @classmethod
+    def of(cls, setting: Setting) -> _Setting:
+        targets = (ctypes.c_long * len(setting.targets))(*setting.targets)
+        return cls(*setting[:1], setting.parameter.encode(), *setting[2:5], targets)
+
+
 class Stepper:
-    """Advances NEST in steps of ``step_ms``; ``sources`` are (node id, name of a parameter) for each value to be set.
+    """Advances NEST in steps of ``step_ms``; ``sources`` are what is set before each of them.
 
     Spikes and NEST's own time are those of ``nest.Run``, whose comparison of random numbers over ranks is left out.
     """
 
-    def __init__(self, link: Stepping, sources: Sequence[tuple[int, str]], step_ms: float) -> None:
+    def __init__(self, link: Stepping, sources: Sequence[Setting], step_ms: float) -> None:
         self._link, self._address = link, 0
         self._array: np.ndarray | None = None
-        node_ids = (ctypes.c_long * len(sources))(*(node_id for node_id, _ in sources))
-        names = (ctypes.c_char_p * len(sources))(*(name.encode() for _, name in sources))
-        self._handle = _open(self, link, "stepper", node_ids, names, len(sources), step_ms)
+        settings = (_Setting * len(sources))(*map(_Setting.of, sources))
+        self._handle = open_handle(self, link, "stepper", settings, len(sources), step_ms)
         lib = link.lib
         self._set, self._run, self._run_ahead = lib.nestlink_set_sources, lib.nestlink_run, lib.nestlink_run_ahead
 
     def set(self, values: np.ndarray) -> None:
-        """Set the parameters of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
+        """Set the values of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
 
         The rate of a Poisson generator set through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect
         in NEST 3.10.
@@ -129,7 +173,7 @@ class SinkValues:
         self._link, self._address = link, 0
         self._array: np.ndarray | None = None
         table = (_Reading * len(readings))(*(_Reading(node, name.encode(), *more) for node, name, *more in readings))
-        self._handle = _open(self, link, "sinks", table, len(readings))
+        self._handle = open_handle(self, link, "sinks", table, len(readings))
         self._read = link.lib.nestlink_read_sinks
 
     def read(self, values: np.ndarray) -> None:
@@ -146,12 +190,13 @@ class SinkValues:
 class Journal:
     """Records the spikes of neurons, ``node_ids`` (n,) int64, without a recorder and without connections.
 
-    One at a time in a kernel, opened after the last ``Create``. Times are those that NEST's recorders write.
+    One at a time in a kernel, opened after the last ``Create``. Times are those that NEST's recorders write. Where NEST
+    started anew in a run that ``goes_on``, they are ``before_ms`` more, and what was collected so far stays.
     """
 
-    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+    def __init__(self, link: Stepping, node_ids: np.ndarray, before_ms: float = 0.0, goes_on: bool = False) -> None:
         self._link = link
-        if link.lib.nestlink_journal_open(node_ids.ctypes.data, len(node_ids)):
+        if link.lib.nestlink_journal_open(node_ids.ctypes.data, len(node_ids), before_ms, goes_on):
             link.fail("could not record spikes")
 
     def collect(self) -> int:
@@ -182,7 +227,7 @@ class Journal:
         self._link.lib.nestlink_journal_forget()
 
 
-def _open(owner: object, link: Stepping, kind: str, *arguments: object) -> ctypes.c_void_p:
+def open_handle(owner: object, link: Stepping, kind: str, *arguments: object) -> ctypes.c_void_p:
     """Look up nodes in the kernel; what is kept of them is freed with ``owner``."""
     handle = ctypes.c_void_p()
     if getattr(link.lib, f"nestlink_open_{kind}")(*arguments, ctypes.byref(handle)):

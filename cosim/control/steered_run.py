@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cosim.body.kind import Body
+from cosim.control.drive import DrivenFunctions
 from cosim.errors import CommandError
 from cosim.experiment.config import Clock
 from cosim.parallel.conference import Conference
@@ -47,7 +48,7 @@ class BrainByOrder:
 
 
 @dataclass
-class Hands:
+class SteeredRun:
     """The run between two steps, after ``step`` of them.
 
     ``until`` is the number of steps after which the run stands still, infinite if it goes on, 0 while it stands;
@@ -56,6 +57,7 @@ class Hands:
 
     clock: Clock
     functions: TransferFunctions
+    driven: DrivenFunctions
     body: Body
     protocol: Table
     brain: BrainByOrder
