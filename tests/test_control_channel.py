@@ -15,6 +15,7 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,8 +29,9 @@ from cosim.control import files, inbox, private
 from cosim.control.channel import Channel, ChannelError, NoAnswer
 from cosim.control.files import control_folder, state_file
 from cosim.control.inbox import Inbox, Letter
-from cosim.control.listener import Listener
+from cosim.control.listener import Listener, listen
 from cosim.control.messages import decode_command, encode_answer, new_name, sender
+from cosim.control.state import StateFile
 from cosim.errors import ConfigurationError
 from cosim.record.folder import RunFolder
 from cosim.record.owner import claim
@@ -267,6 +269,25 @@ def test_a_folder_that_is_not_private_is_refused(tmp_path, kind, message):
     with pytest.raises(ConfigurationError, match=message):
         Listener(tmp_path, Inbox())
     assert not threads()
+
+
+@pytest.mark.parametrize("endpoint, is_needed", [(None, True), ("tcp://127.0.0.1:*", False)])
+def test_a_run_that_nobody_needs_to_steer_goes_on_without_a_folder(tmp_path, caplog, endpoint, is_needed):
+    control_folder(tmp_path).mkdir(mode=0o755)
+    assert listen(tmp_path, Inbox(), None, is_needed=False) is None
+    assert "this run takes no commands" in caplog.text and "mode 0755" in caplog.text
+    with pytest.raises(ConfigurationError, match="mode 0755"):
+        listen(tmp_path, Inbox(), endpoint, is_needed)
+
+
+def test_a_state_that_cannot_be_told_ends_no_run(tmp_path, caplog):
+    steered = SimpleNamespace(step=3, status=lambda: {"pace": 1.0})
+    state = StateFile(state_file(tmp_path))
+    state.write("runs", steered)
+    assert "how the run stands cannot be told" in caplog.text
+    control_folder(tmp_path).mkdir()
+    state.write("paused", steered)
+    assert json.loads(state_file(tmp_path).read_text()) == {"state": "paused", "step": 3, "pace": 1.0}
 
 
 @needs_root
