@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(command=_doctor)
     _add_describe(commands)
     _add_watch(commands)
+    _add_steer(commands)
     _add_recover(commands)
     _add_report(commands)
     _add_export(commands)
@@ -88,6 +89,14 @@ def _add_watch(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--once", action="store_true", help="look once, and do not wait until the run has ended")
     parser.add_argument("--json", action="store_true", help="print one JSON object for each look")
     parser.set_defaults(command=_watch)
+
+
+def _add_steer(commands: argparse._SubParsersAction) -> None:
+    from cosim.client import steer
+
+    parser = commands.add_parser("steer", help="pause a run that goes on, step it, change it, reset it")
+    steer.add_arguments(parser)
+    parser.set_defaults(command=_steer)
 
 
 def _add_recover(commands: argparse._SubParsersAction) -> None:
@@ -250,6 +259,13 @@ def _watch(options: argparse.Namespace) -> int:
     from cosim.show import watch
 
     return watch.main(options.run, options.interval, options.once, options.json)
+
+
+def _steer(options: argparse.Namespace) -> int:
+    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")  # as of watch
+    from cosim.client import steer
+
+    return steer.main(options)
 
 
 def _recover(options: argparse.Namespace) -> int:

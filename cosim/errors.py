@@ -24,6 +24,14 @@ class NothingToDo(ConfigurationError):
     """What a user asked for is there already."""
 
 
+class CommandError(ValueError):
+    """Why a command of steering was refused, in one line; the run is as it was."""
+
+
+class RunError(Exception):
+    """A run that a program holds has ended, failed, or does not answer; the message says which, and what it printed."""
+
+
 class BrainError(Exception):
     """NEST cannot run here, or what a user wrote is no brain that it can build.
 

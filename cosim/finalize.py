@@ -99,8 +99,7 @@ def finalize(run: EndedRun) -> bool:
     watch, stages, folder = Stopwatch(), Stages(), run.folder
     shards = run.source.shards(len(run.reports))
     counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
-    files = run.source.run_file, folder.run_file
-    profile = finish_run_file(*files, shards, run.steps, run.clock.substeps, by_rank(run))
+    profile = finish_run_file(run.source, folder.run_file, shards, run.steps, run.clock.substeps, by_rank(run))
     watch.lap("merge")
     summary = summarize(run, profile, counts)
     write_text(folder.summary_file, to_json(summary))

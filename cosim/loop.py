@@ -7,6 +7,9 @@ interval; the body rank sends the stimulus back, which acts from t + step on. Th
 Neurorobotics Platform's closed-loop engine, made deterministic. While the body rank runs the transfer
 functions, brain ranks begin the next step with what no stimulus changes, which is most of NEST's work up to its
 first exchange of spikes. While they are in the next step, the body rank records.
+
+Commands of steering act between two steps, in a round that all ranks know of one step ahead: what they change acts
+with the stimulus that was made at the end of the step before (see `cosim.control.steering`).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cosim.body.kind import Body
+from cosim.control.steering import Steering
 from cosim.engines.engine import SteppedBrain
 from cosim.errors import FAILURES
 from cosim.parallel.exchange import Exchange
@@ -48,6 +52,7 @@ class Parts:
     profile: StepProfile
     progress: Progress | Idle
     stop: StopSign
+    steering: Steering
 
 
 def loop(parts: Parts, steps: int, step_ms: float) -> int:
@@ -63,16 +68,23 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
     # Looked up once: after NEST's Run nothing of Python is in a cache, and every look-up costs.
     stimulate, run, run_ahead, read = brain.stimulate, brain.run, brain.run_ahead, brain.read
     advance, apply, show = parts.body.advance, parts.transfer.apply, parts.progress.update
-    lap = parts.profile.lap
+    lap, steering = parts.profile.lap, parts.steering
     with stop.on_failure("transfer functions at 0 ms"):
         apply(0)
-    exchange.share()
+    exchange.share(steering.next_round <= 1)
     exchange.receive()
     parts.profile.start()
     show(0)
+    is_round = exchange.round_agreed
     for step in range(steps):
+        if is_round:
+            meet(parts, step)
+        if steering.is_paced:
+            steering.keep_pace(step)
+        lap("steer")
         if exchange.stop_agreed:
             return step
+        is_round = exchange.round_agreed
         stimulate(exchange.stimulus)
         lap("stimulate")
         run()
@@ -91,11 +103,11 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
         except FAILURES as error:
             stop.fail(f"transfer functions after step {step + 1}, at {(step + 1) * step_ms:g} ms", error)
         lap("transfer")
-        exchange.share()
+        exchange.share(steering.next_round <= step + 2)
         lap("share")
         recorder.record()
         lap("record")
-        if step + 1 < steps:
+        if step + 1 < steps and not is_round:
             run_ahead()
         lap("ahead")
         exchange.receive()
@@ -105,4 +117,13 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
             recorder.flush()
         lap("flush")
         show(step + 1)
+    if is_round:
+        meet(parts, steps)
     return steps
+
+
+def meet(parts: Parts, step: int) -> None:
+    """A round of steering after ``step`` steps, which are on disk before anything is changed. Collective."""
+    parts.profile.hand_over()
+    parts.recorder.flush()
+    parts.steering.round(step)

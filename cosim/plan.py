@@ -143,7 +143,14 @@ def ports(
     lists: SpikeLists | None = None,
 ) -> dict[str, object]:
     """Everything that transfer functions may ask for, by name, except the clock."""
-    return {**make_ports(devices, readout, stimulus, lists), **of_body, "protocol": experiment.config.protocol}
+    protocol = experiment.config.protocol.model_copy()  # steering changes it in one run alone
+    return {**make_ports(devices, readout, stimulus, lists), **of_body, "protocol": protocol}
+
+
+def spare_ports(experiment: Experiment, devices: Devices) -> dict[str, object]:
+    """Ports of the same names and shapes that stand alone, for rehearsals."""
+    readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
+    return ports(experiment, devices, kinds.make_ports(experiment.body), readout, stimulus)
 
 
 @contextmanager
@@ -166,7 +173,6 @@ def _devices(experiment: Experiment, sizes: Mapping[str, int], receptors: Mappin
 
 
 def _transfer_problems(experiment: Experiment, devices: Devices) -> list[str]:
-    readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
-    known = ports(experiment, devices, kinds.make_ports(experiment.body), readout, stimulus)
     file = getattr(experiment.transfer_module, "__file__", None)
-    return transfer.check(Path(file), known) if file else []
+    known, step_ms = spare_ports(experiment, devices), experiment.config.clock.coupling_step_ms
+    return transfer.check(Path(file), known, step_ms) if file else []

@@ -4,13 +4,25 @@
 from __future__ import annotations
 
 import logging
+import math
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pkgutil import resolve_name
+from types import ModuleType
+from typing import Any
 
 from cosim.body import kinds
+from cosim.body.kind import Body
 from cosim.body.warm import make_warm
-from cosim.devices.devices import Devices
+from cosim.control.drive import DrivenFunctions
+from cosim.control.inbox import Inbox
+from cosim.control.listener import Listener
+from cosim.control.state import StateFile
+from cosim.control.steered_run import BrainByOrder, SteeredRun
+from cosim.control.steering import BodySteering, BrainSteering
+from cosim.devices.devices import Devices, places
 from cosim.engines.built import BuiltBrain
 from cosim.engines.nest.brain import Brain
 from cosim.engines.nest.built_network import BuiltNetwork, build_network
@@ -30,26 +42,29 @@ from cosim.finalize import EndedRun, finalize
 from cosim.loop import Idle, Parts, loop
 from cosim.modes.choice import choose
 from cosim.network.network import Network
+from cosim.parallel.conference import Conference
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.lists import open_exchange
 from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
-from cosim.parallel.stop import StopSign
+from cosim.parallel.stop import Signals, StopSign
 from cosim.parallel.world import (
     World,
     fatal_errors_end_the_job,
     split,
 )
-from cosim.plan import Plan, Prepared, ports, prepare, settle_devices
+from cosim.plan import Plan, Prepared, ports, prepare, settle_devices, spare_ports
 from cosim.record import failure, populations
 from cosim.record.built import BuiltRun, RankReport
 from cosim.record.built import write as write_built
+from cosim.record.commands import CommandLog
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder, start_logging
 from cosim.record.owner import claim
 from cosim.record.profile import StepProfile, Stopwatch
 from cosim.record.provenance import attributes
 from cosim.record.recorder import BodyRecorder, BrainRecorder, Recorder
+from cosim.record.returned import ReturnedValues
 from cosim.record.summary import built_regions
 from cosim.show.progress import Progress
 from cosim.timegrid import is_multiple
@@ -72,20 +87,38 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run(world: World, options: Options, rescues: list[Callable[[BaseException], None]]) -> int:
-    """Run an experiment and return the exit code. Collective over all ranks.
+    """Run an experiment, and again after each reset of the whole run; the exit code of the last. Collective.
 
-    What has to be done if this rank fails is added to ``rescues``.
+    What has to be done if this rank fails is kept in ``rescues``.
     """
     stop, watch = StopSign(), Stopwatch()
     signals = stop.listen()
     if options.wall_limit_s and world.is_body:
         stop.after(options.wall_limit_s, f"--wall-limit of {options.wall_limit_s:g} s")
     prepared = world.on_body(lambda: prepare(choose(options), world.brain_ranks, world.machines))
+    while True:
+        parts, code = run_once(world, prepared, stop, signals, watch, rescues)
+        if not parts.exchange.reset_agreed:
+            return code
+        prepared, watch = parts.steering.following, Stopwatch()
+        stop.renew()
+
+
+def run_once(
+    world: World,
+    prepared: Prepared,
+    stop: StopSign,
+    signals: Signals,
+    watch: Stopwatch,
+    rescues: list[Callable[[BaseException], None]],
+) -> tuple[Parts, int]:
+    """Run what the body rank has ``prepared``; its parts, which have ended, and the exit code. Collective."""
     plan = world.share(prepared.plan if world.is_body else None)
     watch.lap("configure")
+    owner = claim(plan.folder) if world.is_body else None
     parts = build(world, plan, prepared, stop, watch)
     failure.reserve(plan.folder.failure_file(world.rank))
-    rescues.append(partial(rescue, plan.folder, world.rank, parts.recorder))
+    rescues[:] = [partial(rescue, plan.folder, world.rank, parts.recorder)]
     built = tell_built(world, parts, plan.folder)
     watch.lap("wait for others")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
@@ -93,15 +126,20 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
         announce(plan, built)
         store_built(prepared, built, reports)
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
-    signals.let_results_be_written()
-    for part in (parts.progress, parts.recorder, parts.brain, parts.body):
+    if not parts.exchange.reset_agreed:
+        signals.let_results_be_written()
+    for part in (parts.progress, parts.recorder, parts.brain, parts.body, parts.exchange):
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
     is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
-    return exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+    parts.steering.close()
+    if owner is not None:
+        os.close(owner)
+    code = exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
+    return parts, code
 
 
 def tell_built(world: World, parts: Parts, folder: RunFolder) -> list[BuiltBrain]:
@@ -231,6 +269,7 @@ def build_brain(
     brain = world.on_brain(lambda: Brain(kernel, network, devices, step_ms, watch.lap, exchange.lists))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
+    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     return Parts(
         brain=brain,
         body=Idle(),
@@ -240,6 +279,7 @@ def build_brain(
         profile=StepProfile(recorder.record_profile),
         progress=Idle(),
         stop=stop,
+        steering=BrainSteering(brain, exchange, Conference(world, stop)),
     )
 
 
@@ -247,7 +287,6 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     """Body, transfer functions and everything else that the body rank needs in the loop."""
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
-    claim(plan.folder)
     start_logging(plan.folder)
     body_file = experiment.body_file or "none"
     log.info("experiment %s, brain %s, body %s", experiment.folder, experiment.brain.path, body_file)
@@ -265,9 +304,21 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus, exchange.lists)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()
-    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known)
-    functions = TransferFunctions(experiment.transfer_module, bound, clock.coupling_step_ms)
-    transfer = plan.mode.transfer(functions, exchange, devices, body)
+    returned = ReturnedValues(plan.folder)
+    recorder = BodyRecorder(plan.folder, body, exchange, devices, clock, known, returned)
+    functions = TransferFunctions(
+        experiment.transfer_module,
+        bound,
+        clock.coupling_step_ms,
+        seed=plan.seed,
+        on_error=config.transfer.on_error,
+        spare_ports=partial(spare_ports, experiment, devices),
+        sources=places(devices.sources, exchange.stimulus),
+        returned=returned,
+    )
+    sources = {each.name: bound[each.name] for each in devices.sources}
+    driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
+    transfer = plan.mode.transfer(driven, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
     watch.lap("start body")
     return Parts(
@@ -279,7 +330,61 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
+        steering=steer(world, prepared, functions, driven, body, bound, exchange, stop),
     )
+
+
+def steer(
+    world: World,
+    prepared: Prepared,
+    functions: TransferFunctions,
+    driven: DrivenFunctions,
+    body: Body,
+    bound: Mapping[str, Any],
+    exchange: Exchange,
+    stop: StopSign,
+) -> BodySteering:
+    """What takes commands while the run goes on. Body rank."""
+    plan, options = prepared.plan, prepared.plan.mode.options
+    conference = Conference(world, stop)
+
+    def begin_again(overrides: Sequence[str]) -> Prepared:
+        return prepare(plan.mode.again(plan.folder, overrides), world.brain_ranks, world.machines)
+
+    steered = SteeredRun(
+        clock=plan.clock,
+        functions=functions,
+        driven=driven,
+        body=body,
+        protocol=bound["protocol"],
+        brain=BrainByOrder(conference),
+        stop=stop,
+        begin_again=begin_again,
+        until=0 if options.paused else math.inf,
+    )
+    inbox = Inbox()
+    listener = Listener(plan.folder.path, inbox, options.steer_socket) if options.steer else None
+    return BodySteering(
+        steered,
+        inbox,
+        listener,
+        exchange,
+        conference,
+        CommandLog(plan.folder.command_log),
+        StateFile(plan.folder.state_file if listener else None),
+        recorded=plan.mode.commands(),
+        holds=options.hold,
+    )
+
+
+class _Run(ModuleType):
+    """This module can be called, as it takes the place of ``cosim.run(...)`` of Python where it was imported."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return resolve_name("cosim.client.session:run")(*arguments, **named)
+
+
+sys.modules[__name__].__class__ = _Run
 
 
 def warn_if_crowded(world: World, threads: int) -> None:

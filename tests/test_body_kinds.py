@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from cosim.body.kind import Description, Kind
 from cosim.body.kinds import KINDS, load, make_body, to_toml
+from cosim.body.touch import Untouchable
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load as load_experiment
 from cosim.results.run_data import RunData
@@ -98,15 +99,19 @@ class BallSettings(BaseModel):
     bounces: bool = True
 
 
-class FallingBall:
+class FallingBall(Untouchable):
     """A body that falls and cannot be helped."""
 
     ports = {}
     columns = {"height_m": ("height",)}
 
     def __init__(self, ball: Ball, physics_step_ms: float, coupling_step_ms: float, bounces: bool = True) -> None:
-        self._now, self._step_m, self._bounces = ball.height_m, 1e-3 * physics_step_ms, bounces
+        self._ball, self._step_m, self._bounces = ball, 1e-3 * physics_step_ms, bounces
         self.series = {"height_m": np.zeros((round(coupling_step_ms / physics_step_ms), 1))}
+        self.reset()
+
+    def reset(self) -> None:
+        self._now = self._ball.height_m
 
     def advance(self) -> None:
         for row in self.series["height_m"]:

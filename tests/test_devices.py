@@ -12,7 +12,7 @@ from cosim.devices.resolve import OTHER_PORTS, resolve
 from cosim.experiment.config import load
 from cosim.network.address import Address, places, union
 from cosim.plan import ports as ports_of_a_run
-from cosim.transfer import CLOCK_PORTS
+from cosim.transfer.module import OWN_PORTS
 
 SIZES = {"M1_L1_ENGC": 32, "M1_L1_SBC": 75, "M1_L23_CC": 800, "M1_L5A_CC": 100, "S1_L4_CC": 50}
 FULL = {"M1_L1_ENGC": 512, "M1_L1_SBC": 1200, "M1_L23_CC": 14256, "M1_L5A_CC": 1600, "S1_L4_CC": 50}
@@ -71,7 +71,7 @@ def test_the_other_ports_are_those_that_a_run_has():
     experiment, none = load("mouse_m1"), devices("sinks=[]", "sources=[]")
     of_body = kinds.make_ports(experiment.body)
     known = ports_of_a_run(experiment, none, of_body, np.zeros(0), np.zeros(0))
-    assert {*known, *CLOCK_PORTS} == {*of_body, *OTHER_PORTS}
+    assert {*known, *OWN_PORTS} == {*of_body, *OTHER_PORTS}
 
 
 def test_delays_off_the_time_grid_are_refused_all_together():

@@ -203,7 +203,7 @@ def test_examples_in_docstrings_work(module, workplace, monkeypatch):
 
 
 def test_there_are_examples_in_docstrings():
-    assert "cosim.transfer" in WITH_EXAMPLES
+    assert "cosim.transfer.mark" in WITH_EXAMPLES
 
 
 def links(page: Path) -> Iterator[str]:

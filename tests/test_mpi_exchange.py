@@ -31,7 +31,7 @@ def stop() -> StopSign:
 
 def step(exchange: Exchange) -> None:
     exchange.gather()
-    exchange.share()
+    exchange.share(False)
     exchange.receive()
 
 
@@ -45,7 +45,7 @@ def test_the_body_rank_gets_exactly_what_the_owner_of_each_sink_wrote(world, sto
         exchange.gather()
         if world.is_body:
             np.testing.assert_array_equal(readout, values)
-        exchange.share()
+        exchange.share(False)
         exchange.receive()
 
 
@@ -58,7 +58,7 @@ def test_readouts_of_several_ranks_are_added(world, stop):
         if world.is_body:
             total = sum(rank + number for rank in range(1, world.comm.size))
             assert exchange.readout.tolist() == [total, -2.0 * total, 0.25 * total]
-        exchange.share()
+        exchange.share(False)
         exchange.receive()
 
 
@@ -101,7 +101,7 @@ def test_a_stop_wanted_while_transfer_functions_run_is_agreed_in_that_step(world
     exchange.gather()
     if world.is_body:
         stop.request("signal SIGTERM")
-    exchange.share()
+    exchange.share(False)
     exchange.receive()
     assert exchange.stop_agreed and not exchange.failed
 
@@ -141,7 +141,7 @@ def test_a_write_to_disk_that_one_rank_wants_is_agreed_by_all_in_that_step(world
         agreed = []
         for number in range(3):
             exchange.gather(flush=number == 1 and world.rank == asking)
-            exchange.share()
+            exchange.share(False)
             exchange.receive()
             agreed.append(exchange.flush_agreed)
         assert agreed == [False, True, False]
@@ -153,7 +153,7 @@ def test_what_acted_in_a_step_is_the_stimulus_that_was_shared_before_it(world, s
     for number in range(4):
         if world.is_body:
             exchange.stimulus[:] = [number, -number]
-        exchange.share()
+        exchange.share(False)
         exchange.receive()
         if world.is_body:
             assert exchange.acted.tolist() == [max(0, number - 1), min(0, 1 - number)]
@@ -167,7 +167,7 @@ def test_brain_ranks_send_without_waiting_for_the_body_rank_or_for_each_other(wo
         for rank in range(1, world.comm.size):
             order.append(world.comm.recv(source=rank, tag=7))  # sent after `gather` and `share`
     exchange.gather()
-    exchange.share()
+    exchange.share(False)
     if not world.is_body:
         world.comm.send("over", dest=0, tag=7)
     exchange.receive()
@@ -197,7 +197,7 @@ def test_brain_ranks_leave_their_cores_to_others_while_transfer_functions_run(wo
     exchange.gather()
 
     def share() -> None:
-        exchange.share()
+        exchange.share(False)
         exchange.receive()
 
     used = share_of_a_core(share, waits=not world.is_body)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
@@ -39,6 +40,8 @@ script = "brain.py"
 virtual_processes = 2
 [body]
 model = "forelimb"
+[transfer]
+on_error = "disable"
 [[sinks]]
 populations = "excitatory"
 weight_pa = 100.0
@@ -60,9 +63,9 @@ nest.Connect(excitatory, excitatory, {"rule": "fixed_indegree", "indegree": 8}, 
 1.5})
 """
 
-# Closed over the body: what the brain gets follows the tip, and a sum that no file holds.
+# Closed over the body: what the brain gets follows the tip, and sums and random numbers that no file holds.
 TRANSFER = """
-from cosim import transfer_function
+from cosim import transfer_function, variable
 
 total_mv = 0.0
 
@@ -72,9 +75,17 @@ def actuate(excitatory, muscles):
     total_mv += excitatory.voltage_mv
     muscles.excitation = min(1.0, total_mv / 100.0)
 
+@transfer_function(every_ms=10, priority=1)
+def sense(tip, drive, random, calls=variable(0)):
+    calls.value += 1
+    drive.rate_hz = 1000.0 + 1e5 * abs(float(tip.position_m[1])) + calls.value + random.random()
+    return {"calls": calls.value, "drawn": random.random()}
+
 @transfer_function
-def sense(tip, drive):
-    drive.rate_hz = 1000.0 + 1e5 * abs(float(tip.position_m[1]))
+def fail(step, drive):
+    drive.rate_hz += 1.0
+    if step == 3:
+        raise ValueError("no further")
 """
 
 WITH_A_CLOCK = """
@@ -129,8 +140,9 @@ def experiment(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(experiment) -> Path:
-    """An uninterrupted run."""
-    finished(run(2, experiment, "--out", experiment.parent / "whole"))
+    """An uninterrupted run, in which a function fails."""
+    told = finished(run(2, experiment, "--out", experiment.parent / "whole"))
+    assert "step 3 (15 ms) fail: switched off: ValueError in line 22: no further" in told
     return experiment.parent / "whole"
 
 
@@ -144,7 +156,7 @@ def stopped(experiment) -> Path:
 def content(folder: Path) -> dict[str, bytes]:
     """Every dataset that does not tell wall times."""
     found = {}
-    for name, groups in (("spikes.h5", ["spikes"]), ("run.h5", ["body", "exchange"])):
+    for name, groups in (("spikes.h5", ["spikes"]), ("run.h5", ["body", "exchange", "transfer"])):
         with h5py.File(folder / name, "r") as file:
             for group in groups:
                 file[group].visititems(
@@ -157,7 +169,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def assert_same(folder: Path, other: Path) -> None:
     one, two = content(folder), content(other)
-    assert one.keys() == two.keys() and any(name.startswith("/body") for name in one)
+    assert one.keys() == two.keys() and {"/body/time_ms", "/transfer/sense/drawn"} <= one.keys()
     assert [name for name in one if one[name] != two[name]] == []
     assert sum(RunData(folder).spike_counts.values()) > 100
 
@@ -181,6 +193,14 @@ def test_a_stopped_run_goes_on_to_what_it_would_have_been(whole, stopped, tmp_pa
     assert summary["resumed_after_steps"] == STOPPED_AFTER
     assert content(folder / "earlier-1") == before
     assert not attempts.attempt(RunFolder(folder)).path.exists()
+
+
+def test_random_numbers_of_a_function_are_those_of_the_seed_and_its_name(whole):
+    """It is called before the first step and then in every second one, and draws twice."""
+    drawn = np.random.default_rng([5, *b"sense"]).random(2 * (STEPS // 2 + 1))
+    returned = RunData(whole).returned["sense.drawn"]
+    np.testing.assert_array_equal(returned[1::2], drawn[3::2])
+    assert np.isnan(returned[::2]).all()
 
 
 def test_a_finished_run_can_be_made_longer(experiment, whole, tmp_path):

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
+from cosim.control.steering import NoSteering
 from cosim.loop import Idle, Parts, loop
 from cosim.parallel.stop import StopSign
 from cosim.record.profile import STEP_PHASES, StepProfile
@@ -163,7 +164,7 @@ class NotedExchange(Noted):
     """Agrees as the real one does: on what this rank wants when it shares, and it is known after `receive`."""
 
     readout, stimulus = "readout", "stimulus"
-    stop_agreed = flush_agreed = _wish = False
+    stop_agreed = flush_agreed = round_agreed = _wish = False
 
     def __init__(self, notes: Notes, stop: StopSign) -> None:
         super().__init__("exchange", notes)
@@ -173,12 +174,12 @@ class NotedExchange(Noted):
         self._wish = flush
         self._notes.call("exchange.gather", flush=flush)
 
-    def share(self) -> None:
-        self._told = bool(self._stop), self._wish
-        self._notes.call("exchange.share")
+    def share(self, announce: bool) -> None:
+        self._told = bool(self._stop), self._wish, announce
+        self._notes.call("exchange.share", announce=announce)
 
     def receive(self) -> None:
-        self.stop_agreed, self.flush_agreed = self._told
+        self.stop_agreed, self.flush_agreed, self.round_agreed = self._told
         self._notes.call("exchange.receive")
 
 
@@ -213,6 +214,7 @@ def noted_parts(kind: str, notes: Notes, stop: StopSign) -> Parts:
         profile=NotedProfile(notes),
         progress=only_on("body", "progress"),
         stop=stop,
+        steering=NoSteering(),
     )
 
 
@@ -240,24 +242,26 @@ def fail_from(call: int, error: type[BaseException]) -> Callable[[], None]:
 # A line begins with the phase to which the profile counts its calls.
 TWO_STEPS = {
     "body": """
-        stimulate: transfer.apply(0), exchange.share(), exchange.receive(), profile.start(), progress.update(0)
+        steer: transfer.apply(0), SHARE, exchange.receive(), profile.start(), progress.update(0)
+        stimulate:
         brain:
         body: body.advance()
         read:
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer: transfer.apply(1)
-        share: exchange.share()
+        share: SHARE
         record: recorder.record()
         ahead:
         receive: exchange.receive()
         flush:
-        stimulate: progress.update(1)
+        steer: progress.update(1)
+        stimulate:
         brain:
         body: body.advance()
         read:
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer: transfer.apply(2)
-        share: exchange.share()
+        share: SHARE
         record: recorder.record()
         ahead:
         receive: exchange.receive()
@@ -265,24 +269,26 @@ TWO_STEPS = {
         end: progress.update(2), profile.write(2 steps)
         """,
     "brain": """
-        stimulate: exchange.share(), exchange.receive(), profile.start(), brain.stimulate(stimulus)
-        brain: brain.run()
-        body:
-        read: brain.read(readout)
-        gather: recorder.flush_is_due(), exchange.gather(flush=False)
-        transfer:
-        share: exchange.share()
-        record: recorder.record()
-        ahead: brain.run_ahead()
-        receive: exchange.receive()
-        flush:
+        steer: SHARE, exchange.receive(), profile.start()
         stimulate: brain.stimulate(stimulus)
         brain: brain.run()
         body:
         read: brain.read(readout)
         gather: recorder.flush_is_due(), exchange.gather(flush=False)
         transfer:
-        share: exchange.share()
+        share: SHARE
+        record: recorder.record()
+        ahead: brain.run_ahead()
+        receive: exchange.receive()
+        flush:
+        steer:
+        stimulate: brain.stimulate(stimulus)
+        brain: brain.run()
+        body:
+        read: brain.read(readout)
+        gather: recorder.flush_is_due(), exchange.gather(flush=False)
+        transfer:
+        share: SHARE
         record: recorder.record()
         ahead:
         receive: exchange.receive()
@@ -290,7 +296,10 @@ TWO_STEPS = {
         end: profile.write(2 steps)
         """,
 }
-TWO_STEPS = {kind: [line.strip() for line in text.strip().splitlines()] for kind, text in TWO_STEPS.items()}
+TWO_STEPS = {
+    kind: [line.strip() for line in text.replace("SHARE", "exchange.share(announce=False)").strip().splitlines()]
+    for kind, text in TWO_STEPS.items()
+}
 FIRST, SECOND = slice(len(STEP_PHASES)), slice(len(STEP_PHASES), None)
 both_kinds = pytest.mark.parametrize("kind", ["body", "brain"])
 
@@ -304,12 +313,15 @@ def test_each_rank_makes_exactly_these_calls_in_two_steps(kind):
 
 @pytest.mark.parametrize(
     ("kind", "end"),
-    [("body", "end: progress.update(1), profile.write(1 steps)"), ("brain", "end: profile.write(1 steps)")],
+    [("body", ["steer: progress.update(1)"]), ("brain", ["steer:"])],
 )
 def test_a_stop_that_is_asked_for_ends_the_loop_after_the_running_step(kind, end):
     stop = StopSign()
     ask = {"exchange.gather(flush=False)": lambda: stop.request("signal SIGTERM")}
-    assert noted_loop(kind, 2, stop, ask) == ([*TWO_STEPS[kind][FIRST], end], 1)
+    assert noted_loop(kind, 2, stop, ask) == (
+        [*TWO_STEPS[kind][FIRST], *end, "end: profile.write(1 steps)"],
+        1,
+    )
 
 
 @pytest.mark.parametrize("error", [ArithmeticError, SystemExit])
@@ -322,7 +334,8 @@ def test_a_stop_that_is_asked_for_ends_the_loop_after_the_running_step(kind, end
 )
 def test_what_fails_on_the_body_rank_leaves_the_step_whole_and_ends_the_loop_after_it(call, number, reason, error):
     stop = StopSign()
-    assert noted_loop("body", 5, stop, {call: fail_from(number, error)}) == (TWO_STEPS["body"], 2)
+    end = ["steer: progress.update(2)", "end: profile.write(2 steps)"]
+    assert noted_loop("body", 5, stop, {call: fail_from(number, error)}) == ([*TWO_STEPS["body"][:-1], *end], 2)
     assert stop.reason == reason
     assert error.__name__ in stop.failure
 
@@ -330,8 +343,7 @@ def test_what_fails_on_the_body_rank_leaves_the_step_whole_and_ends_the_loop_aft
 def test_transfer_functions_that_fail_at_0_ms_end_the_loop_before_its_first_step():
     stop = StopSign()
     fail = {"transfer.apply(0)": fail_from(1, ArithmeticError)}
-    calls = TWO_STEPS["body"][0].replace("stimulate", "end")
-    assert noted_loop("body", 5, stop, fail) == ([calls], 0)
+    assert noted_loop("body", 5, stop, fail) == ([TWO_STEPS["body"][0], "end:"], 0)
     assert stop.reason == "transfer functions at 0 ms: diverged"
 
 
@@ -374,7 +386,7 @@ def test_a_phase_at_another_place_than_its_own_is_refused_and_gets_no_time(profi
     for wrong in ("brain", "flush", "no such phase"):
         step_profile.start()
         laps(step_profile, STEP_PHASES)
-        with pytest.raises(ValueError, match=f"phase '{wrong}' of a step: must be 'stimulate' here"):
+        with pytest.raises(ValueError, match=f"phase '{wrong}' of a step: must be 'steer' here"):
             step_profile.lap(wrong)
     step_profile.start()
     laps(step_profile, STEP_PHASES[:-1])

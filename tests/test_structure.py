@@ -25,19 +25,20 @@ IMPORTS = {
     "devices": "errors network table timegrid",
     "parallel": "devices errors",
     "experiment": "body devices errors network table timegrid",
-    "transfer": "errors experiment",
     "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
+    "transfer": "errors experiment record timegrid",
+    "control": "body engines errors experiment parallel record table timegrid transfer",
     "results": "body devices engines errors record",
     "show": "body devices engines errors experiment record results",
     "finalize": "body engines errors experiment network record results show",
-    "loop": "body engines errors parallel record show transfer",
-    "modes": "body devices engines errors experiment finalize network parallel record results transfer",
+    "loop": "body control engines errors parallel record show transfer",
+    "modes": "body control devices engines errors experiment finalize network parallel record results transfer",
     "plan": "body devices engines errors experiment modes network parallel record transfer",
-    "run": "body devices engines errors experiment finalize loop modes network parallel "
+    "run": "body control devices engines errors experiment finalize loop modes network parallel "
     "plan record show timegrid transfer",
     "tools": "body cache clone devices engines errors experiment network parallel plan",
-    "bench": "body clone devices engines errors experiment loop modes network parallel plan "
+    "bench": "body clone control devices engines errors experiment loop modes network parallel plan "
     "record results run timegrid",
     "cli": "bench body cache errors experiment modes results show tools",
     "__main__": "cli",

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from cosim.body.parts import Part
+from cosim.body.touch import NO_TORQUE
 
 
 class Body(Protocol):
@@ -37,6 +38,36 @@ class Body(Protocol):
         """Move on by one coupling step under the commands in the ports.
 
         Raises ValueError where a command is not finite, FloatingPointError where the body diverges.
+        """
+
+    def reset(self) -> None:
+        """Go back to where the body was when it was made; what follows equals a new body's run, byte for byte.
+
+        Commands in the ports go back too, hands let go. Ports stay valid.
+        """
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """Names of the links and objects that can be touched."""
+
+    def push(
+        self, part: str, force_n: Sequence[float], duration_ms: float, torque_nm: Sequence[float] = NO_TORQUE
+    ) -> None:
+        """Push a part from the next physics step on, for ``duration_ms``: see `cosim.body.touch.Touchable`."""
+
+    def hold(self, part: str, position_m: Sequence[float] | None) -> None:
+        """Grab a part and pull it to a place, or let it go: see `cosim.body.touch.Touchable`."""
+
+    def place(self, part: str, position_m: Sequence[float], quaternion: Sequence[float] | None = None) -> None:
+        """Put a part somewhere, at rest, turned by ``quaternion`` (x, y, z, w) or as it is turned now.
+
+        ValueError in one line, and nothing changes, where that is not possible.
+        """
+
+    def set_joints(self, angle_rad: Mapping[str, float]) -> None:
+        """Put the joints that are named at these angles, all at rest; others only move where a loop demands it.
+
+        ValueError in one line, and nothing changes, where that is not possible.
         """
 
     def close(self) -> None:

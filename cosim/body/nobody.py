@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from cosim.body.kind import Description, Kind
+from cosim.body.touch import Untouchable
 
 
 class NoBody(Description):
@@ -17,15 +18,19 @@ class NoBody(Description):
     kind: Literal["none"] = "none"
 
 
-class Unmoved:
-    """No body in the loop: nothing to command, nothing to sense."""
+class Unmoved(Untouchable):
+    """No body in the loop: nothing to command, nothing to sense, nothing to touch."""
 
+    why_not = "this experiment has no body"
     ports: Mapping[str, object] = {}
     series: Mapping[str, np.ndarray] = {}
     columns: Mapping[str, Sequence[str]] = {}
 
     def advance(self) -> None:
         """Nothing moves."""
+
+    def reset(self) -> None:
+        """Nothing has moved."""
 
     def close(self) -> None:
         """Nothing is held."""

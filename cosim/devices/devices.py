@@ -96,6 +96,11 @@ class SpikeLists:
         self.coming.steps_done += 1
 
 
+def places(devices: Sequence[Device], values: np.ndarray) -> dict[str, np.ndarray]:
+    """The place of each device in its message, by name, as a view."""
+    return {each.name: values[place : place + each.size] for each, place in _places(devices)}
+
+
 def make_ports(
     devices: Devices, readout: np.ndarray, stimulus: np.ndarray, lists: SpikeLists | None = None
 ) -> dict[str, object]:

@@ -18,7 +18,7 @@ from cosim.network.counting import longest_delay_ms
 from cosim.timegrid import is_multiple
 
 # What else transfer functions find by name, besides the ports of a body: no sink or source may be called so.
-OTHER_PORTS = ("protocol", "t_ms", "step")
+OTHER_PORTS = ("protocol", "t_ms", "step", "log", "random")
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,14 @@ class Record(Table):
         return tuple(pattern for pattern in spikes if pattern)
 
 
+class Transfer(Table):
+    """What becomes of a run when a transfer function fails."""
+
+    on_error: Literal["stop", "disable"] = Field(
+        "stop", description="end the run after that step, or switch the function off and go on"
+    )
+
+
 class Configuration(Table):
     """A whole experiment. ``brain``, ``body`` and ``protocol`` have types that its models and its folder declare,
     ``sources`` and ``sinks`` those of their kinds.
@@ -121,6 +129,7 @@ class Configuration(Table):
     sources: tuple[SourceTable, ...] = ()
     sinks: tuple[SinkTable, ...] = ()
     protocol: Table = Table()
+    transfer: Transfer = Transfer()
     record: Record = Record()
 
     @property

@@ -31,6 +31,14 @@ class Options:
     """Brain ranks; None where it was not said."""
     force: bool = False
     """Whether to start also what is predicted not to fit into memory."""
+    paused: bool = False
+    """Whether to stand still before the first step, until told otherwise."""
+    hold: bool = False
+    """Whether to stand still after the last one, in place of ending."""
+    steer: bool = True
+    """Whether to listen to commands at all."""
+    steer_socket: str | None = None
+    """Where to listen for commands besides the run's folder, as ``tcp://127.0.0.1:*``."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,6 +62,7 @@ def parse(arguments: Sequence[str], quiet: bool, program: str = "run.py") -> Opt
         if value is not None:
             overrides.append(f"{key}={value}")
     _check_mode(parser, given)
+    _check_steering(parser, given)
     return Options(
         given.experiment,
         tuple(overrides),
@@ -63,7 +72,20 @@ def parse(arguments: Sequence[str], quiet: bool, program: str = "run.py") -> Opt
         given.replay,
         given.ranks,
         given.force,
+        given.paused,
+        given.hold,
+        given.steer,
+        given.steer_socket,
     )
+
+
+def _check_steering(parser: _Parser, given: argparse.Namespace) -> None:
+    """What stands still must be told to go on."""
+    for name in ("paused", "hold"):
+        if getattr(given, name) and not given.steer:
+            parser.error(f"--{name} and --no-steer: nobody could tell the run to go on")
+    if given.steer_socket and not given.steer:
+        parser.error("--steer-socket and --no-steer: give one of both")
 
 
 def _check_mode(parser: _Parser, given: argparse.Namespace) -> None:
@@ -139,5 +161,15 @@ def _parser(program: str) -> _Parser:
         action="store_true",
         help="start also what is predicted not to fit into memory: that is an estimate; with a warning that says by "
         "how much",
+    )
+    parser.add_argument("--paused", action="store_true", help="stand still before the first step: see cosim steer")
+    parser.add_argument("--hold", action="store_true", help="stand still after the last step, in place of ending")
+    parser.add_argument(
+        "--no-steer", dest="steer", action="store_false", help="take no commands from `cosim steer` or Python"
+    )
+    parser.add_argument(
+        "--steer-socket",
+        metavar="ENDPOINT",
+        help="take commands through a socket, too, from the start: tcp://127.0.0.1:* for this machine and a free port",
     )
     return parser

@@ -7,8 +7,8 @@ such as where results go or what the stimuli are. The body rank makes the mode; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,11 @@ from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
 from cosim.parallel.exchange import Exchange
-from cosim.record.folder import RunFolder, make_folder
+from cosim.record.commands import Obeyed
+from cosim.record.drive import Written
+from cosim.record.folder import RunFolder, following, make_folder
 from cosim.record.recorder import BrainRecorder, Recorder
-from cosim.transfer import StimulusMaker, TransferFunctions
+from cosim.transfer import StimulusMaker
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class NormalRun:
         """What a user should know of it: lines for the log, each with its level. Body rank."""
         return iter(())
 
-    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
+    def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """What makes the stimuli. Body rank."""
         return functions
 
@@ -56,6 +58,24 @@ class NormalRun:
     ) -> Recorder:
         """What records spikes; ``is_own`` says which node ids are on this rank. Brain ranks."""
         return recorder
+
+    def commands(self) -> Sequence[Obeyed]:
+        """What steering has to do again, as a recorded run obeyed it. Body rank."""
+        return ()
+
+    def driven(self) -> Mapping[int, Written]:
+        """What a loop in another process wrote into a recorded run, to be written again. Body rank."""
+        return {}
+
+    def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
+        """The mode of a run that begins anew after this one, whose results are in ``folder``. Body rank.
+
+        Raises:
+            ConfigurationError: this one goes along another run.
+        """
+        options = self.options
+        out = str(following(folder.path)) if options.out else None
+        return NormalRun(replace(options, out=out, overrides=(*options.overrides, *overrides)))
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Called when the results of ``steps`` steps lie in ``folder``; whether they are right. Body rank."""

@@ -17,6 +17,7 @@ from cosim.engines.nest.nestlink import find_nest
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.modes import recorded_code, recover
+from cosim.record.commands import Obeyed
 from cosim.record.folder import RunFolder
 from cosim.record.provenance import files
 from cosim.results.run_data import RunData
@@ -55,6 +56,11 @@ class RecordedRun:
     def data(self) -> RunData:
         """What it recorded."""
         return RunData(self.folder.path)
+
+    @property
+    def commands(self) -> list[Obeyed]:
+        """What steering did to it."""
+        return self.data.commands
 
     @property
     def clock(self) -> Clock:

@@ -82,7 +82,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
     tables = read_toml(source.config_file)
     clock = Clock.model_validate(tables["clock"])
     stands = built.read(source.built_file, populations.read(source.populations_file))
-    experiment = _experiment(source)
+    shards, experiment = source.shards(len(stands.reports)), _experiment(source)
     return EndedRun(
         name=Path(RunData(source.path).provenance["experiment"]).name,
         source=source,
@@ -94,7 +94,7 @@ def ended_run(source: RunFolder, folder: RunFolder) -> EndedRun:
         transfer_module=experiment.transfer_module if experiment else ModuleType("unknown"),
         built=stands.brain,
         reports=stands.reports,
-        steps=whole_steps(source.run_file, source.shards(len(stands.reports)), clock.substeps),
+        steps=whole_steps(source.run_file, shards, clock.substeps, source.returned_files()),
         stopped_by=failure.first_told(source) or SILENT,
     )
 

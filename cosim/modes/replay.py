@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 
 from cosim.body.kind import Body
+from cosim.control.commands.registry import parse
 from cosim.devices.devices import Devices
 from cosim.devices.lists import SpikeList
 from cosim.errors import ConfigurationError
@@ -27,12 +28,13 @@ from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
 from cosim.parallel.exchange import Exchange
 from cosim.record import lists
+from cosim.record.commands import Obeyed
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
 from cosim.results.step_rows import ListRows, Rows
-from cosim.transfer import StimulusMaker, TransferFunctions
+from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
 
@@ -74,11 +76,19 @@ class ReplayedRun(NormalRun):
         for change in (*self.options.overrides, *self.recorded.changes(experiment)):
             yield logging.WARNING, f"changed: {change}"
 
-    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
+    def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The recorded stimuli."""
         names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
         steps, run_file = self.recorded.steps, self.recorded.folder.run_file
         return Playback(Rows(run_file, names, steps), exchange, steps, source_lists(run_file, exchange))
+
+    def commands(self) -> Sequence[Obeyed]:
+        """Those that changed the brain itself; what others did to it is in the stimuli."""
+        return [each for each in self.recorded.commands if parse(each.what).is_repeated(brain_alone=True)]
+
+    def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
+        """Refused: another run would go along the recorded one from its start."""
+        raise ConfigurationError(f"a run along {self._path} cannot be reset as a whole; start the experiment itself")
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Compare, say what came out, and add it to the summary; a difference is a result, not a failure."""

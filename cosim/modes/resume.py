@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +30,16 @@ from cosim.modes.recorded_run import RecordedRun
 from cosim.modes.replay import source_lists
 from cosim.modes.spike_check import CheckedRecorder, SpikeCheck
 from cosim.parallel.exchange import Exchange
-from cosim.record import attempts
+from cosim.record import attempts, drive
+from cosim.record.commands import Obeyed
 from cosim.record.disk import write_text
+from cosim.record.drive import Written
 from cosim.record.folder import RunFolder, make_folder
 from cosim.record.recorder import BrainRecorder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
 from cosim.results.step_rows import ListRows, Rows, unequal
-from cosim.transfer import StimulusMaker, TransferFunctions
+from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
 
@@ -88,7 +90,7 @@ class ResumedRun(NormalRun):
         for change in self.recorded.changes(experiment):
             yield logging.WARNING, f"since the run was recorded: {change}"
 
-    def transfer(self, functions: TransferFunctions, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
+    def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The experiment's own, compared with what was recorded."""
         return CheckedTransfer(functions, self.recorded, exchange, devices, body)
 
@@ -98,6 +100,18 @@ class ResumedRun(NormalRun):
         """Spikes are compared, too, before they are written."""
         check = SpikeCheck(self.recorded.folder, brain.built.populations, is_own)
         return CheckedRecorder(recorder, brain, check)
+
+    def commands(self) -> Sequence[Obeyed]:
+        """All that were obeyed; what only says when a run goes on is written down again."""
+        return self.recorded.commands
+
+    def driven(self) -> Mapping[int, Written]:
+        """All of it."""
+        return drive.read(self.recorded.folder.run_file)
+
+    def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
+        """Refused: another run would go along the recorded one from its start."""
+        raise ConfigurationError(f"a run along {self._path} cannot be reset as a whole; start the experiment itself")
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Results that go on from the recorded ones, and are the same up to there, take their place."""
@@ -125,7 +139,7 @@ class CheckedTransfer:
 
     def __init__(
         self,
-        functions: TransferFunctions,
+        functions: StimulusMaker,
         recorded: RecordedRun,
         exchange: Exchange,
         devices: Devices,

@@ -4,8 +4,8 @@
 Every brain rank sends its readout (one float64 for each spike sink) to the body rank, which adds them up; the
 body rank sends the stimulus (one float64 for each spike source) to every brain rank. The first places of both
 messages are for the ranks themselves: the signal that a brain rank got and the decision to stop, the wish and
-the decision to write to disk, so that these cost no message of their own. Buffers and requests are made once,
-at build time.
+the decision to write to disk, the announcement of a round of steering (`cosim.control.steering`), so that these
+cost no message of their own. Buffers and requests are made once, at build time.
 
 Messages go straight between body and brain, not through MPI's collectives: those pass messages on from rank
 to rank, and a rank that still runs NEST passes nothing on. Persistent requests take half of the time as well
@@ -23,10 +23,10 @@ from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import BODY_RANK, LongWait, World, wait_briefly
 
-GO, STOP, FAILED = 0.0, 1.0, 2.0
+GO, STOP, FAILED, RESET = 0.0, 1.0, 2.0, 3.0
 READOUT_TAG, STIMULUS_TAG = 1, 2
 # Places at the start of a message.
-FOR_STOP, FOR_FLUSH, RESERVED = 0, 1, 2
+FOR_STOP, FOR_FLUSH, FOR_ROUND, RESERVED = 0, 1, 2, 3
 
 
 class Exchange:
@@ -45,8 +45,11 @@ class Exchange:
 
     gather: Callable[[bool], None]
     """``gather(flush)`` brings readout and wish to write to disk to the body rank, which waits for them."""
-    share: Callable[[], None]
-    """``share()`` sends stimulus and decisions, to stop and to write to disk, on their way to brain ranks."""
+    share: Callable[[bool], None]
+    """``share(announce)`` sends stimulus and decisions, to stop and to write to disk, on their way to brain ranks.
+
+    The body rank's ``announce`` says whether the next end of a step is one where all meet for a round of steering.
+    """
     receive: Callable[[], None]
     """``receive()`` waits for what the body rank has sent, and until the own messages have left."""
 
@@ -57,12 +60,14 @@ class Exchange:
         self.acted, self._acting = np.zeros(num_sources), np.zeros(num_sources)
         if world.is_body:
             self._open_to_brains(world.comm)
+            self._requests = [*self._from_brains, *self._to_brains]
             self._wait = LongWait().wait
             self.gather, self.share, self.receive = self._gather_readouts, self._share_stimulus, self._see_off
         else:
             self._to_body = world.comm.Send_init(self._told, BODY_RANK, READOUT_TAG)
             self._from_body = world.comm.Recv_init(self._decision, BODY_RANK, STIMULUS_TAG)
-            self.gather, self.share = self._send_readout, self._from_body.Start
+            self._requests = [self._to_body, self._from_body]
+            self.gather, self.share = self._send_readout, self._expect_stimulus
             self.receive = self._await_stimulus
 
     def _open_to_brains(self, comm: MPI.Comm) -> None:
@@ -85,12 +90,18 @@ class Exchange:
     def _have_come(self) -> bool:
         return MPI.Prequest.Testall(self._from_brains)
 
-    def _share_stimulus(self) -> None:
-        self._decision[FOR_STOP] = FAILED if self._stop.failure else STOP if self._stop else GO
+    def _share_stimulus(self, announce: bool = False) -> None:
+        self._decision[FOR_STOP] = self._outcome()
         self._decision[FOR_FLUSH] = self._told[FOR_FLUSH]
+        self._decision[FOR_ROUND] = announce
         MPI.Prequest.Startall(self._to_brains)
         self.acted[:] = self._acting
         self._acting[:] = self.stimulus
+
+    def _outcome(self) -> float:
+        if not self._stop:
+            return GO
+        return FAILED if self._stop.failure else RESET if self._stop.is_reset else STOP
 
     def _see_off(self) -> None:
         wait_briefly(self._have_left)
@@ -103,6 +114,9 @@ class Exchange:
     def _send_readout(self, flush: bool = False) -> None:
         self._told[FOR_STOP], self._told[FOR_FLUSH] = self._stop.signal, flush
         self._to_body.Start()
+
+    def _expect_stimulus(self, announce: bool = False) -> None:
+        self._from_body.Start()
 
     def _await_stimulus(self) -> None:
         wait_briefly(self._from_body.Test)
@@ -124,3 +138,19 @@ class Exchange:
     def failed(self) -> bool:
         """Whether that was because something failed on the body rank."""
         return self._decision[FOR_STOP] == FAILED
+
+    @property
+    def reset_agreed(self) -> bool:
+        """Whether that was because the run is to begin anew, in the same processes."""
+        return self._decision[FOR_STOP] == RESET
+
+    @property
+    def round_agreed(self) -> bool:
+        """Whether the last `share` announced a round of steering at the end of the step that it began."""
+        return self._decision[FOR_ROUND] != 0
+
+    def close(self) -> None:
+        """Free what MPI holds for the messages, when all ranks have ended the loop."""
+        for request in self._requests:
+            request.Free()
+        self._requests = []

@@ -34,6 +34,8 @@ class StopSign:
     """Traceback of what failed, empty for a stop on request."""
     signal: int = 0
     """Number of the signal that this rank got, 0 for none."""
+    is_reset: bool = False
+    """Whether the run is to begin anew when it has ended, in the same processes. Body rank."""
 
     def __bool__(self) -> bool:
         return bool(self.reason)
@@ -42,6 +44,13 @@ class StopSign:
         """Ask for a stop; the first reason stays, but a failure is never hidden by another reason."""
         if not self.reason or (failure and not self.failure):
             self.reason, self.failure = reason, failure
+
+    def renew(self) -> None:
+        """The next run begins in this process; a signal that has come is for that one."""
+        self.reason = self.failure = ""
+        self.is_reset = False
+        if self.signal:
+            self.request(f"signal {signal.Signals(self.signal).name}")
 
     @contextmanager
     def on_failure(self, what: str) -> Iterator[None]:

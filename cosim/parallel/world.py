@@ -38,6 +38,8 @@ SPIN_S = 1e-3
 NAP_SHARE, NAP_S = 0.01, 50e-6
 # Of the shortest of so many last waits this share is slept at once, but no longer than this: signals want an answer.
 LAST_WAITS, SLEEP_SHARE, LONGEST_NAP_S = 8, 0.5, 0.1
+# A run that was paused for an hour goes on at once.
+LONGEST_SHORT_NAP_S = 0.02
 # The kernel lets naps last 50 us longer unless told otherwise (man 2 prctl).
 PR_SET_TIMERSLACK, TIMER_SLACK_NS = 29, 1000
 # The kernel ends a rank when the process dies that mpiexec started it through on this machine; nobody else
@@ -165,14 +167,17 @@ class World:
 
 
 def wait_briefly(is_done: Callable[[], bool]) -> None:
-    """Wait for what comes soon; ``is_done`` lets MPI make progress. Looks again and again, after 1 ms with naps."""
+    """Wait for what comes soon; ``is_done`` lets MPI make progress. Looks again and again, after 1 ms with naps.
+
+    However long it takes, it is met within 20 ms.
+    """
     if is_done():
         return
     began = time.perf_counter()
     while not is_done():
         waited_s = time.perf_counter() - began
         if waited_s > SPIN_S:
-            time.sleep(NAP_SHARE * waited_s)
+            time.sleep(min(NAP_SHARE * waited_s, LONGEST_SHORT_NAP_S))
 
 
 class LongWait:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import time
 from contextlib import suppress
@@ -63,6 +64,14 @@ class RunFolder:
         """What one rank writes alone; there until it is merged."""
         return self.shard_folder / f"rank-{rank:05d}.h5"
 
+    def returned_file(self, function: str) -> Path:
+        """What a transfer function has returned, see `cosim.record.returned`; there until it is merged."""
+        return self.shard_folder / f"transfer-{function}.h5"
+
+    def returned_files(self) -> list[Path]:
+        """Those of all functions that have returned something."""
+        return sorted(self.shard_folder.glob("transfer-*.h5"))
+
     @property
     def owner_file(self) -> Path:
         """Which process writes here, see `cosim.record.owner`; gone when the run has ended well."""
@@ -72,6 +81,26 @@ class RunFolder:
     def built_file(self) -> Path:
         """What stood before the first step, see `cosim.record.built`."""
         return self.shard_folder / "built.json"
+
+    @property
+    def command_log(self) -> Path:
+        """What was done to the run, see `cosim.record.commands`."""
+        return self.shard_folder / "commands.jsonl"
+
+    @property
+    def drive_file(self) -> Path:
+        """What a loop in another process wrote, see `cosim.record.drive`; there only if one did."""
+        return self.shard_folder / "drive.h5"
+
+    @property
+    def control_folder(self) -> Path:
+        """Where commands for the run are put, and answers; only its user may look into it."""
+        return self.path / "control"
+
+    @property
+    def state_file(self) -> Path:
+        """Whether the run goes on or is paused, see `cosim.control.state`."""
+        return self.control_folder / "state.json"
 
     def failure_file(self, rank: int) -> Path:
         """Why a rank ended the run."""
@@ -99,6 +128,7 @@ class RunFolder:
             handler.close()
         # On a network file system a file that this process has open keeps a name until the process ends.
         shutil.rmtree(self.shard_folder, ignore_errors=True)
+        shutil.rmtree(self.control_folder, ignore_errors=True)
         for file in (self.config_file, self.body_file, self.run_file, self.log_file):
             file.unlink(missing_ok=True)
         if self.is_ours:
@@ -124,6 +154,28 @@ def make_folder(experiment: str, out: str | None, results: Path) -> RunFolder:
             f"results folder {path}: {error.strerror}; must be a folder that can be written"
         ) from None
     return folder
+
+
+def new_folder(experiment: str, results: Path) -> Path:
+    """Make a new, empty folder below ``results/<experiment>``, named after job id or time.
+
+    Raises:
+        ConfigurationError: it cannot be made.
+    """
+    parent = results.resolve() / experiment
+    try:
+        return _make_new(parent)
+    except OSError as error:
+        raise ConfigurationError(
+            f"results folder {parent}: {error.strerror}; must be a folder that can be written"
+        ) from None
+
+
+def following(path: Path) -> Path:
+    """A new folder beside ``path``, for the run that begins anew after it: ``run_2`` after ``run``."""
+    base = re.sub(r"_\d+$", "", path.name)
+    candidates = (path.with_name(f"{base}_{number}") for number in count(2))
+    return next(each for each in candidates if not each.exists())
 
 
 def _take(path: Path) -> RunFolder:

@@ -4,3 +4,4 @@
 PROFILE = "profile"
 SPIKE_TIMES, SPIKE_IDS, SPIKES_DONE = "spikes/timestamps", "spikes/node_ids", "spikes/done"
 MEMORY = "memory_mb"
+RETURNED, FIRST_STEP = "transfer", "first_step"

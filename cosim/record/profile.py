@@ -10,11 +10,12 @@ from itertools import cycle
 
 import numpy as np
 
-# In the order of the loop; `brain` is NEST's Run and nothing else, `ahead` the part of it that is done before the
+# In the order of the loop; `steer` is a round of commands, a pause or waiting for the wall clock before the step,
+# `brain` is NEST's Run and nothing else, `ahead` the part of it that is done before the
 # stimulus is there. The body rank waits for the slowest brain rank in `gather`; brain ranks wait in `receive`, for
 # the slowest of them and for the transfer functions.
 STEP_PHASES = (
-    "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "ahead", "receive", "flush",
+    "steer", "stimulate", "brain", "body", "read", "gather", "transfer", "share", "record", "ahead", "receive", "flush",
 )  # fmt: skip
 RUN_PHASES = ("brain", "ahead")
 
@@ -22,6 +23,11 @@ RUN_PHASES = ("brain", "ahead")
 def run_times(profile: np.ndarray) -> np.ndarray:
     """What NEST itself takes, in the unit of ``profile`` (ranks, steps, phases): (ranks, steps)."""
     return np.sum([profile[:, :, STEP_PHASES.index(name)] for name in RUN_PHASES], axis=0)
+
+
+def unsteered(profile: np.ndarray) -> np.ndarray:
+    """``profile`` (..., phases) without the time that steering took, such as pauses."""
+    return np.delete(profile, STEP_PHASES.index("steer"), axis=-1)
 
 
 class Stopwatch:

@@ -24,9 +24,11 @@ from cosim.parallel.machine import resident_bytes
 from cosim.parallel.world import BODY_RANK
 from cosim.record import lists
 from cosim.record.disk import BYTES_PER_MB
+from cosim.record.drive import DriveFile
 from cosim.record.folder import RunFolder
 from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
 from cosim.record.profile import STEP_PHASES
+from cosim.record.returned import ReturnedValues
 from cosim.record.series import Series, SeriesFile
 
 SPIKE_BYTES = 16
@@ -115,7 +117,8 @@ class BodyRecorder:
 
     ``exchange/readout/<sink>`` is the readout at the end of a step, ``exchange/stimulus/<source>`` what acted in it;
     what each is, and in which unit, is in its attributes (see ``cosim.devices.series``). Spikes that are exchanged one
-    by one are in ``exchange/spikes`` (see ``cosim.record.lists``).
+    by one are in ``exchange/spikes`` (see ``cosim.record.lists``). What transfer functions return goes to files of
+    their own (see ``cosim.record.returned``).
     """
 
     def __init__(
@@ -126,12 +129,15 @@ class BodyRecorder:
         devices: Devices,
         clock: Clock,
         attributes: Mapping[str, Any],
+        returned: ReturnedValues,
     ) -> None:
         self._body, self._exchange, self._steps = body, exchange, 0
+        self._returned = returned
         self._clock = clock
         self._lists, self._listed = exchange.lists, {*lists.series(devices)}
         self._file = SeriesFile(folder.run_file, self._series(devices), attributes)
         self._shard = SeriesFile(folder.shard(BODY_RANK), {PROFILE: PROFILE_SERIES, MEMORY: MEMORY_SERIES})
+        self.drive = DriveFile(folder.drive_file)
 
     def _series(self, devices: Devices) -> dict[str, Series]:
         body = {
@@ -156,6 +162,7 @@ class BodyRecorder:
         self._file.append("exchange/time_ms", np.array([self._steps * self._clock.coupling_step_ms]))
         self._file.append("exchange/readout", self._exchange.readout[np.newaxis])
         self._file.append("exchange/stimulus", self._exchange.acted[np.newaxis])
+        self._returned.record()
         if self._lists is not None:
             self._record_lists(self._lists)
 
@@ -177,16 +184,20 @@ class BodyRecorder:
 
     def flush_is_due(self) -> bool:
         """Whether the last time was long ago, or much waits to be written."""
-        return self._file.is_due()
+        return self._file.is_due() or self._returned.is_due()
 
     def flush(self) -> None:
         """Write everything to disk."""
         self._shard.append(MEMORY, _memory_mb())
+        self._returned.flush()
+        self.drive.flush()
         self._file.flush()
         self._shard.flush()
 
     def close(self) -> None:
         """Write everything to disk; a second call does nothing."""
+        self._returned.close()
+        self.drive.close()
         self._file.close()
         self._shard.close()
 

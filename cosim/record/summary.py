@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cosim.engines.built import BuiltBrain, BuiltPopulation
-from cosim.record.profile import STEP_PHASES, run_times
+from cosim.record.profile import STEP_PHASES, run_times, unsteered
 
 COUPLING_FRACTION = (
     "1 - (sum over steps of the longest Run of a brain rank) / (sum over steps of the longest step of a brain rank): "
@@ -24,7 +24,7 @@ REAL_TIME_FACTOR = (
     "simulated time / wall time of all steps of the loop, the first one included, on the rank where they took longest; "
     "ranks step together, so that each of them says the same but for a part of a step. real_time_factor_of_paper "
     "leaves the first step out, as Feldotto et al. 2022 did, whose first step held the set-up that is a phase of its "
-    "own here, prepare"
+    "own here, prepare. What steering took, pauses above all, is no part of it"
 )
 
 
@@ -33,7 +33,7 @@ def real_time_factor(profile: np.ndarray, step_ms: float, first: int = 0) -> flo
 
     ``profile`` is (ranks, steps, phases) in s.
     """
-    steps = profile[:, first:]
+    steps = unsteered(profile)[:, first:]
     wall_s = float(steps.sum(axis=(1, 2)).max())
     return steps.shape[1] * step_ms / 1000 / wall_s if wall_s else None
 
@@ -41,7 +41,7 @@ def real_time_factor(profile: np.ndarray, step_ms: float, first: int = 0) -> flo
 def coupling_fraction(profile: np.ndarray) -> float | None:
     """See ``COUPLING_FRACTION``; ``profile`` is (ranks, steps, phases) in s, rank 0 is the body. None without steps."""
     brain = profile[1:]
-    step_s = brain.sum(axis=2).max(axis=0).sum()
+    step_s = unsteered(brain).sum(axis=2).max(axis=0).sum()
     run_s = run_times(brain).max(axis=0).sum()
     return float(1 - run_s / step_s) if step_s else None
 
@@ -115,7 +115,7 @@ def timing(profile: np.ndarray, step_ms: float) -> dict[str, Any]:
         "real_time_factor_is": REAL_TIME_FACTOR,
         "coupling_fraction": coupling_fraction(profile),
         "coupling_fraction_is": COUPLING_FRACTION,
-        "loop_s": float(profile.sum(axis=(1, 2)).max()),
+        "loop_s": float(unsteered(profile).sum(axis=(1, 2)).max()),
         "loop_phases_s": phases,
     }
 

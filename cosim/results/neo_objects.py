@@ -38,6 +38,9 @@ class ReadableRun(Protocol):
     def sources(self) -> Mapping[str, DeviceSeries]: ...
 
     @property
+    def returned_columns(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
     def body(self) -> Mapping[str, np.ndarray]: ...
 
     @property
@@ -100,6 +103,9 @@ def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
             values = np.stack(list(columns.values()), axis=1)
             name = f"{what}_{quantity}".replace(" ", "_")
             yield _signal(name, values, units, start_ms, step_ms, list(columns))
+    if returned := run.returned_columns:
+        values = np.stack(list(returned.values()), axis=1)
+        yield _signal("transfer", values, "1", step_ms, step_ms, list(returned))
     if run.body:
         step_ms = run.config["clock"]["physics_step_ms"]  # the first row is that of the end of the first step
         for name, values in run.body.items():

@@ -18,8 +18,11 @@ from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.record import lists, populations
+from cosim.record.commands import Obeyed, read, read_log
 from cosim.record.folder import RunFolder
+from cosim.record.names import RETURNED
 from cosim.record.profile import STEP_PHASES
+from cosim.record.runfile import datasets
 from cosim.results import shards
 from cosim.results.spikes import ListedSpikes, Spikes
 
@@ -114,6 +117,14 @@ class RunData:
         return tomllib.loads(self.folder.config_file.read_text())
 
     @cached_property
+    def commands(self) -> list[Obeyed]:
+        """What steering did to the run: for each command the steps done before, when, who and what, as it was sent."""
+        if self.folder.command_log.exists():  # it goes on, or was killed
+            return read_log(self.folder.command_log)
+        with h5py.File(self.folder.run_file, "r") as file:
+            return list(read(file))
+
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """The content of ``summary.json``; FileNotFoundError for a run that has not ended."""
         return json.loads(self.folder.summary_file.read_text())
@@ -183,6 +194,28 @@ class RunData:
     def sources(self) -> dict[str, DeviceSeries]:
         """`stimulus` with what is known of it."""
         return self._devices("stimulus", self.stimulus)
+
+    @cached_property
+    def returned(self) -> dict[str, np.ndarray]:
+        """What transfer functions returned at the end of every step, (steps, ...); NaN where nothing.
+
+        By the name of the function, or ``function.key`` for each key of a dictionary.
+        """
+        with self._open() as file:
+            steps = slice(self._steps)
+            found = {name: each[steps] for name, each in datasets(file[RETURNED]).items()} if RETURNED in file else {}
+        if not found:
+            found = {name: rows[: self._steps] for name, rows in shards.read_returned(self.folder).items()}
+        return {name.replace("/", "."): rows for name, rows in found.items()}
+
+    @property
+    def returned_columns(self) -> dict[str, np.ndarray]:
+        """Each number of `returned` as a column of its own, (steps,): ``see``, or ``see[0]``, ``see[1]`` of arrays."""
+        columns = {}
+        for name, rows in self.returned.items():
+            for place in np.ndindex(rows.shape[1:]):
+                columns[f"{name}[{','.join(map(str, place))}]" if place else name] = rows[:, *place]
+        return columns
 
     def _devices(self, group: str, series: Mapping[str, np.ndarray]) -> dict[str, DeviceSeries]:
         with self._open() as file:

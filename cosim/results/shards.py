@@ -16,7 +16,8 @@ import numpy as np
 
 from cosim.engines.built import BuiltPopulation
 from cosim.record.folder import RunFolder
-from cosim.record.names import PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.names import FIRST_STEP, PROFILE, RETURNED, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.runfile import datasets
 
 
 def are_in(folder: RunFolder) -> bool:
@@ -50,6 +51,17 @@ def read_spikes(
         times_ms = _joined(files, SPIKE_TIMES, rows)
         ids = _joined(files, SPIKE_IDS, rows)
     return {each.name: _of_population(times_ms, ids, each) for each in populations}
+
+
+def read_returned(folder: RunFolder) -> dict[str, np.ndarray]:
+    """What transfer functions returned, by path below ``transfer`` of ``run.h5``, (steps, ...); NaN for nothing."""
+    found: dict[str, np.ndarray] = {}
+    for path in folder.returned_files():
+        with h5py.File(path, "r", swmr=True) as file:
+            first = file.attrs[FIRST_STEP]
+            for name, rows in datasets(file[RETURNED]).items():
+                found[name] = np.concatenate([np.full((first, *rows.shape[1:]), np.nan), rows[:]])
+    return found
 
 
 def _paths(folder: RunFolder) -> list[Path]:

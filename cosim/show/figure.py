@@ -33,7 +33,8 @@ def draw_run(data: RunData, path: Path) -> None:
     """Raster by population, sinks and sources, what the body did, and step times, one above the other."""
     of_body = [panel for series, panel in BODY_PANELS.items() if series in data.body]
     of_devices = [panel for _, _, panel in device_panels(data)]
-    panels = [*of_devices, *of_body, draw_step_times]
+    of_functions = [draw_returned] if data.returned else []
+    panels = [*of_devices, *of_functions, *of_body, draw_step_times]
     heights = [3, *[1] * (len(panels) - 1), 1.2]
     figure, axes = plt.subplots(
         len(heights),
@@ -86,6 +87,24 @@ def draw_devices(what: str, quantity: str, units: str, axis: Axes, data: RunData
         axis.plot(data.exchange_time_ms[rows], columns[name][rows], linewidth=1, drawstyle=shape, **style)
     axis.set_ylabel(f"{what} {label(quantity, units)}")
     _legend(axis)
+
+
+def draw_returned(axis: Axes, data: RunData) -> None:
+    """What transfer functions returned; a point for each call, those that vary most are named."""
+    rows, columns = _thin(data.exchange_time_ms), data.returned_columns
+    for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))):
+        style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
+        called = np.isfinite(columns[name])
+        times_ms, values = (each[called][rows] for each in (data.exchange_time_ms, columns[name]))
+        axis.plot(times_ms, values, linewidth=1, marker=".", markersize=3, **style)
+    axis.set_ylabel("returned by\ntransfer functions")
+    _legend(axis)
+
+
+def _spread(values: np.ndarray) -> float:
+    """How far the numbers of a series that has gaps lie apart."""
+    known = values[np.isfinite(values)]
+    return float(np.ptp(known)) if known.size else 0.0
 
 
 def draw_tip(axis: Axes, data: RunData) -> None:

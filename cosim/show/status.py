@@ -7,6 +7,7 @@ disturbed: it never waits for a lock, and nothing is written.
 
 from __future__ import annotations
 
+import json
 import time
 import tomllib
 from bisect import bisect_right
@@ -26,11 +27,12 @@ from cosim.record.folder import RunFolder
 from cosim.record.merge import open_shard
 from cosim.record.names import MEMORY, PROFILE
 from cosim.record.owner import last_written, living_owner
+from cosim.record.profile import unsteered
 from cosim.record.runfile import whole_steps
 from cosim.results import shards
 from cosim.results.run_data import RunData
 
-STARTS, BUILDS, RUNS, MERGES = "starts", "builds", "runs", "makes results"
+STARTS, BUILDS, RUNS, PAUSED, MERGES = "starts", "builds", "runs", "paused", "makes results"
 COMPLETE, STOPPED, DEAD = "complete", "stopped", "dead"
 ENDED = (COMPLETE, STOPPED, DEAD)
 SILENT = "no process writes it any more, and no rank could say why"
@@ -131,7 +133,7 @@ class Watcher:
         is_over = step == clock.steps or folder.summary_file.is_file()
         return replace(
             known,
-            state=DEAD if not alive else MERGES if is_over else RUNS,
+            state=DEAD if not alive else PAUSED if _is_paused(folder) else MERGES if is_over else RUNS,
             step=step,
             simulated_ms=step * clock.coupling_step_ms,
             window_ms=window * clock.coupling_step_ms,
@@ -146,7 +148,7 @@ class Watcher:
         with open_shard(folder.shard(0)) as file:
             if len(file[PROFILE]) < len(self._step_wall_s):
                 self._step_wall_s = np.empty(0)  # another run, or another attempt
-            new_s = file[PROFILE][len(self._step_wall_s) :].sum(axis=1)
+            new_s = unsteered(file[PROFILE][len(self._step_wall_s) :]).sum(axis=1)
         self._step_wall_s = np.concatenate([self._step_wall_s, new_s])
         if not step:
             return {}
@@ -158,6 +160,14 @@ class Watcher:
             "recent_real_time_factor": recent * step_s / float(back_s[recent - 1]),
             "left_s": (clock.steps - step) * float(back_s[recent - 1]) / recent,
         }
+
+
+def _is_paused(folder: RunFolder) -> bool:
+    """Whether steering lets it stand still."""
+    try:
+        return json.loads(folder.state_file.read_text())["state"] == PAUSED
+    except OSError:  # nobody steers it, or it is somebody else's
+        return False
 
 
 def _ended(folder: RunFolder, clock: Clock) -> Glance:

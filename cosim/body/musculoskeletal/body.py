@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The body in a closed loop: muscles, joint kinematics and a physics engine, one coupling step at a time."""
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -8,9 +9,12 @@ import numpy as np
 from cosim.body.engines import registry
 from cosim.body.musculoskeletal.description import MusculoskeletalDescription
 from cosim.body.musculoskeletal.kinematics import Kinematics
+from cosim.body.musculoskeletal.leverage import Leverage
 from cosim.body.musculoskeletal.muscle import TENDONS
 from cosim.body.musculoskeletal.ports import ContactsPort, JointsPort, MusclesPort, TipPort, make_ports
+from cosim.body.musculoskeletal.reach import Reach
 from cosim.body.musculoskeletal.state import BodyState
+from cosim.body.touch import Hands, Touchable
 from cosim.timegrid import is_multiple
 
 # Bullet cuts joint speeds off at 100 rad/s (btMultiBody's maximum coordinate velocity), so a body that
@@ -18,7 +22,7 @@ from cosim.timegrid import is_multiple
 MAX_JOINT_SPEED_RAD_S = 90.0
 
 
-class MusculoskeletalBody:
+class MusculoskeletalBody(Touchable):
     """A body that follows muscle commands; lives on the body rank only.
 
     ``driven`` says what a command is: "excitation" goes through activation dynamics, "activation" is taken as
@@ -49,6 +53,9 @@ class MusculoskeletalBody:
         self._kinematics = Kinematics(description)
         self._muscle_model = TENDONS[tendon](description.muscles)
         self._engine = registry.start(engine, description)
+        self._leverage = Leverage(description, self._kinematics)
+        self._reach = Reach(description, self._leverage)
+        self._hands = Hands(self._leverage.parts, physics_step_ms)
         self.ports = make_ports(description, self._state)
         self._effort = _efforts(description)
         self._moment_arm = np.empty((len(description.muscles), len(self._effort)))
@@ -78,6 +85,11 @@ class MusculoskeletalBody:
         return self.ports["contacts"]
 
     @property
+    def parts(self) -> Sequence[str]:
+        """What can be touched: "tip", and the links that a joint moves, each at its centre of mass."""
+        return self._leverage.parts
+
+    @property
     def time_ms(self) -> float:
         """Simulated time since the last reset."""
         return self._steps_done * self._step_s * 1000.0
@@ -88,20 +100,40 @@ class MusculoskeletalBody:
         speed_rad_s: float | np.ndarray = 0.0,
         activation: float | np.ndarray = 0.0,
     ) -> None:
-        """Start again at time 0 with these joint angles, speeds and activations; commands are set to zero.
+        """Start again at time 0 with these joint angles, speeds and activations; commands are zero, hands let go.
 
         Each is one number or an array. The angles must close the loops. Activations are clipped to what a
-        muscle can have; ValueError where one is no number. Fibres start at rest.
+        muscle can have; ValueError where one is no number. Fibres start at rest. Without any of them what follows
+        equals the run of a new body, byte for byte.
         """
-        muscle, joint = self._state.muscle, self._state.joint
-        self._steps_done = 0
-        joint.angle[:], joint.speed[:] = angle_rad, speed_rad_s
+        muscle = self._state.muscle
         self._muscle_model.put(muscle, self._finite("activation", np.broadcast_to(activation, muscle.activation.shape)))
         muscle.excitation[:] = 0.0
-        self._engine.reset(joint.angle, joint.speed)
-        self._sense()
-        self._muscle_model.settle(muscle)
-        self._pull(jumped=True)
+        self._steps_done = 0
+        self._hands.let_go()
+        for samples in self.series.values():
+            samples.fill(0.0)
+        self._put(angle_rad, speed_rad_s)
+
+    def place(self, part: str, position_m: Sequence[float], quaternion: Sequence[float] | None = None) -> None:
+        """Put the limb so that ``part`` is at ``position_m`` (3,), at rest, or as near as joints and loops let it.
+
+        Of all such poses it is the one that is nearest to the present one. Muscles keep their activations, fibres
+        come to rest. A limb is held by its joints, so ``quaternion`` must be None. ValueError, and nothing changes,
+        where there is no such part, or where it comes no nearer than a tenth of its distance from the farthest joint
+        that moves it.
+        """
+        if quaternion is not None:
+            raise ValueError(f"quaternion = {quaternion!r}: must be None, as a link is turned by its joints")
+        self._put(self._reach.part(self._state.joint.angle, part, position_m), 0.0)
+
+    def set_joints(self, angle_rad: Mapping[str, float]) -> None:
+        """Put the joints that are named at these angles, all at rest; others only move where a loop demands it.
+
+        Muscles keep their activations, fibres come to rest. ValueError, and nothing changes, where there is no such
+        joint, an angle is beyond its limits, or a loop would open.
+        """
+        self._put(self._reach.joints(self._state.joint.angle, angle_rad), 0.0)
 
     def advance(self) -> None:
         """Move on by one coupling step under the commands in ``muscles.excitation``.
@@ -118,8 +150,9 @@ class MusculoskeletalBody:
             command = muscle.activation.copy()
             self._muscle_model.advance(muscle, 0.0)
             self._pull(jumped=True)
+        is_touched = bool(self._hands)
         for row in range(self._substeps):
-            self._engine.step(self._torque, self._step_s)
+            self._engine.step(self._touched() if is_touched else self._torque, self._step_s)
             self._steps_done += 1
             self._sense()
             # An activation equal to the command stays as it is, so this serves both ways of driving.
@@ -145,6 +178,21 @@ class MusculoskeletalBody:
                     "allowed are finite numbers (clipped to 0 to 1)"
                 )
         return values
+
+    def _put(self, angle_rad: float | np.ndarray, speed_rad_s: float | np.ndarray) -> None:
+        """Begin anew from these joint angles and speeds, with the activations that are, and fibres at rest."""
+        muscle, joint = self._state.muscle, self._state.joint
+        joint.angle[:], joint.speed[:] = angle_rad, speed_rad_s
+        self._engine.reset(joint.angle, joint.speed)
+        self._sense()
+        self._muscle_model.settle(muscle)
+        self._pull(jumped=True)
+
+    def _touched(self) -> np.ndarray:
+        """Joint torques for the next step, those of hands included."""
+        joint = self._state.joint
+        touches = self._hands.touches(lambda part: self._leverage.at(part, joint.angle, joint.speed))
+        return self._torque + self._leverage.torque(joint.angle, list(touches))
 
     def _sense(self) -> None:
         """Take over the engine's state and work out where muscle paths, moment arms and the tip are."""

@@ -73,16 +73,20 @@ class Kinematics:
     def positions(self, angle_rad, points: Points) -> np.ndarray:
         """Positions (n, 3) in m of ``points`` in the model frame at joint angles (n_joints,)."""
         placed = np.empty_like(points.position)
-        move(self.tree, np.asarray(angle_rad, dtype=float), self._pose)
-        place(points, self._pose, placed)
+        place(points, self.pose(angle_rad), placed)
         return placed
+
+    def pose(self, angle_rad) -> Pose:
+        """Where the joints are at angles (n_joints,); valid until the next call of any method."""
+        move(self.tree, np.asarray(angle_rad, dtype=float), self._pose)
+        return self._pose
 
     def link_pose(self, angle_rad, link: str) -> tuple[np.ndarray, np.ndarray]:
         """Rotation (3, 3) and position (3,) in m of the frame of ``link`` in the model frame."""
         rest, joint = self._description.link(link), self._carrier(link)
-        move(self.tree, np.asarray(angle_rad, dtype=float), self._pose)
-        rotation = self._pose.rotation[joint]
-        return rotation @ rest.rotation(), rotation @ rest.position_m + self._pose.shift[joint]
+        pose = self.pose(angle_rad)
+        rotation = pose.rotation[joint]
+        return rotation @ rest.rotation(), rotation @ rest.position_m + pose.shift[joint]
 
     def measure(self, angle_rad, speed_rad_s, length_m, speed_m_s, moment_arm_m, tip_m):
         """Write muscle path lengths, speeds (n_muscles,), moment arms (n_muscles, n_joints) and the tip (3,).

@@ -8,6 +8,7 @@ import numpy as np
 import pybullet
 
 from cosim.body.vehicle import urdf
+from cosim.body.vehicle.chassis import Chassis
 from cosim.body.vehicle.description import VehicleDescription
 
 GRAVITY_M_S2 = -9.81
@@ -37,10 +38,12 @@ class VehicleEngine:
             deterministicOverlappingPairs=1,
             physicsClientId=self._client,
         )
-        self._solids = [*self._build_walls(), *self._build_obstacles()]
+        walls, self._obstacles = self._build_walls(), self._build_obstacles()
+        self._solids = [*walls, *self._obstacles]
         self._floor, self._light = self._build_floor(), self._build_light()
         self._robot = self._load_robot()
         self._left, self._right = self._find_wheels()
+        self.chassis = Chassis(self._robot, self._client)
 
     def drive(self, left_rad_s: float, right_rad_s: float) -> None:
         """Speeds that the motors of both sides hold from now on, as far as their torque allows."""
@@ -64,6 +67,25 @@ class VehicleEngine:
         """Position (3,) of the vehicle's frame and its rotation matrix (3, 3), both in the room."""
         position, turn = pybullet.getBasePositionAndOrientation(self._robot, physicsClientId=self._client)
         return np.array(position), np.array(pybullet.getMatrixFromQuaternion(turn)).reshape(3, 3)
+
+    def put(self, position_m: np.ndarray, turn: np.ndarray | None) -> None:
+        """Put the vehicle's frame there, turned by ``turn`` (x, y, z, w) or as it is turned now, all at rest."""
+        here = {"physicsClientId": self._client}
+        if turn is None:
+            turn = pybullet.getBasePositionAndOrientation(self._robot, **here)[1]
+        pybullet.resetBasePositionAndOrientation(self._robot, position_m, turn, **here)  # and its speed, to 0
+        for joint in (*self._left, *self._right):
+            angle_rad = pybullet.getJointState(self._robot, joint, **here)[0]
+            pybullet.resetJointState(self._robot, joint, angle_rad, 0.0, **here)
+
+    def put_obstacle(self, index: int, foot_m: np.ndarray, turn: np.ndarray | None) -> None:
+        """Put the middle of the underside of an obstacle there, turned as `put` says."""
+        obstacle, here = self._obstacles[index], {"physicsClientId": self._client}
+        if turn is None:
+            turn = pybullet.getBasePositionAndOrientation(obstacle, **here)[1]
+        up = np.array(pybullet.getMatrixFromQuaternion(turn)).reshape(3, 3)[:, 2]
+        middle_m = foot_m + 0.5 * self._description.obstacles[index].size_m[2] * up
+        pybullet.resetBasePositionAndOrientation(obstacle, middle_m, turn, **here)
 
     def wheel_speed(self) -> tuple[float, float]:
         """Mean speed in rad/s of the wheels on the left and on the right."""

@@ -27,6 +27,11 @@ class VehicleState:
         self.brightness = np.array([description.light.brightness])
         self.touching = np.zeros(1)
 
+    def take_over(self, other: VehicleState) -> None:
+        """Write what ``other`` has into the arrays, which stay the ones that ports show."""
+        for name, array in vars(self).items():
+            array[:] = getattr(other, name)
+
 
 class _Port:
     """Shows a state. Slots, so that a mistyped attribute is an error."""

@@ -65,11 +65,16 @@ def _listed(run: RunData) -> Iterator[tuple[str, int, float]]:
 
 
 def _exchanged(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
-    """``time_ms`` is the end of a step; the value of a sink is of then, that of a source acted in the step."""
+    """``time_ms`` is the end of a step; the value of a sink is of then, that of a source acted in the step.
+
+    What transfer functions returned then is ``nan`` where they were not called.
+    """
     yield "time_ms", run.exchange_time_ms
     for each in (*run.sinks.values(), *run.sources.values()):
         for name, values in each.columns.items():
             yield f"{name}.{each.key}", values
+    for name, values in run.returned_columns.items():
+        yield f"transfer.{name}", values
 
 
 def _of_body(run: RunData) -> Iterator[tuple[str, np.ndarray]]:

@@ -94,7 +94,7 @@ COLUMNS = {
 
 
 def _exchange(run: RunData) -> ProcessingModule:
-    """A time series for each spike sink and each spike source."""
+    """A time series for each spike sink, each spike source and each value that a transfer function returned."""
     module = ProcessingModule(name="exchange", description="what brain and body exchanged in every coupling step")
     step_s = run.config["clock"]["coupling_step_ms"] / MS_PER_S
     for each in run.sinks.values():
@@ -103,6 +103,9 @@ def _exchange(run: RunData) -> ProcessingModule:
     for each in run.sources.values():
         text = f"{each.quantity} of a spike source that acted from then on for one step"
         module.add(_of_device(each, text, 0.0, step_s))
+    for name, values in run.returned.items():
+        text = f"what the transfer function {name.partition('.')[0]} returned at the end of each step; NaN if nothing"
+        module.add(_series(f"transfer_{name}", text, values, "as the function has it", step_s, step_s))
     return module
 
 

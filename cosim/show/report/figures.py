@@ -68,6 +68,9 @@ def _aspects(run: RunData) -> Iterator[Aspect]:
     captions = {"sink": f"At the end of each step; {named}", "source": f"What acted in each step; {named}"}
     for what, quantity, panel in panels.device_panels(run):
         yield Aspect(f"{quantity[0].upper()}{quantity[1:]}s of spike {what}s", captions[what], panel)
+    if run.returned:
+        caption = f"At the end of each step in which a function was called; {named}"
+        yield Aspect("What transfer functions returned", caption, panels.draw_returned, is_shared=False)
     yield from _aspects_of_body(run)
     caption = "Longest rank in each phase."
     yield Aspect("Wall time of steps", caption, panels.draw_step_times, height=3.0)

@@ -12,6 +12,8 @@
 #include "dictionary.h"
 
 #include "guard.h"
+#include "run_time.h"
+#include "run_time.h"
 
 #include "exceptions.h"
 #include "kernel_manager.h"
@@ -80,14 +82,14 @@ set_copies( size_t node_id, const std::vector< double >& times_ms )
   }
 }
 
-//! Set times of one source, (n,), each for the neuron that `numbers` says; in order of time.
+//! Set times of one source, (n,) in the run's time, each for the neuron that `numbers` says; in order of time.
 void
 inject( const InjectedNodes& source, const double* times_ms, const double* numbers, long count )
 {
   std::vector< std::pair< long, double > > spikes( count );
   for ( long i = 0; i < count; ++i )
   {
-    spikes[ i ] = { static_cast< long >( numbers[ i ] ), times_ms[ i ] };
+    spikes[ i ] = { static_cast< long >( numbers[ i ] ), times_ms[ i ] - run_before.get_ms() };
   }
   std::sort( spikes.begin(), spikes.end() );
   std::vector< double > times;
@@ -97,7 +99,7 @@ inject( const InjectedNodes& source, const double* times_ms, const double* numbe
     times.clear();
     for ( ; spike != spikes.end() and spike->first == number; ++spike )
     {
-      times.push_back( spike->second );
+      times.push_back( ( nest::Time( nest::Time::ms( spike->second ) ) - run_before ).get_ms() );
     }
     set_copies( node_for( source, number ), times );
   }

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``cosim steer RUN ...``: one command to a run that goes on, from the shell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cosim.errors import EXIT_CONFIGURATION, CommandError, ConfigurationError, RunError
+
+Command = dict[str, Any]
+
+TIME = re.compile(r"(?P<number>[0-9.eE+-]+) ?(?P<unit>ms|s)?")
+FILE_HELP = "a file with the source of one function, or - for standard input"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run, and what is to be done to it."""
+    parser.add_argument("run", metavar="RUN", help="results folder of a run that goes on")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _add_time(actions)
+    _add_values(actions)
+    _add_functions(actions)
+    _add_body(actions)
+    _add_whole(actions)
+
+
+def main(options: argparse.Namespace) -> int:
+    """Do it; returns the exit code."""
+    try:
+        options.act(options)
+    except (CommandError, RunError, ConfigurationError, FileExistsError) as error:
+        print(f"cosim: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    return 0
+
+
+# When it goes on.
+
+
+def _add_time(actions: argparse._SubParsersAction) -> None:
+    _simple(actions, "pause", "stand still after the running step")
+    _simple(actions, "go", "go on, up to the end of the run")
+    _simple(actions, "stop", "end the run, with results of all steps that are done")
+    _simple(actions, "status", "say how far the run is")
+    step = _action(actions, "step", "do so many coupling steps, and stand still", _step)
+    step.add_argument("steps", type=int, nargs="?", default=1, metavar="N", help="default: 1")
+    until = _action(actions, "until", "go on until this time of the model, and stand still", _until)
+    until.add_argument("time", metavar="TIME", help="500ms, 0.5s, or a number of ms")
+    pace = _action(actions, "pace", "run at most so many times as fast as real time", _pace)
+    pace.add_argument("factor", metavar="FACTOR", help="a number, or max: as fast as it can")
+
+
+def _step(options: argparse.Namespace) -> None:
+    _send(options, {"command": "step", "steps": options.steps})
+
+
+def _until(options: argparse.Namespace) -> None:
+    _send(options, {"command": "run_until", "t_ms": _time_ms(options.time)})
+
+
+def _pace(options: argparse.Namespace) -> None:
+    _send(options, {"command": "pace", "factor": None if options.factor == "max" else _value(options.factor)})
+
+
+def _time_ms(text: str) -> float:
+    match = TIME.fullmatch(text)
+    try:
+        return float(match["number"]) * (1000 if match["unit"] == "s" else 1) if match else float(text)
+    except ValueError:
+        raise CommandError(f"{text}: must be a time such as 500ms, 0.5s, or a number of ms") from None
+
+
+# Values of ports, populations, projections, the protocol.
+
+
+def _add_values(actions: argparse._SubParsersAction) -> None:
+    values = _action(actions, "set", "set a port, or NEST parameters of a population", _set)
+    values.add_argument(
+        "words", nargs="+", metavar="WHAT", help="PORT.ATTRIBUTE=VALUE ..., or POPULATION PARAMETER=VALUE ..."
+    )
+    values.add_argument("--hold", action="store_true", help="set a port again in every step")
+    scale = _action(actions, "scale", "multiply the weights of all synapses between two populations", _scale)
+    scale.add_argument("source"), scale.add_argument("target"), scale.add_argument("factor")
+    protocol = _action(actions, "protocol", "set keys of the experiment's [protocol]", _protocol)
+    protocol.add_argument("settings", nargs="+", metavar="KEY=VALUE")
+
+
+def _set(options: argparse.Namespace) -> None:
+    first, *others = options.words
+    if "=" not in first:
+        values = dict(map(_setting, others))
+        _send(options, {"command": "set_population", "population": first, "parameters": values})
+        return
+    for key, value in map(_setting, options.words):
+        port, dot, attribute = key.rpartition(".")
+        if not dot:
+            raise CommandError(f"{key}: must be PORT.ATTRIBUTE=VALUE, or POPULATION PARAMETER=VALUE")
+        command = {"command": "set_port", "port": port, "attribute": attribute, "value": value}
+        _send(options, command | {"hold": options.hold})
+
+
+def _scale(options: argparse.Namespace) -> None:
+    ends = {"source": options.source, "target": options.target}
+    _send(options, {"command": "scale_weights", **ends, "factor": _value(options.factor)})
+
+
+def _protocol(options: argparse.Namespace) -> None:
+    for key, value in map(_setting, options.settings):
+        _send(options, {"command": "set_protocol", "key": key, "value": value})
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(f"{text}: must be NAME=VALUE")
+    return key.strip(), _value(value.strip())
+
+
+def _value(text: str) -> Any:
+    """Read as TOML, else as text."""
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+# Transfer functions.
+
+
+def _add_functions(actions: argparse._SubParsersAction) -> None:
+    parser = actions.add_parser("tf", help="show or change transfer functions")
+    of_functions = parser.add_subparsers(required=True, metavar="ACTION")
+    add = _action(of_functions, "add", "add a function", _change_function)
+    add.add_argument("file", metavar="FILE", help=FILE_HELP)
+    edit = _action(of_functions, "edit", "replace a function", _change_function)
+    edit.add_argument("name", metavar="NAME"), edit.add_argument("file", metavar="FILE", help=FILE_HELP)
+    for action, text in (("remove", "take it out"), ("enable", "call it again"), ("disable", "do not call it")):
+        _action(of_functions, action, text, _change_function).add_argument("name", metavar="NAME")
+    show = _action(of_functions, "show", "print a function, or all of transfer.py as it now is", _show_functions)
+    show.add_argument("name", metavar="NAME", nargs="?")
+
+
+def _change_function(options: argparse.Namespace) -> None:
+    command: Command = {"command": "tf", "action": options.action}
+    if "name" in options:
+        command["name"] = options.name
+    if "file" in options:
+        command["text"] = _text(options.file)
+    _send(options, command)
+
+
+def _show_functions(options: argparse.Namespace) -> None:
+    from cosim.client.session import attach  # imports much, and every command of cosim comes by here
+
+    with attach(options.run) as run:
+        print(run.transfer[options.name].source if options.name else run.transfer.text)
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file}: {getattr(error, 'strerror', None) or 'no text'}") from None
+
+
+# The body.
+
+
+def _add_body(actions: argparse._SubParsersAction) -> None:
+    push = _action(actions, "push", "push a part of the body, in world axes", _push)
+    push.add_argument("part"), push.add_argument("duration", metavar="TIME", help="50ms, 0.05s, or a number of ms")
+    push.add_argument("--force", nargs=3, type=float, default=[0.0, 0.0, 0.0], metavar=("FX", "FY", "FZ"), help="in N")
+    push.add_argument(
+        "--torque", nargs=3, type=float, default=[0.0, 0.0, 0.0], metavar=("TX", "TY", "TZ"), help="in N m"
+    )
+    for action, text in (("place", "put a part of the body to a place, at rest"), ("hold", "pull a part to a place")):
+        parser = _action(actions, action, text, _move)
+        parser.add_argument("part"), parser.add_argument("position_m", nargs=3, type=float, metavar="M")
+    _action(actions, "release", "let a part go that is held", _move).add_argument("part")
+
+
+def _push(options: argparse.Namespace) -> None:
+    command = {"command": "push", "part": options.part, "force_n": options.force, "torque_nm": options.torque}
+    _send(options, command | {"duration_ms": _time_ms(options.duration)})
+
+
+def _move(options: argparse.Namespace) -> None:
+    name = "hold" if options.action == "release" else options.action
+    position_m = getattr(options, "position_m", None)
+    _send(options, {"command": name, "part": options.part, "position_m": position_m})
+
+
+# The run as a whole.
+
+
+def _add_whole(actions: argparse._SubParsersAction) -> None:
+    reset = _action(actions, "reset", "begin anew, with all of the run or a part", _reset)
+    reset.add_argument("what", nargs="?", default="all", choices=["all", "body", "transfer", "brain"])
+    mark = _action(actions, "mark", "write a text down beside the time", _mark)
+    mark.add_argument("text", metavar="TEXT")
+    save = _action(actions, "save", "write what was made of the run as an experiment, or as a script", _save)
+    save.add_argument("folder", metavar="FOLDER", help="must not be there yet")
+    save.add_argument("--script", action="store_true", help="a Python file of that name, with calls of cosim, instead")
+
+
+def _reset(options: argparse.Namespace) -> None:
+    _send(options, {"command": "reset", "what": options.what})
+
+
+def _mark(options: argparse.Namespace) -> None:
+    _send(options, {"command": "mark", "text": options.text})
+
+
+def _save(options: argparse.Namespace) -> None:
+    from cosim.client import saved
+
+    save = saved.as_script if options.script else saved.as_experiment
+    save(Path(options.run), Path(options.folder))
+
+
+# All of them.
+
+
+def _action(actions: argparse._SubParsersAction, name: str, text: str, act: Any) -> argparse.ArgumentParser:
+    parser = actions.add_parser(name, help=text)
+    parser.set_defaults(act=act, action=name)
+    return parser
+
+
+def _simple(actions: argparse._SubParsersAction, name: str, text: str) -> None:
+    """An action that is a command by its mere name."""
+    _action(actions, name, text, lambda options: _send(options, {"command": options.action}))
+
+
+def _send(options: argparse.Namespace, command: Command) -> None:
+    from cosim.client.session import attach
+
+    with attach(options.run) as run:
+        answer = run.send_and_wait(command)
+    print(json.dumps(answer) if options.json else _in_words(answer))
+
+
+def _in_words(answer: Mapping[str, Any]) -> str:
+    where = f"step {answer['step']}, {answer['t_ms']:g} ms, {answer['state']}"
+    more = {key: value for key, value in answer.items() if key not in ("ok", "step", "t_ms", "state") and value}
+    return "\n".join([where, *(f"{key}: {_shown(value)}" for key, value in more.items())])
+
+
+def _shown(value: Any) -> str:
+    parts: Sequence[str] = [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else [str(value)]
+    return ", ".join(parts)

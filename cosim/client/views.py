@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a program sees of a run that goes on, and touches: ports, populations, the body, transfer functions.
+
+Values are read from the run's files, so that to look disturbs nothing: they are complete up to the step while the run
+stands still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from cosim.body import kinds as body_kinds
+from cosim.control.drive_layout import properties
+from cosim.devices import kinds as device_kinds
+from cosim.devices.base import DeviceTable
+from cosim.devices.devices import Device, Devices
+from cosim.devices.resolve import Wanted, resolve
+from cosim.engines.built import BuiltPopulation
+from cosim.errors import nearest
+from cosim.network.address import Address
+from cosim.record.folder import RunFolder
+from cosim.results.spikes import Spikes
+
+if TYPE_CHECKING:
+    from cosim.client.live_run import LiveRun
+
+
+def as_json(value: Any) -> Any:
+    """A value of Python or numpy as JSON can hold it."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def devices_of(config: Mapping[str, Any], populations: Mapping[str, BuiltPopulation]) -> Devices:
+    """The devices of a run, in the order of its messages, from what its folder says."""
+    sizes = {name: each.size for name, each in populations.items()}
+    sources, sinks = (_tables(section, config.get(section, ())) for section in ("sources", "sinks"))
+    wanted = Wanted(sources, sinks, (), config["clock"]["resolution_ms"])
+    return resolve(wanted, sizes, sizes)
+
+
+def _tables(section: str, tables: Sequence[Mapping[str, Any]]) -> list[Any]:
+    known: dict[str, type[DeviceTable]] = device_kinds.kinds(section)
+    return [known[str(device_kinds.kind_of(section, table))].model_validate(table) for table in tables]
+
+
+class Ports(Mapping[str, "PortView"]):
+    """Sinks, sources and ports of the body, by name."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+
+    def __getitem__(self, name: str) -> PortView:
+        devices = self._run.devices
+        for group, members in (("readout", devices.sinks), ("stimulus", devices.sources)):
+            for each in members:
+                if each.name == name:
+                    return DevicePort(self._run, group, each)
+        if name in self._run.body.standing:
+            return BodyPort(self._run, name)
+        raise KeyError(f"port {name!r}: {nearest(name, self)}")
+
+    def __iter__(self) -> Iterator[str]:
+        devices = self._run.devices
+        return iter([*(each.name for each in (*devices.sinks, *devices.sources)), *self._run.body.standing])
+
+    def __len__(self) -> int:
+        return len([*iter(self)])
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self.values()))
+
+
+class PortView:
+    """A port of a run: its attributes are those that transfer functions find; to set one is a command of its own.
+
+    What is set acts from the next step on, until a transfer function sets it; `hold` sets it again in every step.
+    """
+
+    def __init__(self, run: LiveRun, name: str) -> None:
+        object.__setattr__(self, "_run", run)
+        object.__setattr__(self, "_name", name)
+
+    def _shape(self) -> object:
+        """A port of this kind, of which the names and checks of attributes are taken."""
+        raise NotImplementedError
+
+    def _read(self, attribute: str) -> Any:
+        raise NotImplementedError
+
+    def hold(self, **values: Any) -> None:
+        """Set attributes, and set them again after the transfer functions in every step."""
+        for attribute, value in values.items():
+            self._set(attribute, value, hold=True)
+
+    def release(self, *attributes: str) -> None:
+        """Let transfer functions set these attributes again."""
+        for attribute in attributes:
+            self._set(attribute, self._read(attribute), hold=False)
+
+    def __getattr__(self, attribute: str) -> Any:
+        self._check(attribute, to_set=False)
+        return self._read(attribute)
+
+    def __setattr__(self, attribute: str, value: Any) -> None:
+        self._set(attribute, value, hold=False)
+
+    def _set(self, attribute: str, value: Any, hold: bool) -> None:
+        self._check(attribute, to_set=True)
+        command = {"command": "set_port", "port": self._name, "attribute": attribute, "value": as_json(value)}
+        self._run.send(command | ({"hold": True} if hold else {}))
+
+    def _check(self, attribute: str, to_set: bool) -> None:
+        known = dict(properties(self._shape()))
+        if attribute not in known:
+            raise AttributeError(f"{self._name}.{attribute}: {nearest(attribute, known)}")
+        if to_set and not known[attribute]:
+            settable = [name for name, is_settable in known.items() if is_settable]
+            raise AttributeError(f"{self._name}.{attribute} cannot be set; allowed: {', '.join(settable) or 'none'}")
+
+    def __dir__(self) -> list[str]:
+        return ["hold", "release", *(name for name, _ in properties(self._shape()))]
+
+    def __repr__(self) -> str:
+        return f"<{self._name}: {', '.join(self._values())}>"
+
+    def _values(self) -> Iterator[str]:
+        for name, _ in properties(self._shape()):
+            try:
+                yield f"{name}={getattr(self, name)}"
+            except (AttributeError, LookupError):  # not among what is recorded
+                yield name
+
+
+class DevicePort(PortView):
+    """A sink or source: what was read at the end of the last step or acted in it, or was set by a command since."""
+
+    def __init__(self, run: LiveRun, group: str, device: Device) -> None:
+        super().__init__(run, device.name)
+        object.__setattr__(self, "_group", group)
+        object.__setattr__(self, "_device", device)
+
+    def _shape(self) -> object:
+        return self._port(np.zeros(self._device.size))
+
+    def _port(self, values: np.ndarray) -> Any:
+        return self._device.table.make_port(self._name, values)
+
+    def _read(self, attribute: str) -> Any:
+        port = self._port(self._last_row())
+        for each in _set_since(self._run, self._name):
+            setattr(port, each["attribute"], each["value"])
+        return getattr(port, attribute)
+
+    def _last_row(self) -> np.ndarray:
+        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
+            rows = file[f"exchange/{self._group}/{self._name}"]
+            last = rows[-1] if len(rows) else 0.0
+        return np.array(np.broadcast_to(last, self._device.size), float)
+
+    def __repr__(self) -> str:
+        table = self._device.table
+        kind = "sink" if self._group == "readout" else "source"
+        return f"<{self._name}, {table.kind} {kind} of {self._device.neurons.pattern}: {', '.join(self._values())}>"
+
+
+def _set_since(run: LiveRun, port: str) -> list[Mapping[str, Any]]:
+    """What commands have set at a port since the last step."""
+    done = steps_on_disk(run.folder)
+    since = [each.what for each in run.commands if each.step == done]
+    return [what for what in since if what["command"] == "set_port" and what["port"] == port]
+
+
+def steps_on_disk(folder: Any) -> int:
+    """Steps of which all that was exchanged is in the run's file."""
+    with h5py.File(RunFolder(folder).run_file, "r", swmr=True) as file:
+        return len(file["exchange/time_ms"])
+
+
+class Body:
+    """The ports of the body, by attribute: ``body.joints["humerus_radius"].angle_rad``; and hands on its parts."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+
+    @cached_property
+    def standing(self) -> Mapping[str, object]:
+        """Ports like those of the body, that stand alone; none without a body."""
+        file = RunFolder(self._run.folder).body_file
+        return body_kinds.make_ports(body_kinds.load(file)) if file.exists() else {}
+
+    def push(
+        self,
+        part: str,
+        force_n: Sequence[float] = (0.0, 0.0, 0.0),
+        duration_ms: float = 1.0,
+        torque_nm: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        """Push a part with a force at its centre of mass and a torque, in world axes, from the next step on."""
+        vectors = {"force_n": as_json(force_n), "torque_nm": as_json(torque_nm)}
+        self._run.send({"command": "push", "part": part, "duration_ms": duration_ms, **vectors})
+
+    def place(self, part: str, position_m: Sequence[float], quaternion: Sequence[float] | None = None) -> None:
+        """Put a part to a place, at rest; ``quaternion`` is (x, y, z, w)."""
+        command = {"command": "place", "part": part, "position_m": as_json(position_m)}
+        self._run.send(command | ({} if quaternion is None else {"quaternion": as_json(quaternion)}))
+
+    def hold(self, part: str, position_m: Sequence[float] | None) -> None:
+        """Grab a part and pull it to a position; None lets it go."""
+        self._run.send({"command": "hold", "part": part, "position_m": as_json(position_m)})
+
+    def __getattr__(self, name: str) -> BodyPort:
+        if name.startswith("_") or name not in self.standing:
+            raise AttributeError(f"the body has no port {name!r}; there are {', '.join(self.standing) or 'none'}")
+        return BodyPort(self._run, name)
+
+    def __getitem__(self, series: str) -> np.ndarray:
+        """The last sample of any series of the body, as in ``body["tip_position_m"]``."""
+        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
+            group = file.get("body", {})
+            if series not in group:
+                raise KeyError(f"body series {series!r}: {nearest(series, group)}")
+            rows = group[series]
+            return rows[-1] if len(rows) else np.full(rows.shape[1:], np.nan)
+
+    def __dir__(self) -> list[str]:
+        return ["hold", "place", "push", *self.standing]
+
+    def __repr__(self) -> str:
+        return "\n".join(repr(BodyPort(self._run, name)) for name in self.standing) or "<no body>"
+
+
+class BodyPort(PortView):
+    """A port of the body; sensors that are recorded can be read, as of the end of the last step, NaN before it."""
+
+    def __init__(self, run: LiveRun, name: str, entry: str | None = None) -> None:
+        super().__init__(run, name)
+        object.__setattr__(self, "_entry", entry)
+
+    def __getitem__(self, entry: str) -> BodyPort:
+        names = getattr(self._shape(), "names", ())
+        if entry not in names:
+            raise KeyError(f"{self._name}: {nearest(entry, names)}")
+        return BodyPort(self._run, self._name, entry)
+
+    def _shape(self) -> object:
+        return self._run.body.standing[self._name]
+
+    def _read(self, attribute: str) -> Any:
+        body, name = self._run.body, self._name
+        for series in (f"{name.removesuffix('s')}_{attribute}", f"{name}_{attribute}", attribute):
+            try:
+                row = body[series]
+            except KeyError:
+                continue
+            if self._entry is not None:
+                return float(row[self._run.results.columns(series).index(self._entry)])
+            kind = type(getattr(self._shape(), attribute))
+            return row if kind is np.ndarray else kind(row[0])
+        raise LookupError(f"{name}.{attribute}: not recorded; transfer functions and loops of one's own see it")
+
+    def _set(self, attribute: str, value: Any, hold: bool) -> None:
+        if self._entry is not None:
+            raise AttributeError(f"{self._name}.{attribute}: must be set as a whole, for all {self._name} together")
+        super()._set(attribute, value, hold)
+
+
+class PopulationView:
+    """A population of the brain, or a part of it."""
+
+    def __init__(self, run: LiveRun, name: str) -> None:
+        self.name, self._run = name, run
+        pattern = Address.parse(name).pattern
+        if pattern not in run.built_populations:
+            raise KeyError(f"population {pattern!r}: {nearest(pattern, run.built_populations)}")
+        self._built, self._part = run.built_populations[pattern], Address.parse(name).part
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return len(self._ids)
+
+    @property
+    def _ids(self) -> range:
+        return range(self._built.size)[self._part]
+
+    def set(self, **parameters: float) -> None:
+        """Set parameters of NEST's, such as ``V_th=-48.0``, of all its neurons; they act from the next step on."""
+        values = {name: as_json(value) for name, value in parameters.items()}
+        self._run.send({"command": "set_population", "population": self.name, "parameters": values})
+
+    def spikes(self, last_ms: float | None = None) -> Spikes:
+        """Its spikes in the last ``last_ms``, by default in all of the run; node ids are the population's."""
+        if not self._built.recorded:
+            raise LookupError(f"{self._built.name}: its spikes are not recorded")
+        found = self._run.spikes(last_ms)[self._built.name]
+        own = np.isin(found.node_ids, np.array(self._ids, np.uint64))
+        return Spikes(found.timestamps_ms[own], found.node_ids[own])
+
+    def rate_hz(self, last_ms: float | None = None) -> float:
+        """Mean rate of its neurons in the last ``last_ms``; NaN before the first step. All have to be recorded."""
+        simulated_ms = steps_on_disk(self._run.folder) * self._run.step_ms
+        window_ms = simulated_ms if last_ms is None else min(last_ms, simulated_ms)
+        if not window_ms:
+            return float("nan")
+        neurons = min(self.size, self._built.recorded)
+        return len(self.spikes(window_ms).node_ids) / neurons / window_ms * 1000
+
+    def __repr__(self) -> str:
+        model = self._built.neuron_model
+        return f"<population {self.name}: {self.size} neurons{f' of {model}' if model else ''}>"
+
+
+def within(spikes: Spikes, start_ms: float) -> Spikes:
+    """Those after ``start_ms``."""
+    kept = spikes.timestamps_ms > start_ms
+    return Spikes(spikes.timestamps_ms[kept], spikes.node_ids[kept])
+
+
+class Functions(Mapping[str, "FunctionView"]):
+    """The transfer functions of a run, by name, in the order in which they are called."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+
+    @property
+    def known(self) -> dict[str, dict[str, str]]:
+        """State, message and source of each."""
+        return self._run.send({"command": "functions"})["functions"]
+
+    @property
+    def text(self) -> str:
+        """The whole transfer.py as it now is."""
+        return self._run.send({"command": "functions"})["text"]
+
+    def add(self, text: str) -> FunctionView:
+        """Add the function of which ``text`` is the source; it is rehearsed before it acts."""
+        return self[self._run.send({"command": "tf", "action": "add", "text": text})["name"]]
+
+    def __getitem__(self, name: str) -> FunctionView:
+        known = self.known
+        if name not in known:
+            raise KeyError(f"transfer function {name!r}: {nearest(name, known)}")
+        return FunctionView(self._run, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"<{name}: {known['state']}>" for name, known in self.known.items()) or "<no functions>"
+
+
+class FunctionView:
+    """A transfer function of a run."""
+
+    def __init__(self, run: LiveRun, name: str) -> None:
+        self._run, self.name = run, name
+
+    @property
+    def source(self) -> str:
+        """Its text, as it was edited last."""
+        return self._run.transfer.known[self.name]["source"]
+
+    @property
+    def state(self) -> str:
+        """``enabled``, ``disabled``, or what it failed of."""
+        return self._run.transfer.known[self.name]["state"]
+
+    def edit(self, text: str) -> None:
+        """Replace it by the function of which ``text`` is the source; it is rehearsed before it acts."""
+        self._change("edit", text=text)
+
+    def disable(self) -> None:
+        """Do not call it any more; what it wrote stays as it is."""
+        self._change("disable")
+
+    def enable(self) -> None:
+        """Call it again."""
+        self._change("enable")
+
+    def remove(self) -> None:
+        """Take it out of the run."""
+        self._change("remove")
+
+    def _change(self, action: str, **more: str) -> None:
+        self._run.send({"command": "tf", "action": action, "name": self.name, **more})
+
+    def __repr__(self) -> str:
+        return f"<transfer function {self.name}: {self.state}>\n{self.source}"

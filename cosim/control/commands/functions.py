@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands for transfer functions: add, edit, remove, enable, disable."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from cosim.control.commands.base import Answer, Command
+from cosim.control.steered_run import SteeredRun
+
+NEEDS_TEXT, NEEDS_NAME = ("add", "edit"), ("edit", "remove", "enable", "disable")
+
+
+class ChangeFunction(Command):
+    """Change a transfer function; ``text`` is the source of one function, which is rehearsed before it acts."""
+
+    command: Literal["tf"] = "tf"
+    action: Literal["add", "edit", "remove", "enable", "disable"]
+    name: str | None = None
+    text: str | None = Field(None, max_length=1_000_000)
+
+    @model_validator(mode="after")
+    def _check_complete(self) -> ChangeFunction:
+        for key, actions in (("text", NEEDS_TEXT), ("name", NEEDS_NAME)):
+            if (getattr(self, key) is not None) != (self.action in actions):
+                raise ValueError(f"{key}: must {'' if self.action in actions else 'not '}be given to {self.action}")
+        return self
+
+    def act(self, run: SteeredRun) -> Answer:
+        given = [each for each in (self.name, self.text) if each is not None]
+        added = getattr(run.functions, self.action)(*given)
+        return {"name": added if self.action == "add" else self.name}
+
+
+class ShowFunctions(Command):
+    """Show the transfer functions: the state and the source of each, and the whole text of transfer.py as it now is."""
+
+    command: Literal["functions"] = "functions"
+    is_recorded: ClassVar[bool] = False
+
+    def is_repeated(self, brain_alone: bool) -> bool:
+        """It changes nothing."""
+        return False
+
+    def act(self, run: SteeredRun) -> Answer:
+        functions = run.functions
+        known = {
+            name: {"state": str(state), "source": functions.source(name)} for name, state in functions.states.items()
+        }
+        return {"functions": known, "text": functions.text()}

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A run in the hands of a Python program: started, looked at, touched, driven, reset, finished."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import cosim
+from cosim import cli
+from cosim.client import saved
+from cosim.client.session import as_toml
+from cosim.errors import CommandError, ConfigurationError, RunError
+
+pytestmark = [pytest.mark.starts, pytest.mark.wheel]
+
+STEPS = 60
+EDITED = "def steer(wheels, left_motor, right_motor):\n    wheels.left_rad_s = wheels.right_rad_s = 3.0\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("client") / "run"
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    """One run for all tests here, each of which leaves it paused."""
+    with cosim.start("braitenberg", ranks=1, set={"brain.virtual_processes": 1}, steps=STEPS, out=folder) as started:
+        yield started
+
+
+@pytest.fixture
+def steer(run, capsys):
+    """``cosim steer`` on the run of the module: its exit code and what it printed."""
+
+    def call(*words):
+        code = cli.main(["steer", str(run.folder), *map(str, words)])
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return call
+
+
+def test_a_run_stands_before_its_first_step_and_does_as_many_as_it_is_told(run, folder):
+    assert (run.folder, run.state, run.steps_done, run.steps) == (folder, "paused", 0, STEPS)
+    assert np.isnan(run.body["position_m"]).all() and np.isnan(run.population("left_motor").rate_hz())
+    assert run.step(5) == 100.0 == run.t_ms
+    assert run.run_until(140.0) == 140.0
+    assert (run.state, run.steps_done) == ("paused", 7)
+    assert repr(run) == f"<run {folder}: paused, 7 of 60 steps done, 140 ms>"
+
+
+def test_files_are_complete_up_to_the_step_where_it_stands(run):
+    run.step()
+    done = run.steps_done
+    assert len(run.results.exchange_time_ms) == done and run.results.body["time_ms"][-1] == run.t_ms
+    assert run.ports["left_motor"].voltage_mv == run.results.readout["left_motor"][-1] > 0
+    assert run.ports["left_light"].rate_hz == run.results.stimulus["left_light"][-1] > 0
+    assert run.body.pose.position_m.tolist() == run.results.body["position_m"][-1].tolist()
+    assert run.body.contact.touching is False
+    everything, last = run.spikes(), run.spikes(last_ms=30)
+    for name, spikes in last.items():
+        times_ms = everything[name].timestamps_ms
+        assert spikes.timestamps_ms.tolist() == times_ms[times_ms > run.t_ms - 30].tolist()
+    motor = run.population("left_motor")
+    assert motor.rate_hz(last_ms=30) == pytest.approx(len(last["left_motor"].node_ids) / 10 / 0.03)
+    part = run.population("left_motor[0:3]")
+    assert part.size == 3 and set(part.spikes().node_ids) <= {0, 1, 2}
+
+
+def test_a_port_is_set_as_in_a_transfer_function_and_acts_in_the_next_step(run):
+    run.ports["left_light"].rate_hz = 5000
+    assert run.ports["left_light"].rate_hz == 5000.0
+    run.step()
+    assert run.results.stimulus["left_light"][-1] == 5000.0
+    run.step()
+    assert run.results.stimulus["left_light"][-1] != 5000.0, "the transfer function sets it again"
+
+
+@pytest.mark.parametrize(
+    ("port", "attribute", "value", "error", "message"),
+    [
+        ("left_light", "rate", 5.0, AttributeError, "left_light.rate: did you mean rate_hz"),
+        ("left_motor", "voltage_mv", 5.0, AttributeError, "left_motor.voltage_mv cannot be set; allowed: none"),
+        ("left_light", "rate_hz", -5.0, CommandError, "left_light.rate_hz = -5.0: must be a finite number, 0 or more"),
+        ("wheels", "speed_rad_s", 1.0, AttributeError, "cannot be set; allowed: left_rad_s, right_rad_s"),
+    ],
+)
+def test_what_a_port_does_not_take_is_refused(run, port, attribute, value, error, message):
+    before = run.steps_done
+    with pytest.raises(error, match=message):
+        setattr(run.ports[port], attribute, value)
+    assert run.steps_done == before
+
+
+def test_what_is_not_there_is_said_with_what_is(run):
+    with pytest.raises(KeyError, match="port 'left_lights': did you mean left_light"):
+        run.ports["left_lights"]
+    with pytest.raises(KeyError, match="population 'motor': did you mean"):
+        run.population("motor")
+    with pytest.raises(AttributeError, match="the body has no port 'legs'; there are wheels, pose"):
+        run.body.legs
+    with pytest.raises(LookupError, match="wheels.left_rad_s: not recorded"):
+        run.body.wheels.left_rad_s
+    with pytest.raises(CommandError, match="command = 'jump'"):
+        run.send({"command": "jump"})
+
+
+def test_what_is_shown_in_a_notebook_tells_the_values(run):
+    assert "<left_light, poisson source of left_eye: rate_hz=" in repr(run.ports)
+    assert "<left_motor, leaky_integrator_alpha sink of left_motor: voltage_mv=" in repr(run.ports)
+    assert "wheels: left_rad_s, right_rad_s, speed_rad_s=[" in repr(run.body)
+    assert repr(run.population("left_eye")).startswith("<population left_eye: 20 neurons")
+    assert {"rate_hz", "hold"} <= set(dir(run.ports["left_light"]))
+
+
+def test_a_loop_takes_part_in_every_step(run):
+    first, seen = run.steps_done, []
+    for step in run:
+        seen.append((step.number, step.ports["left_motor"].voltage_mv, step.body.pose.position_m.copy()))
+        step.ports["left_light"].rate_hz = 1000.0 + step.number
+        with pytest.raises(CommandError, match="must wait until the loop of this program has ended"):
+            run.mark("inside")
+        if step.number == first + 4:
+            break
+    assert [number for number, *_ in seen] == [*range(first, first + 5)]
+    assert (run.state, run.steps_done) == ("paused", first + 5), "what was written last acted in one more step"
+    results = run.results
+    assert results.stimulus["left_light"][first:].tolist() == [1000.0 + number for number in range(first, first + 5)]
+    for number, voltage_mv, position_m in seen[1:]:
+        row = number * run.clock.substeps - 1
+        assert voltage_mv == results.readout["left_motor"][number - 1]
+        assert position_m.tolist() == results.body["position_m"][row].tolist()
+
+
+def test_an_exception_in_a_loop_leaves_the_run_paused(run):
+    first = run.steps_done
+    with pytest.raises(ZeroDivisionError):
+        for _ in run:
+            1 / 0
+    assert (run.state, run.steps_done) == ("paused", first + 1)
+
+
+def test_two_programs_on_one_run_see_each_others_commands(run):
+    with cosim.attach(run.folder) as other:
+        other.mark("from the other")
+        other.step()
+        assert other.steps_done == run.steps_done
+    assert run.state == "paused", "it went on without the other"
+    last = [each.what for each in run.commands[-2:]]
+    assert last == [{"command": "mark", "text": "from the other"}, {"command": "step", "steps": 1}]
+
+
+def test_the_shell_does_the_same(steer, run):
+    first = run.steps_done
+    assert steer("step", 2) == (0, f"step {first + 2}, {20 * (first + 2):g} ms, paused\n")
+    code, printed = steer("--json", "status")
+    assert code == 0 and json.loads(printed)["steps"] == STEPS
+    assert steer("set", "left_light.rate_hz=4000")[0] == 0 and run.ports["left_light"].rate_hz == 4000.0
+    assert steer("until", f"{(first + 3) / 50}s")[0] == 0 and run.steps_done == first + 3
+    assert steer("mark", "look here")[0] == 0 and run.commands[-1].what["text"] == "look here"
+    code, printed = steer("set", "left_light.rate_hz=-1")
+    assert code == 2 and printed.startswith("cosim: left_light.rate_hz = -1: must be")
+    assert steer("until", "soon") == (2, "cosim: soon: must be a time such as 500ms, 0.5s, or a number of ms\n")
+    assert steer("set", "left_light=5")[1].startswith("cosim: left_light: must be PORT.ATTRIBUTE=VALUE")
+
+
+def test_a_steered_run_is_saved_as_a_script(run, tmp_path):
+    saved.as_script(run.folder, tmp_path / "again.py")
+    text = (tmp_path / "again.py").read_text()
+    compile(text, "again.py", "exec")
+    assert "'clock.steps': 60," in text and "ranks=1, set=settings) as run:" in text
+    assert "    run.step(8)\n    run.ports['left_light'].rate_hz = 5000\n" in text
+    with pytest.raises(ConfigurationError, match=r"again.py: already there; must be new"):
+        saved.as_script(run.folder, tmp_path / "again.py")
+
+
+def test_at_the_end_it_stands_still_and_finish_gives_results(run, folder):
+    run.go()
+    assert run.wait(60) == "paused" and run.steps_done == STEPS
+    with pytest.raises(CommandError, match="all 60 steps are done"):
+        run.step()
+    results = run.finish()
+    assert results.summary["steps"] == STEPS and results.folder.path == folder
+    assert (run.state, run.steps_done, repr(run)) == ("ended", STEPS, f"<run {folder}: ended>")
+    with pytest.raises(RunError, match="has ended"):
+        run.step()
+    with pytest.raises(RunError, match="has ended"):
+        cosim.attach(folder)
+    assert results.commands == run.commands and not folder.joinpath("control").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.2, "0.2"),
+        (3, "3"),
+        (True, "true"),
+        ("a b", '"a b"'),
+        (np.float64(0.5), "0.5"),
+        ((1, 2), "[\n    1,\n    2,\n]"),
+    ],
+)
+def test_values_of_settings_become_toml(value, text):
+    assert as_toml(value) == text
