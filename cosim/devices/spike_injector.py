@@ -24,8 +24,8 @@ from pydantic import Field
 from cosim.devices.base import Footprint, Injection, PortSite, Site, SourceTable
 from cosim.devices.lists import TO_ALL, ComingStep, SpikeList
 
-# A spike_train_injector in NEST with what the kernel keeps of a node.
-INJECTOR_BYTES = 700
+# A spike_train_injector in NEST with what the kernel keeps of a node and of a sender of spikes.
+INJECTOR_BYTES = 1250
 
 
 class SpikeInjectorPort:
