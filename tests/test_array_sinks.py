@@ -15,6 +15,11 @@ from cosim.devices.recorded_variables import RecordedVariables
 from cosim.devices.resolve import Wanted, resolve
 from cosim.devices.series import DeviceSeries
 from cosim.devices.weights import ProjectionWeights
+from cosim.engines.nest import memory
+from cosim.network.layout import Unplaced
+from cosim.network.network import Network, Population, Projection, expected_synapses
+from cosim.network.rules.fixed_indegree import FixedIndegree
+from cosim.network.values import Constant
 from cosim.record.recorder import _columns
 from cosim.record.weights import read_weights
 
@@ -144,6 +149,18 @@ def test_weights_that_cannot_be_read_are_refused(keys, words):
 def test_who_asks_for_weights_that_were_not_kept_is_told_so(tmp_path):
     with pytest.raises(KeyError, match="no sink of the run kept weights, see full_every"):
         read_weights(tmp_path / "weights.h5", "w")
+
+
+def test_the_prediction_of_memory_counts_the_synapses_that_a_sink_looks_at():
+    populations = tuple(Population(name, "R", "iaf_psc_exp", {}, Unplaced(size)) for name, size in SIZES.items())
+    rule = FixedIndegree(5)
+    projections = tuple(Projection("E", target, rule, Constant(1.0), 1.0) for target in SIZES)
+    network = Network(populations, projections)
+    expected, bytes_ = expected_synapses(network), []
+    for keys in ({}, {"full_every": 10}):
+        devices = resolved(ProjectionWeights(populations="I", source="E", **keys))
+        bytes_.append(memory.weigh(network, expected, devices, RESOLUTION_MS).more_bytes)
+    assert bytes_ == [8 * 5 * SIZES["I"], 32 * 5 * SIZES["I"]]
 
 
 def test_runs_without_such_sinks_have_nothing_to_settle():

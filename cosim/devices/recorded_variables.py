@@ -33,8 +33,8 @@ QUANTITIES = {
     "g_": ("conductance", "nS"),
     "I_": ("current", "pA"),
 }
-# What a neuron keeps for a multimeter: a logger with room for the samples of two of NEST's slices.
-LOGGER_BYTES = 400
+# What a neuron keeps for a multimeter: a logger with the samples of two of NEST's slices, ten each.
+LOGGER_BYTES = 1200
 
 
 class RecordedVariablesPort:

@@ -74,7 +74,9 @@ def in_nest(nest):
     ]
     for meter in meters:
         nest.Connect(meter, cells, syn_spec={"delay": 1.5})
-    nest.Simulate(STEP_MS * STEPS + 3.0)
+    with nest.RunManager():
+        for step_ms in [STEP_MS] * STEPS + [3.0]:
+            nest.Run(step_ms)
     for meter in meters:
         events = meter.events
         order = np.lexsort((events["senders"], events["times"]))
