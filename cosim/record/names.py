@@ -3,4 +3,5 @@
 
 PROFILE = "profile"
 SPIKE_TIMES, SPIKE_IDS, SPIKES_DONE = "spikes/timestamps", "spikes/node_ids", "spikes/done"
+WEIGHTS = "weights"
 MEMORY = "memory_mb"

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any, overload
 
 import numpy as np
 
-from cosim.devices.base import Reading, Setting, SinkTable, Site, SourceTable
+from cosim.devices.base import Neurons, Reading, Samples, Setting, SinkTable, Site, SourceTable, Weights
 from cosim.devices.devices import Device, Devices
 from cosim.engines.built import BuiltBrain
-from cosim.engines.engine import JournalSpikes
+from cosim.engines.engine import JournalSpikes, KeptWeights
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.nestlink import Nestlink
+from cosim.engines.nest.nestlink.blocks import make_multimeter
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 from cosim.network.address import Address, as_array, union
 
@@ -35,7 +38,7 @@ class Brain:
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
         settings = _create(devices.sources, nest, nodes, step_ms)
-        readings = _create(devices.sinks, nest, nodes, step_ms)
+        readings = _create(devices.sinks, nest, nodes, step_ms, kernel.link)
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
         self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
@@ -77,6 +80,11 @@ class Brain:
         """Drop what was collected."""
         self._journal.forget()
 
+    @property
+    def kept_weights(self) -> Sequence[KeptWeights]:
+        """Of sinks that keep all weights of a projection for the record: those of this rank."""
+        return self._sinks.kept_weights
+
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
         self._link.check_synchrony()
@@ -111,20 +119,40 @@ def _create(
 ) -> list[Setting]: ...
 @overload
 def _create(
-    devices: Sequence[Device[SinkTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Reading]: ...
-def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> list[Any]:
+    devices: Sequence[Device[SinkTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float, link: Nestlink
+) -> list[Reading | Samples | Weights]: ...
+def _create(
+    devices: Sequence[Device],
+    nest: ModuleType,
+    nodes: dict[str, Any],
+    step_ms: float,
+    link: Nestlink | None = None,
+) -> list[Any]:
     """Make some sources or sinks; what is set or read of them, in the order of the message."""
-    values: list[Setting | Reading] = []
+    values: list[Setting | Reading | Samples | Weights] = []
     for device in devices:
-        kind = "source" if isinstance(device.table, SourceTable) else "sink"
-        with said_of(f"spike {kind} {device.name}", nest.NESTError):
-            made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
+        what = f"spike {'source' if isinstance(device.table, SourceTable) else 'sink'} {device.name}"
+        with said_of(what, nest.NESTError):
+            multimeters = partial(make_multimeter, nest, link, what)
+            neurons, ends = _part(device.neurons, nodes), _ends(device, nodes)
+            made = device.table.create(Site(nest, neurons, device.scale, step_ms, device.name, ends, multimeters))
         size = sum(getattr(each, "size", 1) for each in made)
         if size != device.size:
             raise ValueError(f"{device.name}: {size} values in NEST, must be {device.size}, as in the message")
         values += made
     return values
+
+
+def _ends(device: Device, nodes: dict[str, Any]) -> tuple[Neurons, Neurons] | None:
+    """Of a sink that looks at a projection."""
+    if device.source is None:
+        return None
+    return _neurons(device.source, nodes), _neurons(device.neurons, nodes)
+
+
+def _neurons(address: Address, nodes: dict[str, Any]) -> Neurons:
+    numbers = range(len(nodes[address.pattern]))[address.part]
+    return Neurons(address.pattern, _ids(_part(address, nodes).tolist()), numbers)
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:
