@@ -80,8 +80,8 @@ class ProjectionWeights(SinkTable):
 
     def parts(self, neurons: int, step_ms: float) -> tuple[DevicePart, ...]:
         """Mean, number of synapses, histogram."""
-        bins = DevicePart("histogram", (len(self.edges) + 1,), "synapses", "1", {"edges": list(self.edges)})
-        return DevicePart("mean", (), self.quantity, self.unit), DevicePart("count", (), "synapses", "1"), bins
+        bins = DevicePart("histogram", (len(self.edges) + 1,), "synapse count", "1", {"edges": list(self.edges)})
+        return DevicePart("mean", (), self.quantity, self.unit), DevicePart("count", (), "synapse count", "1"), bins
 
     def make_port(self, name: str, values: np.ndarray) -> WeightsPort:
         """With ``mean``, ``count``, ``histogram`` and ``edges``."""
