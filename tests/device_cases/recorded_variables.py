@@ -43,7 +43,8 @@ def sinks(nest, neurons):
 def read(nest, made):
     """What NEST's multimeter has written of the step, which lags behind; of the step's end the neurons' state."""
     cells, (meter, finest, _) = made
-    end_ms, events = nest.biological_time, meter.events
+    order = np.lexsort((meter.events["senders"], meter.events["times"]))  # NEST's is by thread
+    end_ms, events = nest.biological_time, {name: values[order] for name, values in meter.events.items()}
     times_ms = end_ms - STEP_MS + INTERVAL_MS * np.arange(1, 4)
     places = [np.flatnonzero(np.abs(events["times"] - time_ms) < 0.01) for time_ms in times_ms]
     state = {name: cells[1:6:2].get(name) for name in ("g_ex", "V_m")}
