@@ -370,8 +370,13 @@ class FunctionView:
 
     @property
     def state(self) -> str:
-        """``enabled``, ``disabled``, or what it failed of."""
+        """``enabled``, ``disabled`` or ``failed``."""
         return self._run.transfer.known[self.name]["state"]
+
+    @property
+    def message(self) -> str:
+        """Why it failed; empty if it did not."""
+        return self._run.transfer.known[self.name]["message"]
 
     def edit(self, text: str) -> None:
         """Replace it by the function of which ``text`` is the source; it is rehearsed before it acts."""
