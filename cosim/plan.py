@@ -13,7 +13,7 @@ import numpy as np
 
 from cosim import transfer
 from cosim.body import kinds
-from cosim.devices.devices import Devices, make_ports
+from cosim.devices.devices import Devices, SpikeLists, make_ports
 from cosim.devices.resolve import resolve, suppose
 from cosim.engines.nest import connection_limits, kernel, memory, script
 from cosim.engines.nest.rules import registry
@@ -140,10 +140,11 @@ def ports(
     of_body: Mapping[str, object],
     readout: np.ndarray,
     stimulus: np.ndarray,
+    lists: SpikeLists | None = None,
 ) -> dict[str, object]:
     """Everything that transfer functions may ask for, by name, except the clock."""
     protocol = experiment.config.protocol.model_copy()  # steering changes it in one run alone
-    return {**make_ports(devices, readout, stimulus), **of_body, "protocol": protocol}
+    return {**make_ports(devices, readout, stimulus, lists), **of_body, "protocol": protocol}
 
 
 def spare_ports(experiment: Experiment, devices: Devices) -> dict[str, object]:

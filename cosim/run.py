@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pkgutil import resolve_name
 from types import ModuleType
@@ -44,6 +44,7 @@ from cosim.modes.choice import choose
 from cosim.network.network import Network
 from cosim.parallel.conference import Conference
 from cosim.parallel.exchange import Exchange
+from cosim.parallel.lists import open_exchange
 from cosim.parallel.machine import peak_memory_mb
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import Signals, StopSign
@@ -264,7 +265,8 @@ def build_brain(
     watch: Stopwatch,
 ) -> Parts:
     """Devices on the network and everything else that a brain rank needs in the loop."""
-    brain = world.on_brain(lambda: Brain(kernel, network, devices, plan.clock.coupling_step_ms, watch.lap))
+    exchange, step_ms = open_exchange(world, devices, stop), plan.clock.coupling_step_ms
+    brain = world.on_brain(lambda: Brain(kernel, network, devices, step_ms, watch.lap, exchange.lists))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
     exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
@@ -298,8 +300,8 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     steps_ms = clock.physics_step_ms, clock.coupling_step_ms
     body = make_warm(lambda: kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings))
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
-    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
-    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus)
+    exchange = open_exchange(world, devices, stop)
+    bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus, exchange.lists)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()
     returned = ReturnedValues(plan.folder)
@@ -328,7 +330,7 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
-        steering=steer(world, prepared, functions, driven, body, exchange, stop),
+        steering=steer(world, prepared, functions, driven, body, bound, exchange, stop),
     )
 
 
@@ -338,6 +340,7 @@ def steer(
     functions: TransferFunctions,
     driven: DrivenFunctions,
     body: Body,
+    bound: Mapping[str, Any],
     exchange: Exchange,
     stop: StopSign,
 ) -> BodySteering:
@@ -353,7 +356,7 @@ def steer(
         functions=functions,
         driven=driven,
         body=body,
-        protocol=prepared.experiment.config.protocol,
+        protocol=bound["protocol"],
         brain=BrainByOrder(conference),
         stop=stop,
         begin_again=begin_again,

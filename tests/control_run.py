@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -85,6 +87,28 @@ def echo(channel: Channel, value: object) -> object:
     answer = channel.send({"command": "echo", "value": value})
     assert answer["ok"], answer
     return answer["echo"]["value"]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def last_words(path: Path, endpoint: str | None = None) -> dict:
+    """The answer to ``stop``, which a run gives when its results are complete and its folder is nobody's any more."""
+    run = ToyRun(path, endpoint)
+    with Channel(path) as channel, ThreadPoolExecutor(1) as thread:
+        run.stop_answering()
+        answer = thread.submit(channel.send, {"command": "stop"})
+        wait_until(lambda: not run.inbox.is_empty)
+        RunFolder(path).remove_shards()
+        run.die()
+        time.sleep(0.2)
+        run.inbox.take().answer({"ok": True, "state": "ended"})
+        run.close()
+        return answer.result()
 
 
 def in_child(act: Callable[[], None], user: int | None = None) -> int:

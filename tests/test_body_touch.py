@@ -78,10 +78,11 @@ def command(body: Body, level: float) -> None:
 
 
 def run(body: Body, steps: int) -> list[bytes]:
-    """What a body does by commands that change, byte for byte."""
+    """What a body does by its first commands and then by commands that change, byte for byte."""
     done = []
     for step in range(steps):
-        command(body, 0.2 + 0.7 * (step % 3) / 2)
+        if step > 0:
+            command(body, 0.2 + 0.7 * (step % 3) / 2)
         body.advance()
         done += [series.tobytes() for series in body.series.values()]
     return done
@@ -266,6 +267,19 @@ def test_a_push_moves_a_closed_loop_as_the_engine_s_own_external_force(start_eng
     assert np.abs(moved["ours"] - moved["theirs"]).max() < 5e-5
 
 
+@pytest.mark.parametrize("part", ["tip", "humerus", "foot"])
+def test_a_part_of_a_loop_gives_way_as_the_engine_says(start_engine, engine_name, part):
+    """Acceleration by a force is what the force changes of the speed in a short step."""
+    leverage, force_n = Leverage(FORELIMB, Kinematics(FORELIMB)), np.array([0.02, -0.05, 0.03])
+    angle, still, speeds_m_s = np.zeros(6), np.zeros(6), []
+    for torque in (still, leverage.torque(angle, [Touch(part, force_n, np.zeros(3))])):
+        engine = start_engine(engine_name, FORELIMB)
+        engine.step(torque, 1e-5)
+        speeds_m_s.append(leverage.at(part, *engine.state()).speed_m_s)
+    acceleration = np.subtract(*speeds_m_s[::-1]) / 1e-5
+    assert leverage.at(part, angle, still).mobility_per_kg @ force_n == pytest.approx(acceleration, rel=0.02, abs=1e-3)
+
+
 @pytest.mark.parametrize("mass_kg", [1e-4, 1.0, 50.0])
 def test_a_grip_is_critically_damped_for_any_mass(mass_kg):
     """As (1 + r t) exp(-r t), here with steps that are short beside 1 / r."""
@@ -387,6 +401,18 @@ def test_a_limb_is_put_where_its_tip_is_wanted(body):
 
 
 BODIES_LIMITS = {each.name: each.revolute_joints for each in (FORELIMB, ARM)}
+
+
+@on("forelimb-pybullet-rigid")
+def test_no_joint_moves_that_need_not(body):
+    """What the joints do lies across all that they could do without moving the tip or opening the loop."""
+    part, place_m = target(body)
+    body.place(part, place_m)
+    angle = body.joints.angle_rad
+    held = np.vstack([body._leverage.position("tip", angle)[1], body._leverage.gap(angle)[1]])
+    idle = np.linalg.svd(held)[2][np.linalg.matrix_rank(held, tol=1e-9) :]
+    assert len(idle) == 1 and np.linalg.norm(angle) > 0.1
+    assert np.linalg.norm(idle @ angle) < 1e-3 * np.linalg.norm(angle)
 
 
 @on("forelimb-pybullet-rigid")

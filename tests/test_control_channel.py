@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from control_run import NOBODY, ToyRun, echo, in_child, kill_myself, toy_run
+from control_run import NOBODY, ToyRun, echo, in_child, kill_myself, last_words, toy_run, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -295,19 +295,17 @@ def test_a_run_that_ends_answers_everybody_and_takes_its_folder_away(tmp_path):
     assert not run.control.exists()
 
 
+def test_the_last_answer_comes_after_the_results_are_complete(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel_module, "CHECK_S", 0.02)
+    assert last_words(tmp_path) == {"ok": True, "state": "ended"}
+
+
 def test_an_end_waits_for_nobody_who_is_not_there(tmp_path):
     run = ToyRun(tmp_path)
     answer_to(run, put(run, b'{"command": "echo"}'))
     began = time.monotonic()
     run.close()
     assert time.monotonic() - began < files.FAREWELL_S + 0.5 and not run.control.exists()
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def threads() -> list[str]:
@@ -353,6 +351,7 @@ def test_a_run_that_takes_no_commands_says_why(tmp_path, state, message):
 
 def test_a_run_that_dies_while_somebody_waits_is_noticed(run, channel, monkeypatch):
     monkeypatch.setattr(channel_module, "CHECK_S", 0.05)
+    monkeypatch.setattr(channel_module, "LAST_WORDS_S", 0.1)
     threading.Timer(0.1, run.die).start()
     began = time.monotonic()
     with pytest.raises(ChannelError, match="has ended without being finished"):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from control_run import NOBODY, ToyRun, echo, in_child, kill_myself, toy_run
+from control_run import NOBODY, ToyRun, echo, in_child, kill_myself, last_words, toy_run, wait_until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -204,14 +204,20 @@ def test_a_run_that_ends_answers_everybody(tmp_path):
     with Channel(tmp_path) as channel, ThreadPoolExecutor(1) as pool:
         run.stop_answering()
         answer = pool.submit(channel.send, {"command": "echo"})
-        while not run.inbox._letters:
-            time.sleep(0.005)
+        wait_until(lambda: not run.inbox.is_empty)
         run.close()
         assert answer.result() == {"ok": False, "error": "the run has ended"}
 
 
+def test_the_last_answer_comes_after_the_results_are_complete(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel_module, "CHECK_S", 0.02)
+    monkeypatch.setattr(Channel, "_by_file", by_no_file)
+    assert last_words(tmp_path, "tcp://127.0.0.1:*") == {"ok": True, "state": "ended"}
+
+
 def test_a_run_that_dies_while_somebody_waits_is_noticed(tmp_path, monkeypatch):
     monkeypatch.setattr(channel_module, "CHECK_S", 0.05)
+    monkeypatch.setattr(channel_module, "LAST_WORDS_S", 0.1)
     with toy_run(tmp_path, "tcp://127.0.0.1:*") as run, Channel(tmp_path) as channel:
         threading.Timer(0.1, run.die).start()
         with pytest.raises(ChannelError, match="has ended without being finished"):

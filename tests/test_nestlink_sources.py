@@ -22,7 +22,7 @@ CONNECT = {f"nestlink_connect_{rule}" for rule in ("bernoulli", "indegree", "pai
 # They hand out or write through pointers, empty vectors and call destructors: nothing in them can throw.
 CANNOT_THROW = {
     *("nestlink_error", "nestlink_journal_read", "nestlink_journal_forget"),
-    *("nestlink_close_sinks", "nestlink_close_stepper"),
+    *("nestlink_close_sinks", "nestlink_close_stepper", "nestlink_close_taps"),
 }
 SOURCES_VARIABLE = "COSIM_NEST_SOURCES"
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 
@@ -39,6 +40,8 @@ script = "brain.py"
 virtual_processes = 2
 [body]
 model = "forelimb"
+[transfer]
+on_error = "disable"
 [[sinks]]
 populations = "excitatory"
 weight_pa = 100.0
@@ -77,6 +80,12 @@ def sense(tip, drive, random, calls=variable(0)):
     calls.value += 1
     drive.rate_hz = 1000.0 + 1e5 * abs(float(tip.position_m[1])) + calls.value + random.random()
     return {"calls": calls.value, "drawn": random.random()}
+
+@transfer_function
+def fail(step, drive):
+    drive.rate_hz += 1.0
+    if step == 3:
+        raise ValueError("no further")
 """
 
 WITH_A_CLOCK = """
@@ -131,8 +140,9 @@ def experiment(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(experiment) -> Path:
-    """An uninterrupted run."""
-    finished(run(2, experiment, "--out", experiment.parent / "whole"))
+    """An uninterrupted run, in which a function fails."""
+    told = finished(run(2, experiment, "--out", experiment.parent / "whole"))
+    assert "step 3 (15 ms) fail: switched off: ValueError in line 22: no further" in told
     return experiment.parent / "whole"
 
 
@@ -183,6 +193,14 @@ def test_a_stopped_run_goes_on_to_what_it_would_have_been(whole, stopped, tmp_pa
     assert summary["resumed_after_steps"] == STOPPED_AFTER
     assert content(folder / "earlier-1") == before
     assert not attempts.attempt(RunFolder(folder)).path.exists()
+
+
+def test_random_numbers_of_a_function_are_those_of_the_seed_and_its_name(whole):
+    """It is called before the first step and then in every second one, and draws twice."""
+    drawn = np.random.default_rng([5, *b"sense"]).random(2 * (STEPS // 2 + 1))
+    returned = RunData(whole).returned["sense.drawn"]
+    np.testing.assert_array_equal(returned[1::2], drawn[3::2])
+    assert np.isnan(returned[::2]).all()
 
 
 def test_a_finished_run_can_be_made_longer(experiment, whole, tmp_path):

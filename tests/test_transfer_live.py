@@ -5,18 +5,24 @@ from __future__ import annotations
 
 import traceback
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import REPOSITORY
 from pydantic import Field
 
+from cosim.body import kinds
 from cosim.devices.poisson import PoissonPort
+from cosim.devices.resolve import suppose
+from cosim.experiment.config import load
 from cosim.experiment.usercode import load_module
+from cosim.plan import spare_ports
 from cosim.record.folder import make_folder
 from cosim.record.returned import ReturnedValues
 from cosim.table import Table
-from cosim.transfer import TransferFunctions, check
+from cosim.transfer import TransferFunctions, check, wanted_ports
 
 STEP_MS = 20.0
 FILE = '''"""Of an experiment."""
@@ -298,7 +304,8 @@ def test_an_edit_that_cannot_act_is_refused_with_its_line_and_leaves_everything(
 
 def test_what_cannot_be_added_or_is_not_there_is_refused(run):
     assert "there already; edit it" in refusal(run, "add", "def excite(): pass")
-    assert "scaled: must be another name" in refusal(run, "add", "def scaled(): pass")
+    for taken in ("scaled", "GAIN", "summarize"):
+        assert f"{taken}: must be another name" in refusal(run, "add", f"def {taken}(): pass")
     message = "new: x = variable(6, shared='limit'): must begin as in excite, which has variable(5, shared='limit')"
     assert refusal(run, "add", "def new(x=variable(6, shared='limit')): pass") == message
     for command in ("remove", "disable", "enable", "source"):
@@ -313,9 +320,8 @@ def test_what_returns_another_shape_than_before_is_refused(tmp_path):
     run.functions.edit("excite", "def excite(): return {'a': 1.0, 'b': [1, 2]}")
     run.steps(0)
     message = refusal(run, "edit", "excite", "def excite(): return 3")
-    assert (
-        message == "excite: returned a number, but before a a number, b of shape (2,): what is recorded keeps its shape"
-    )
+    shapes = "a: a number, b: an array of shape (2,)"
+    assert message == f"excite: returned a number, but before {shapes}: what is recorded keeps its shape"
     run.functions.edit("excite", "def excite(): return {'b': [3, 2], 'a': 0}")
 
 
@@ -396,3 +402,19 @@ def test_only_what_is_held_can_be_released(run):
     run.functions.hold_port("other", "rate_hz", 1.0)
     message = refusal(run, "release_port", "drive", "rate_hz")
     assert message == "drive.rate_hz is not held; held: other.rate_hz"
+
+
+@pytest.mark.parametrize("name", ["braitenberg", "arm_reach"])
+def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name):
+    experiment = load(str(REPOSITORY / "models" / name))
+    wanted = wanted_ports(experiment.transfer_module)
+    devices = suppose(experiment.config.devices, kinds.make_ports(experiment.body), wanted)
+    step_ms, file = experiment.config.clock.coupling_step_ms, experiment.folder / "transfer.py"
+    spare = partial(spare_ports, experiment, devices)
+    functions = TransferFunctions(experiment.transfer_module, spare(), step_ms, spare_ports=spare)
+    assert functions.text() == file.read_text()
+    functions.apply(0)
+    for function in functions.names:
+        functions.edit(function, functions.source(function))
+    assert functions.text() == file.read_text()
+    functions.apply(1)

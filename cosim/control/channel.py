@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 CONNECT_S, AVOID_S = 1.0, 30.0
 # Who waits for an answer asks so often whether the run still lives.
 CHECK_S = 1.0
+# Its results are complete before it gives its last answers.
+LAST_WORDS_S = 2.0
 # The first look for an answer comes after a run that looks itself can have seen the command.
 FIRST_LOOK_S = 0.002
 
@@ -117,6 +119,7 @@ class Channel:
                 self._withdraw(name)
             raise
         if answer is None:
+            self._check_alive()
             raise self._no_answer(timeout_s, taken=not self._withdraw(name))
         return json.loads(answer)
 
@@ -130,8 +133,7 @@ class Channel:
             if answer is not None or now > deadline:
                 return answer
             if now > check_at:
-                self._check_alive()
-                check_at = now + CHECK_S
+                deadline, check_at = self._as_long_as_it_lives(deadline), now + CHECK_S
             pause_s = min(1.5 * pause_s, LOOK_S)
 
     def _withdraw(self, name: str) -> bool:
@@ -163,11 +165,12 @@ class Channel:
         is_taken = None
         while (left_s := deadline - time.monotonic()) > 0:
             if not connection.poll(1000 * min(left_s, CHECK_S)):
-                self._check_alive()
+                deadline = self._as_long_as_it_lives(deadline)
             elif answer := connection.recv():
                 return json.loads(answer)
             else:
                 is_taken = True
+        self._check_alive()
         raise self._no_answer(timeout_s, is_taken)
 
     def _connected(self) -> Connections | None:
@@ -194,6 +197,11 @@ class Channel:
     def _check_alive(self) -> None:
         if not living_owner(RunFolder(self._current())):
             raise ChannelError(f"{self._run.path}: {how_it_ended(self._run)}")
+
+    def _as_long_as_it_lives(self, deadline: float) -> float:
+        """``deadline``, or an earlier one: a run that has ended answers soon or never."""
+        lives = living_owner(RunFolder(self._current()))
+        return deadline if lives else min(deadline, time.monotonic() + LAST_WORDS_S)
 
     def _no_answer(self, timeout_s: float, taken: bool | None) -> NoAnswer:
         return NoAnswer(f"{self._run.path}: no answer within {timeout_s:g} s; {FATES[taken]}", taken)

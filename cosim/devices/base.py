@@ -8,13 +8,18 @@ NEST: a kind is handed the module where it is needed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from cosim.devices.lists import ComingStep, SpikeList
 from cosim.table import Table
+
+# What a tap of nestlink adds to a neuron (tap.h), with its place in the neuron's table.
+TAP_BYTES = 64
 
 
 class Site(NamedTuple):
@@ -27,6 +32,19 @@ class Site(NamedTuple):
     """How many neurons of the full sheet each of these stands for; 1 where the model knows no larger sheet."""
     step_ms: float
     """The coupling step."""
+    numbers: range = range(0)
+    """The numbers of these neurons in their population."""
+
+
+class PortSite(NamedTuple):
+    """What a port may know of its device besides its place in the message."""
+
+    numbers: range
+    """The numbers in their population of the neurons that it belongs to."""
+    coming: ComingStep
+    """The step in which acts what transfer functions set now."""
+    spikes: SpikeList | None
+    """Of a kind that `has_list`: the spikes that it reads or sends."""
 
 
 class Setting(NamedTuple):
@@ -47,6 +65,31 @@ class Reading(NamedTuple):
     variable: str
     scale: float = 1.0
     is_count: bool = False
+
+
+class Tapping(NamedTuple):
+    """Neurons of which spikes are noted for a sink, without a node and without connections.
+
+    The value of the sink is how many there were in the last ``window_steps`` steps; if that is 0, in the step that is
+    over, and the spikes themselves go with it.
+    """
+
+    node_ids: np.ndarray
+    """(n,) int64."""
+    numbers: range
+    """What each is called in the list."""
+    window_steps: int
+
+
+class Injection(NamedTuple):
+    """Nodes to which a source hands lists of spikes; its value is how many there are."""
+
+    generator_id: int
+    """A node that sends spikes to all neurons; of all nodes of the source it has the smallest id."""
+    first_injector_id: int = 0
+    """The node that sends them to the first neuron; those for the others follow. 0 if there are none."""
+    numbers: range = range(0)
+    """What the neurons are called in the list."""
 
 
 class Footprint(NamedTuple):
@@ -73,6 +116,8 @@ class DeviceTable(Table):
     """Its unit, such as ``Hz``; ``1`` for mere numbers."""
     model: ClassVar[str]
     """NEST's model of the node that stands for it."""
+    has_list: ClassVar[bool] = False
+    """Whether spikes go with its value, which says how many, in a message of their own."""
 
     @property
     def connection_delay_ms(self) -> float | None:
@@ -90,6 +135,14 @@ class DeviceTable(Table):
         """
         raise NotImplementedError
 
+    def open_port(self, name: str, values: np.ndarray, site: PortSite) -> object:
+        """`make_port` for a kind of which the port has to know more than the values."""
+        return self.make_port(name, values)
+
+    def problems(self, step_ms: float) -> Iterator[str]:
+        """What is wrong with its keys in coupling steps of this length: ``key = value: must be ...``."""
+        yield from ()
+
     def footprint(self, neurons: int) -> Footprint:
         """What it takes in NEST if it belongs to so many neurons."""
         raise NotImplementedError
@@ -104,17 +157,17 @@ class SourceTable(DeviceTable):
     delay_ms: float = Field(gt=0)
     receptor: int = Field(0, ge=0, description="port of neurons that have several: 1, 2, ... of ..._multisynapse")
 
-    def create(self, site: Site) -> list[Setting]:
+    def create(self, site: Site) -> Sequence[Setting | Injection]:
         """Make it in NEST; returns what is set before every step, as many as its size. Collective, on brain ranks.
 
         The values in NEST are those that a port begins with.
         """
         raise NotImplementedError
 
-    def connect(self, site: Site, generator: Any) -> None:
-        """Connect a generator with all neurons of the site."""
+    def connect(self, site: Site, generator: Any, rule: str = "all_to_all") -> None:
+        """Connect a generator with all neurons of the site, or several with one neuron each."""
         synapse = {"weight": self.weight, "delay": self.delay_ms, "receptor_type": self.receptor}
-        site.nest.Connect(generator, site.neurons, "all_to_all", synapse)
+        site.nest.Connect(generator, site.neurons, rule, synapse)
 
     def footprint(self, neurons: int) -> Footprint:
         """That of one generator with a connection to each neuron."""
@@ -130,7 +183,7 @@ class SinkTable(DeviceTable):
     )
     name: str | None = Field(None, description="another name than the population's, for a single match")
 
-    def create(self, site: Site) -> list[Reading]:
+    def create(self, site: Site) -> Sequence[Reading | Tapping]:
         """Make it in NEST; returns what is read after every step, as many as its size. Collective, on brain ranks."""
         raise NotImplementedError
 

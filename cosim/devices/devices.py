@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from cosim.devices.base import Footprint, SinkTable, SourceTable
+from cosim.devices.base import Footprint, PortSite, SinkTable, SourceTable
+from cosim.devices.lists import NOTHING, ComingStep, SpikeList
 from cosim.network.address import Address
 
 Kind = TypeVar("Kind", SourceTable, SinkTable)
@@ -28,6 +29,10 @@ class Device(Generic[Kind]):
     table: Kind
     size: int = 1
     scale: float = 1.0
+    numbers: range = range(1)
+    """The numbers of these neurons in their population."""
+    is_recorded: bool = False
+    """Whether the spikes of all of them are recorded."""
 
     def footprint(self, sizes: Mapping[str, int]) -> Footprint:
         """What it takes in NEST; ``sizes`` are the neurons of each population."""
@@ -36,11 +41,16 @@ class Device(Generic[Kind]):
 
 @dataclass(frozen=True)
 class Devices:
-    """All sources and sinks of an experiment, in the order of the messages, and the neurons that are recorded."""
+    """All sources and sinks of an experiment, in the order of the messages, and the neurons that are recorded.
+
+    They exchange every ``step_ms``; NEST's time grid is ``resolution_ms``.
+    """
 
     sources: tuple[Device[SourceTable], ...]
     sinks: tuple[Device[SinkTable], ...]
     recorded: tuple[Address, ...]
+    step_ms: float = 1.0
+    resolution_ms: float = 0.1
 
     @property
     def stimulus_size(self) -> int:
@@ -58,17 +68,68 @@ class Devices:
         return sources + [each.footprint(sizes) for each in self.sinks]
 
 
-def make_ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, object]:
-    """The ports of all devices, by name, as views into the messages of the exchange. Body rank."""
-    return {**dict(_ports(devices.sinks, readout)), **dict(_ports(devices.sources, stimulus))}
+class SpikeLists:
+    """The lists of all devices that have one, in the order of the messages.
+
+    ``readout`` and ``stimulus`` are the values of the messages, in which their numbers of spikes stand.
+
+    Attributes:
+        sinks: of the step that is over.
+        sources: of the step that comes; those of the body rank are cleared when it is over.
+        acted: what the sources sent in the step that is over, times and numbers of each. Body rank.
+        outgoing: the message to the sinks, see `cosim.parallel.lists`. Brain ranks.
+        coming: the step that comes. Body rank.
+    """
+
+    def __init__(self, devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> None:
+        self.sinks = list(_lists(devices.sinks, readout))
+        self.sources = list(_lists(devices.sources, stimulus))
+        self.acted = [(NOTHING, NOTHING)] * len(self.sources)
+        self.outgoing = NOTHING
+        self.coming = ComingStep(devices.step_ms, devices.resolution_ms)
+
+    def go_on(self) -> None:
+        """A step is over: what was sent has acted, and is not sent again."""
+        self.acted = [(each.times_ms, each.numbers) for each in self.sources]
+        for each in self.sources:
+            each.clear()
+        self.coming.steps_done += 1
 
 
 def places(devices: Sequence[Device], values: np.ndarray) -> dict[str, np.ndarray]:
     """The place of each device in its message, by name, as a view."""
-    ends = np.cumsum([each.size for each in devices], dtype=int)
-    return {each.name: values[end - each.size : end] for each, end in zip(devices, ends, strict=True)}
+    return {each.name: values[place : place + each.size] for each, place in _places(devices)}
 
 
-def _ports(devices: Sequence[Device], values: np.ndarray) -> Iterator[tuple[str, object]]:
-    for each, place in zip(devices, places(devices, values).values(), strict=True):
-        yield each.name, each.table.make_port(each.name, place)
+def make_ports(
+    devices: Devices, readout: np.ndarray, stimulus: np.ndarray, lists: SpikeLists | None = None
+) -> dict[str, object]:
+    """The ports of all devices, by name, as views into the messages of the exchange and their lists. Body rank."""
+    lists = lists or SpikeLists(devices, readout, stimulus)
+    return {
+        **dict(_ports(devices.sinks, readout, lists.sinks, lists.coming)),
+        **dict(_ports(devices.sources, stimulus, lists.sources, lists.coming)),
+    }
+
+
+def _ports(
+    devices: Sequence[Device], values: np.ndarray, lists: Sequence[SpikeList], coming: ComingStep
+) -> Iterator[tuple[str, object]]:
+    by_place = {each.place: each for each in lists}
+    for each, place in _places(devices):
+        site = PortSite(each.numbers, coming, by_place.get(place))
+        yield each.name, each.table.open_port(each.name, values[place : place + each.size], site)
+
+
+def _lists(devices: Sequence[Device], values: np.ndarray) -> Iterator[SpikeList]:
+    for each, place in _places(devices):
+        if each.table.has_list:
+            yield SpikeList(each.name, place, values[place : place + 1])
+
+
+def _places(devices: Sequence[Device]) -> Iterator[tuple[Device, int]]:
+    """Each device with the place of its first value in the message."""
+    start = 0
+    for each in devices:
+        yield each, start
+        start += each.size

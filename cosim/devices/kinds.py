@@ -14,9 +14,12 @@ from cosim.devices.base import DeviceTable
 
 SOURCES = {
     "poisson": "cosim.devices.poisson:PoissonSource",
+    "spike_injector": "cosim.devices.spike_injector:SpikeInjector",
 }
 SINKS = {
     "leaky_integrator_alpha": "cosim.devices.leaky_integrator_alpha:LeakyIntegratorAlpha",
+    "spike_count": "cosim.devices.spike_count:SpikeCount",
+    "spikes": "cosim.devices.spikes:SpikesSink",
 }
 
 # The kind of a table that does not say it.

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from keyword import iskeyword
 from types import MappingProxyType
 
+import numpy as np
+
 from cosim.devices.base import SinkTable, SourceTable
 from cosim.devices.devices import Device, Devices
 from cosim.errors import nearest
-from cosim.network.address import Address
+from cosim.network.address import Address, as_array, places
 from cosim.network.counting import longest_delay_ms
 from cosim.timegrid import is_multiple
 
@@ -21,17 +23,21 @@ OTHER_PORTS = ("protocol", "t_ms", "step", "log", "random")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a configuration wants of devices: their tables, patterns of what is recorded, and NEST's resolution."""
+    """What a configuration wants of devices: their tables, patterns of what is recorded, NEST's resolution, the
+    coupling step.
+    """
 
     sources: Sequence[SourceTable]
     sinks: Sequence[SinkTable]
     recorded: Sequence[str]
     resolution_ms: float
+    step_ms: float
 
     @property
     def has_fixed_sizes(self) -> bool:
-        """Whether all devices exchange as many values whatever neurons they find."""
-        return all(table.size(1) == table.size(2) for table in (*self.sources, *self.sinks))
+        """Whether all devices exchange as many values whatever neurons they find, and call none by their numbers."""
+        tables = (*self.sources, *self.sinks)
+        return all(table.size(1) == table.size(2) and not table.has_list for table in tables)
 
 
 def resolve(
@@ -56,13 +62,14 @@ def resolve(
         *_record_problems(wanted.recorded, sizes),
     ]
     if not problems:
+        recorded = tuple(_recorded(wanted.recorded, sizes))
         sources = tuple(_sources(wanted.sources, sizes))
-        sinks = tuple(_sinks(wanted.sinks, sizes, full_sizes))
+        sinks = tuple(_known_if_recorded(_sinks(wanted.sinks, sizes, full_sizes), places(recorded, sizes)))
         taken = (*of_body, *OTHER_PORTS)
         problems = [*_receptor_problems(sources, receptors), *_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
-    return Devices(sources, sinks, tuple(_recorded(wanted.recorded, sizes)))
+    return Devices(sources, sinks, recorded, wanted.step_ms, wanted.resolution_ms)
 
 
 def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Devices:
@@ -83,7 +90,7 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
         problems = [*_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
-    return Devices(sources, sinks, ())
+    return Devices(sources, sinks, (), wanted.step_ms, wanted.resolution_ms)
 
 
 def _supposed_sources(tables: Sequence[SourceTable]) -> Iterator[Device[SourceTable]]:
@@ -102,8 +109,8 @@ def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterato
     for table in tables:
         address = Address.parse(table.population)
         name = address.matches(sizes)[0]
-        size = table.size(address.size(sizes[name]))
-        yield Device(table.name, replace(address, pattern=name), table, size)
+        numbers = range(sizes[name])[address.part]
+        yield Device(table.name, replace(address, pattern=name), table, table.size(len(numbers)), numbers=numbers)
 
 
 def _sinks(
@@ -112,9 +119,20 @@ def _sinks(
     for table in tables:
         address = Address.parse(table.populations)
         for name in address.matches(sizes):
-            neurons = address.size(sizes[name])
-            scale = address.size(full_sizes.get(name, sizes[name])) / neurons
-            yield Device(table.name or name, replace(address, pattern=name), table, table.size(neurons), scale)
+            numbers = range(sizes[name])[address.part]
+            scale = address.size(full_sizes.get(name, sizes[name])) / len(numbers)
+            size, neurons = table.size(len(numbers)), replace(address, pattern=name)
+            yield Device(table.name or name, neurons, table, size, scale, numbers)
+
+
+def _known_if_recorded(
+    sinks: Iterable[Device[SinkTable]], recorded: Mapping[str, range | np.ndarray]
+) -> Iterator[Device[SinkTable]]:
+    """Whether spikes that a sink lists lie in ``spikes.h5``, too; ``recorded`` are places by population."""
+    for sink in sinks:
+        known = recorded.get(sink.neurons.pattern, range(0))
+        is_known = sink.table.has_list and bool(np.isin(as_array(sink.numbers), as_array(known)).all())
+        yield replace(sink, is_recorded=is_known)
 
 
 def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:
@@ -133,6 +151,7 @@ def _own_problems(wanted: Wanted) -> Iterator[str]:
                 yield f"{where}.name = {table.name!r}: must be a Python name, transfer functions use it"
             if table.connection_delay_ms is not None:
                 yield from _delay_problems(f"{where}.delay_ms", table.connection_delay_ms, wanted.resolution_ms)
+            yield from (f"{where}.{problem}" for problem in table.problems(wanted.step_ms))
             yield from _parse_problems(f"{where}.{key}", getattr(table, key))
     for pattern in wanted.recorded:
         yield from _parse_problems("record.spikes", pattern)

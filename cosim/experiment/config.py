@@ -135,7 +135,8 @@ class Configuration(Table):
     @property
     def devices(self) -> Wanted:
         """What has to be known to find the populations of sources and sinks."""
-        return Wanted(self.sources, self.sinks, self.record.patterns, self.clock.resolution_ms)
+        clock = self.clock
+        return Wanted(self.sources, self.sinks, self.record.patterns, clock.resolution_ms, clock.coupling_step_ms)
 
     def plain(self) -> dict[str, Any]:
         """The effective configuration in the types of TOML, which has no None."""

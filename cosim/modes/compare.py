@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosim.record import lists
 from cosim.results.step_rows import unequal
 
 BLOCK_ROWS = 2**18
@@ -48,15 +49,18 @@ def series_names(run_file: Path, group: str) -> list[str]:
 def series_differences(one: Path, other: Path, names: Sequence[str], steps: int, substeps: int) -> Iterator[Difference]:
     """The first difference of each of these datasets in two ``run.h5``, in the first ``steps`` steps.
 
-    Those of the body have ``substeps`` rows in a step, all others one.
+    Those of the body have ``substeps`` rows in a step, lists of spikes as many as there were, all others one. That
+    there were more or fewer spikes is a difference of their numbers, which are datasets, too.
     """
     with h5py.File(one, "r", swmr=True) as first, h5py.File(other, "r", swmr=True) as second:
         for name in names:
             rows = substeps if name.startswith("body/") else 1
-            place = _first_unequal([first[name]], [second[name]], steps * rows)
+            ends = lists.ends(first, name)[:steps] if lists.is_list(name) else rows * np.arange(1, steps + 1)
+            most = min([int(ends[-1]), len(second[name])] if steps else [0])
+            place = _first_unequal([first[name]], [second[name]], most)
             if place is not None:
                 values = _unequal_values(first[name][place], second[name][place])
-                yield Difference(place // rows, name, *values)
+                yield Difference(int(np.searchsorted(ends, place, side="right")), name, *values)
 
 
 def spike_differences(one: Path, other: Path, names: Sequence[str], steps: int, step_ms: float) -> Iterator[Difference]:

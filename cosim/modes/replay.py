@@ -19,6 +19,7 @@ import h5py
 from cosim.body.kind import Body
 from cosim.control.commands.registry import parse
 from cosim.devices.devices import Devices
+from cosim.devices.lists import SpikeList
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Experiment
 from cosim.experiment.options import Options
@@ -26,12 +27,13 @@ from cosim.modes.compare import Difference, count_until, series_differences, ser
 from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
 from cosim.parallel.exchange import Exchange
+from cosim.record import lists
 from cosim.record.commands import Obeyed
 from cosim.record.disk import write_text
 from cosim.record.folder import RunFolder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
-from cosim.results.step_rows import Rows
+from cosim.results.step_rows import ListRows, Rows
 from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
@@ -77,8 +79,8 @@ class ReplayedRun(NormalRun):
     def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The recorded stimuli."""
         names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
-        steps = self.recorded.steps
-        return Playback(Rows(self.recorded.folder.run_file, names, steps), exchange, steps)
+        steps, run_file = self.recorded.steps, self.recorded.folder.run_file
+        return Playback(Rows(run_file, names, steps), exchange, steps, source_lists(run_file, exchange))
 
     def commands(self) -> Sequence[Obeyed]:
         """Those that changed the brain itself; what others did to it is in the stimuli."""
@@ -101,18 +103,28 @@ class ReplayedRun(NormalRun):
         return self.recorded.folder.path
 
 
+def source_lists(run_file: Path, exchange: Exchange) -> list[tuple[SpikeList, ListRows]]:
+    """Each list of spikes that a source sends, with what was recorded of it."""
+    sources = exchange.lists.sources if exchange.lists else []
+    return [(each, ListRows(run_file, each.name)) for each in sources]
+
+
 class Playback:
     """Takes the place of transfer functions: in every step the stimulus is the recorded one."""
 
     names = ("recorded stimuli",)
 
-    def __init__(self, stimulus: Rows, exchange: Exchange, steps: int) -> None:
-        self._stimulus, self._exchange, self._steps = stimulus, exchange, steps
+    def __init__(
+        self, stimulus: Rows, exchange: Exchange, steps: int, lists: Sequence[tuple[SpikeList, ListRows]]
+    ) -> None:
+        self._stimulus, self._exchange, self._steps, self._lists = stimulus, exchange, steps, lists
 
     def apply(self, step: int) -> None:
         """The stimulus that acts after ``step`` steps; after the last one it stays as it was."""
         if step < self._steps:
             self._exchange.stimulus[:] = self._stimulus.at(step)
+            for spikes, recorded in self._lists:
+                spikes.put(*recorded.at(step))
 
 
 def compare(recorded: RecordedRun, folder: RunFolder, steps: int) -> dict[str, Any]:
@@ -120,7 +132,7 @@ def compare(recorded: RecordedRun, folder: RunFolder, steps: int) -> dict[str, A
     then, now, step_ms = recorded.data, RunData(folder.path), recorded.clock.coupling_step_ms
     common = [name for name in then.spike_counts if name in now.spike_counts]
     unshared = sorted(then.spike_counts.keys() ^ now.spike_counts.keys())
-    there, here = (series_names(run.run_file, "exchange/readout") for run in (recorded.folder, folder))
+    there, here = (_of_sinks(run.run_file) for run in (recorded.folder, folder))
     sinks = [name for name in there if name in here]
     readouts = list(series_differences(recorded.folder.run_file, folder.run_file, sinks, steps, 1))
     files = recorded.folder.spike_file, folder.spike_file
@@ -136,6 +148,13 @@ def compare(recorded: RecordedRun, folder: RunFolder, steps: int) -> dict[str, A
         "only_in_one": unshared,
         "mean_rate_hz": {name: _rates_hz(name, (then, now), steps * step_ms) for name in common},
     }
+
+
+def _of_sinks(run_file: Path) -> list[str]:
+    """The datasets of all sinks: their values, and spikes of those that list them."""
+    values = series_names(run_file, "exchange/readout")
+    sinks = {Path(each).name for each in values}
+    return values + [each for each in series_names(run_file, lists.LISTS) if Path(each).parent.name in sinks]
 
 
 def tell(comparison: dict[str, Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from cosim.body.kind import Body
 from cosim.devices.devices import Devices
+from cosim.devices.lists import SpikeList
 from cosim.engines.engine import SteppedBrain
 from cosim.errors import ConfigurationError, Departure, NothingToDo
 from cosim.experiment.config import Experiment
@@ -26,6 +27,7 @@ from cosim.modes import recover
 from cosim.modes.compare import Difference, series_differences, series_names, spike_differences
 from cosim.modes.normal import NormalRun
 from cosim.modes.recorded_run import RecordedRun
+from cosim.modes.replay import source_lists
 from cosim.modes.spike_check import CheckedRecorder, SpikeCheck
 from cosim.parallel.exchange import Exchange
 from cosim.record import attempts, drive
@@ -36,7 +38,7 @@ from cosim.record.folder import RunFolder, make_folder
 from cosim.record.recorder import BrainRecorder
 from cosim.record.summary import to_json
 from cosim.results.run_data import RunData
-from cosim.results.step_rows import Rows, unequal
+from cosim.results.step_rows import ListRows, Rows, unequal
 from cosim.transfer import StimulusMaker
 
 log = logging.getLogger("cosim")
@@ -148,6 +150,7 @@ class CheckedTransfer:
         file, steps = recorded.folder.run_file, recorded.steps
         self._readout = Rows(file, [f"exchange/readout/{sink.name}" for sink in devices.sinks], steps)
         self._stimulus = Rows(file, [f"exchange/stimulus/{source.name}" for source in devices.sources], steps)
+        self._lists = source_lists(file, exchange)
         self._moved = Rows(file, [f"body/{name}" for name in body.series], steps, recorded.clock.substeps)
 
     def apply(self, step: int) -> None:
@@ -160,6 +163,8 @@ class CheckedTransfer:
         if step < self._steps:
             cause = "runs whose transfer functions use a clock or unseeded random numbers cannot be resumed"
             _compare(self._stimulus, step, self._exchange.stimulus, cause)
+            for spikes, recorded in self._lists:
+                _compare_spikes(spikes, recorded, step, cause)
         elif step == self._steps:
             log.info("stimuli, readouts and body were the same in all %d recorded steps; now it goes on", step)
 
@@ -173,6 +178,16 @@ def _compare(rows: Rows, step: int, now: np.ndarray, cause: str) -> None:
             f"{rows.name(place)} in step {step} was recorded as {float(recorded[place])!r} and is now "
             f"{float(now[place])!r}: {cause}"
         )
+
+
+def _compare_spikes(spikes: SpikeList, recorded: ListRows, step: int, cause: str) -> None:
+    """There are as many."""
+    lists = recorded.at(step), (spikes.times_ms, spikes.numbers)
+    then, now = ([*zip(times_ms.tolist(), numbers.tolist(), strict=True)] for times_ms, numbers in lists)
+    if then != now:
+        place = next(place for place, pair in enumerate(zip(then, now, strict=True)) if pair[0] != pair[1])
+        was, is_now = (f"neuron {each[place][1]:.0f} at {each[place][0]!r} ms" for each in (then, now))
+        raise Departure(f"spikes of {spikes.name} in step {step} were recorded as {was} and are now {is_now}: {cause}")
 
 
 def _departure(recorded: RecordedRun, folder: RunFolder) -> Difference | None:

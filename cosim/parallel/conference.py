@@ -12,7 +12,7 @@ from typing import Any
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import BODY_RANK, World, wait_briefly
 
-ORDER_TAG, REPLY_TAG = 11, 12
+ORDER_TAG, REPLY_TAG = 21, 22
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from cosim.devices.devices import SpikeLists
 from cosim.parallel.mpi import MPI
 from cosim.parallel.stop import StopSign
 from cosim.parallel.world import BODY_RANK, LongWait, World, wait_briefly
@@ -37,7 +38,10 @@ class Exchange:
         stimulus: (number of sources,) float64. The body rank writes it; after `receive` all ranks hold it.
         acted: (number of sources,) float64. On the body rank the stimulus of before the last `share`, which
             acted in the step that is over.
+        lists: spikes that are exchanged one by one; None where no device does so (see `cosim.parallel.lists`).
     """
+
+    lists: SpikeLists | None = None
 
     gather: Callable[[bool], None]
     """``gather(flush)`` brings readout and wish to write to disk to the body rank, which waits for them."""

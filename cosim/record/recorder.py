@@ -16,12 +16,13 @@ import numpy as np
 from cosim.body.kind import Body
 from cosim.body.quantities import quantity
 from cosim.devices import series as device_series
-from cosim.devices.devices import Device, Devices
+from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Clock
 from cosim.parallel.exchange import Exchange
 from cosim.parallel.machine import resident_bytes
 from cosim.parallel.world import BODY_RANK
+from cosim.record import lists
 from cosim.record.disk import BYTES_PER_MB
 from cosim.record.drive import DriveFile
 from cosim.record.folder import RunFolder
@@ -115,8 +116,9 @@ class BodyRecorder:
     A body without series leaves no group there.
 
     ``exchange/readout/<sink>`` is the readout at the end of a step, ``exchange/stimulus/<source>`` what acted in it;
-    what each is, and in which unit, is in its attributes (see ``cosim.devices.series``). What transfer functions return
-    goes to files of their own (see ``cosim.record.returned``).
+    what each is, and in which unit, is in its attributes (see ``cosim.devices.series``). Spikes that are exchanged one
+    by one are in ``exchange/spikes`` (see ``cosim.record.lists``). What transfer functions return goes to files of
+    their own (see ``cosim.record.returned``).
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class BodyRecorder:
         self._body, self._exchange, self._steps = body, exchange, 0
         self._returned = returned
         self._clock = clock
+        self._lists, self._listed = exchange.lists, {*lists.series(devices)}
         self._file = SeriesFile(folder.run_file, self._series(devices), attributes)
         self._shard = SeriesFile(folder.shard(BODY_RANK), {PROFILE: PROFILE_SERIES, MEMORY: MEMORY_SERIES})
         self.drive = DriveFile(folder.drive_file)
@@ -144,7 +147,8 @@ class BodyRecorder:
         ms = Series(attributes={"units": "ms"})
         body |= {"body/time_ms": ms} if body else {}
         readout, stimulus = _columns(devices.sinks), _columns(devices.sources)
-        return {**body, "exchange/time_ms": ms, "exchange/readout": readout, "exchange/stimulus": stimulus}
+        values = {"exchange/time_ms": ms, "exchange/readout": readout, "exchange/stimulus": stimulus}
+        return {**body, **values, **lists.series(devices)}
 
     def _known_of(self, name: str) -> dict[str, Any]:
         """The attributes of a series of the body, as those of the exchange."""
@@ -159,6 +163,13 @@ class BodyRecorder:
         self._file.append("exchange/readout", self._exchange.readout[np.newaxis])
         self._file.append("exchange/stimulus", self._exchange.acted[np.newaxis])
         self._returned.record()
+        if self._lists is not None:
+            self._record_lists(self._lists)
+
+    def _record_lists(self, of_exchange: SpikeLists) -> None:
+        for name, rows in lists.of_step(of_exchange):
+            if name in self._listed:
+                self._file.append(name, rows)
 
     def _record_body(self, start_ms: float) -> None:
         for name, rows in self._body.series.items():

@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from cosim.record import commands, drive
+from cosim.record import commands, drive, lists
 from cosim.record.disk import whole
 from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, open_shard
@@ -30,7 +30,7 @@ def whole_steps(run_file: Path, shards: Sequence[Path], substeps: int, returned:
     functions returned.
     """
     with open_shard(run_file) as file:
-        steps = [len(each) // _rows_a_step(name, substeps) for name, each in _series(file).items()]
+        steps = [_steps_in(file, name, substeps) for name in _series(file)]
     for path in shards:
         with open_shard(path) as file:
             steps.append(len(file[PROFILE]))
@@ -60,7 +60,8 @@ def finish_run_file(
         with open_shard(source.run_file) as old, h5py.File(unfinished, "w", libver=("v110", "latest")) as new:
             _copy_attributes(old, new)
             for name, series in _series(old).items():
-                _copy(series, new, name, steps * _rows_a_step(name, substeps))
+                rows = lists.ends(old, name)[:steps] if lists.is_list(name) else [steps * _rows_a_step(name, substeps)]
+                _copy(series, new, name, int(max(rows, default=0)))
             for path in source.returned_files():
                 with open_shard(path) as file:
                     for name, series in datasets(file).items():
@@ -86,6 +87,12 @@ def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
 
     group.visititems(add)
     return found
+
+
+def _steps_in(file: h5py.File, name: str, substeps: int) -> int:
+    """How many whole steps a dataset holds."""
+    rows = len(file[name])
+    return int(np.sum(lists.ends(file, name) <= rows)) if lists.is_list(name) else rows // _rows_a_step(name, substeps)
 
 
 def _rows_a_step(name: str, substeps: int) -> int:

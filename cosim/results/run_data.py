@@ -17,14 +17,14 @@ from cosim.body.quantities import quantity
 from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
-from cosim.record import populations
+from cosim.record import lists, populations
 from cosim.record.commands import Obeyed, read, read_log
 from cosim.record.folder import RunFolder
 from cosim.record.names import RETURNED
 from cosim.record.profile import STEP_PHASES
 from cosim.record.runfile import datasets
 from cosim.results import shards
-from cosim.results.spikes import Spikes
+from cosim.results.spikes import ListedSpikes, Spikes
 
 if TYPE_CHECKING:
     import neo
@@ -223,6 +223,16 @@ class RunData:
                 name: DeviceSeries.of(group, name, values, file[f"exchange/{group}/{name}"].attrs)
                 for name, values in series.items()
             }
+
+    @cached_property
+    def exchanged_spikes(self) -> dict[str, ListedSpikes]:
+        """Spikes that were exchanged one by one: what each injector sent, and what each sink of spikes read.
+
+        Of a sink they are here only where ``spikes`` does not have all its neurons.
+        """
+        with self._open() as file:
+            names = list(file[lists.LISTS]) if lists.LISTS in file else []
+            return {name: ListedSpikes(*lists.read(file, name, self._steps)) for name in names}
 
     @cached_property
     def exchange_time_ms(self) -> np.ndarray:

@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cosim.record import lists
+
 # Steps that are read at once.
 BLOCK_STEPS = 256
 
@@ -51,3 +53,19 @@ class Rows:
         rows = slice(step * self._rows, end * self._rows)
         parts = [each[rows].reshape(end - step, -1) for each in self._datasets]
         self._block, self._first = np.hstack([np.empty((end - step, 0)), *parts]), step
+
+
+class ListRows:
+    """The spikes that a device exchanged one by one, as a ``run.h5`` holds them of each step."""
+
+    def __init__(self, run_file: Path, device: str) -> None:
+        self._file = h5py.File(run_file, "r", swmr=True)
+        self._times_ms, self._neurons = (
+            self._file[f"{lists.LISTS}/{device}/{name}"] for name in (lists.TIMES, lists.NEURONS)
+        )
+        self._edges = np.concatenate([[0], lists.ends(self._file, self._times_ms.name.lstrip("/"))])
+
+    def at(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Times in ms and neurons of the spikes of ``step``, (n,) float64 each."""
+        rows = slice(*self._edges[step : step + 2])
+        return self._times_ms[rows], self._neurons[rows].astype(float)

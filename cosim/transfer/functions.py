@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from cosim.errors import FAILURES, nearest
+from cosim.experiment import usercode
 from cosim.record.returned import ReturnedValues
 from cosim.transfer.function import BoundFunction, Now, Surroundings
 from cosim.transfer.memories import Memories
@@ -130,8 +131,8 @@ class TransferFunctions:
         name = definition.name
         if name in self._functions:
             raise ValueError(f"{name}: a transfer function of this name is there already; edit it, or remove it first")
-        if name in vars(self._module):
-            raise ValueError(f"{name}: must be another name, as transfer.py has something else of this name")
+        if name in vars(self._module) or name in usercode.CALLED_AT_THE_END:
+            raise ValueError(f"{name}: must be another name, which means nothing else in transfer.py")
         self._rehearse(definition)
         self._put(definition)
         self._text.add(name, definition.source)

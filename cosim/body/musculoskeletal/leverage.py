@@ -54,9 +54,8 @@ class Leverage:
         total = np.zeros(len(angle_rad))
         for touch in touches:
             point = self._points[touch.part]
-            total += (
-                self._jacobian(pose, point)[0].T @ touch.force_n + self._turning(pose, point)[0].T @ touch.torque_nm
-            )
+            total += self._jacobian(pose, point)[0].T @ touch.force_n
+            total += self._turning(pose, point)[0].T @ touch.torque_nm
         return total
 
     def at(self, part: str, angle_rad: np.ndarray, speed_rad_s: np.ndarray) -> HeldPoint:
@@ -64,9 +63,8 @@ class Leverage:
         pose, point = self._kinematics.pose(angle_rad), self._points[part]
         jacobian = self._jacobian(pose, point)[0]
         mobility = jacobian @ self._joint_mobility(pose) @ jacobian.T
-        return HeldPoint(
-            _placed(pose, point)[0], jacobian @ speed_rad_s, mobility, TOP_SPEED_RAD_S * self.lever_m(part)
-        )
+        top_speed_m_s = TOP_SPEED_RAD_S * self.lever_m(part)
+        return HeldPoint(_placed(pose, point)[0], jacobian @ speed_rad_s, mobility, top_speed_m_s)
 
     def lever_m(self, part: str) -> float:
         """How far the part is at rest from the farthest joint that moves it."""

@@ -17,7 +17,7 @@ from cosim.body.touch import number, position
 # How far from where it was wanted a part may come to lie, as a part of its distance from its farthest joint.
 NEAR = 0.1
 # How much more a loop counts than the place of the part, and the part than joints that need not move.
-LOOP, LEAST = 100.0, 1e-4
+LOOP, LEAST = 100.0, 1e-3
 
 Residual = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 

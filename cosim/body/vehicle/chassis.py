@@ -19,10 +19,8 @@ class Chassis:
 
     def __init__(self, robot: int, client: int) -> None:
         self._robot, self._here = robot, {"physicsClientId": client}
-        infos = [
-            pybullet.getJointInfo(robot, i, **self._here) for i in range(pybullet.getNumJoints(robot, **self._here))
-        ]
-        self._index = {info[12].decode(): info[0] for info in infos}
+        joints = range(pybullet.getNumJoints(robot, **self._here))
+        self._index = {pybullet.getJointInfo(robot, i, **self._here)[12].decode(): i for i in joints}
         self.links = tuple(self._index)
         dynamics = [pybullet.getDynamicsInfo(robot, i, **self._here) for i in (ROOT, *self._index.values())]
         self._mass_kg = np.array([each[0] for each in dynamics])
@@ -35,18 +33,15 @@ class Chassis:
         if link is None:
             return HeldPoint(middle_m, self._mean(speeds_m_s), np.eye(3) / self._mass_kg.sum(), TOP_SPEED_M_S)
         row = self._index[link] + 1
-        arm = _cross(places_m[row] - middle_m)
-        mobility = (
-            np.eye(3) / self._mass_kg.sum() - arm @ np.linalg.inv(self._inertia(places_m - middle_m, turns)) @ arm
-        )
+        arm, inertia_kg_m2 = _cross(places_m[row] - middle_m), self._inertia(places_m - middle_m, turns)
+        mobility = np.eye(3) / self._mass_kg.sum() - arm @ np.linalg.inv(inertia_kg_m2) @ arm
         return HeldPoint(places_m[row], speeds_m_s[row], mobility, TOP_SPEED_M_S)
 
     def push(self, link: str | None, force_n: np.ndarray, torque_nm: np.ndarray) -> None:
         """Let a force at the centre of mass and a torque, in axes of the room, act in the next physics step."""
         places_m = self._states()[0]
-        index, at_m = (
-            (ROOT, self._mean(places_m)) if link is None else (self._index[link], places_m[self._index[link] + 1])
-        )
+        index = ROOT if link is None else self._index[link]
+        at_m = self._mean(places_m) if link is None else places_m[index + 1]
         pybullet.applyExternalForce(self._robot, index, force_n, at_m, pybullet.WORLD_FRAME, **self._here)
         pybullet.applyExternalTorque(self._robot, index, torque_nm, pybullet.WORLD_FRAME, **self._here)
 

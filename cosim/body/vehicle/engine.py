@@ -73,8 +73,7 @@ class VehicleEngine:
         here = {"physicsClientId": self._client}
         if turn is None:
             turn = pybullet.getBasePositionAndOrientation(self._robot, **here)[1]
-        pybullet.resetBasePositionAndOrientation(self._robot, position_m, turn, **here)
-        pybullet.resetBaseVelocity(self._robot, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), **here)
+        pybullet.resetBasePositionAndOrientation(self._robot, position_m, turn, **here)  # and its speed, to 0
         for joint in (*self._left, *self._right):
             angle_rad = pybullet.getJointState(self._robot, joint, **here)[0]
             pybullet.resetJointState(self._robot, joint, angle_rad, 0.0, **here)

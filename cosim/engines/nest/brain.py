@@ -10,27 +10,37 @@ from typing import Any, overload
 
 import numpy as np
 
-from cosim.devices.base import Reading, Setting, SinkTable, Site, SourceTable
-from cosim.devices.devices import Device, Devices
+from cosim.devices.base import Injection, Reading, Setting, SinkTable, Site, SourceTable, Tapping
+from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.engines.built import BuiltBrain
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.nestlink.spikes import Injector, Taps
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 from cosim.network.address import Address, as_array, union
+
+# Stands where a sink reads no variable of a node.
+ELSEWHERE = Reading(0, "")
 
 
 class Brain:
     """A `SteppedBrain`: a network in NEST with its devices, ready for steps of ``step_ms``. Always on all brain ranks.
 
-    ``lap(name)`` is called after each phase with its name: devices, prepare.
+    ``lap(name)`` is called after each phase with its name: devices, prepare. ``lists`` are those of the exchange.
     """
 
     def __init__(
-        self, kernel: Kernel, network: BuiltNetwork, devices: Devices, step_ms: float, lap: Callable[[str], None]
+        self,
+        kernel: Kernel,
+        network: BuiltNetwork,
+        devices: Devices,
+        step_ms: float,
+        lap: Callable[[str], None],
+        lists: SpikeLists | None = None,
     ) -> None:
-        self._nest, self._link = kernel.nest, kernel.link
+        self._nest, self._link, self._lists = kernel.nest, kernel.link, lists
         nest = kernel.nest
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
@@ -39,19 +49,26 @@ class Brain:
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
         self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
+        taps = [(place, each) for place, each in enumerate(readings) if isinstance(each, Tapping)]
+        self._taps = Taps(kernel.link, taps) if taps else None
         lap("devices")
         # NEST would repeat its warnings about steps in every step. The verbosity is a property of its module's class.
         nest.verbosity = nest.VerbosityLevel.ERROR  # type: ignore[attr-defined]
         kernel.link.fit_min_delay(step_ms)
         nest.Prepare()
-        self._stepper = Stepper(kernel.link, settings, step_ms)
-        self._sinks = SinkValues(kernel.link, readings)
+        self._stepper = Stepper(kernel.link, [_setting(each) for each in settings], step_ms)
+        self._injectors = [Injector(kernel.link, each) for each in settings if isinstance(each, Injection)]
+        self._sinks = SinkValues(kernel.link, [ELSEWHERE if isinstance(each, Tapping) else each for each in readings])
         lap("prepare")
         self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
         """Set the values of all sources, (stimulus size,) each in its unit; they act from now on."""
         self._stepper.set(stimulus)
+        if self._injectors and self._lists is not None:
+            for injector, spikes in zip(self._injectors, self._lists.sources, strict=True):
+                if len(spikes):
+                    injector.send(spikes.times_ms, spikes.numbers)
 
     def run(self) -> None:
         """Advance by one coupling step."""
@@ -64,6 +81,10 @@ class Brain:
     def read(self, readout: np.ndarray) -> None:
         """Write the values of the sinks on this rank into ``readout``, (readout size,) each in its unit."""
         self._sinks.read(readout)
+        if self._taps is not None:
+            spikes = self._taps.read(readout)
+            if self._lists is not None:
+                self._lists.outgoing = spikes
 
     def collect(self) -> int:
         """Take over the spikes since the last call; returns how many wait for ``forget_spikes``."""
@@ -108,22 +129,28 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
 @overload
 def _create(
     devices: Sequence[Device[SourceTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Setting]: ...
+) -> list[Setting | Injection]: ...
 @overload
 def _create(
     devices: Sequence[Device[SinkTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Reading]: ...
+) -> list[Reading | Tapping]: ...
 def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> list[Any]:
     """Make some sources or sinks; what is set or read of them, in the order of the message."""
-    values: list[Setting | Reading] = []
+    values: list[Setting | Injection | Reading | Tapping] = []
     for device in devices:
         kind = "source" if isinstance(device.table, SourceTable) else "sink"
         with said_of(f"spike {kind} {device.name}", nest.NESTError):
-            made = device.table.create(Site(nest, _part(device.neurons, nodes), device.scale, step_ms))
+            site = Site(nest, _part(device.neurons, nodes), device.scale, step_ms, device.numbers)
+            made = device.table.create(site)
         if len(made) != device.size:
             raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
         values += made
     return values
+
+
+def _setting(source: Setting | Injection) -> Setting:
+    """What is set before every step: nothing of a source that gets spikes, which begins with its first node."""
+    return Setting(source.generator_id, "") if isinstance(source, Injection) else source
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

@@ -19,12 +19,17 @@ BLOCK_ROWS = 100_000
 
 
 def write(run: RunData, path: Path) -> None:
-    """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv."""
+    """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv.
+
+    Of spikes that were exchanged one by one also exchanged_spikes.csv.
+    """
     path.mkdir()
     names = [field.name for field in fields(BuiltPopulation)]
     _write(path / "populations.csv", names, (asdict(each).values() for each in run.populations.values()))
     _write(path / "spikes.csv", ["population", "node_id", "time_ms"], _spikes(run))
     _write_columns(path / "exchange.csv", dict(_exchanged(run)))
+    if run.exchanged_spikes:
+        _write(path / "exchanged_spikes.csv", ["device", "neuron", "time_ms"], _listed(run))
     if run.body:
         _write_columns(path / "body.csv", dict(_of_body(run)))
     _write(path / "summary.csv", ["key", "value"], flatten(run.summary))
@@ -50,6 +55,13 @@ def _spikes(run: RunData) -> Iterator[tuple[str, int, float]]:
                 spikes.node_ids[block].tolist(), spikes.timestamps_ms[block].tolist(), strict=True
             ):
                 yield name, node, time_ms
+
+
+def _listed(run: RunData) -> Iterator[tuple[str, int, float]]:
+    """Device by device; neuron -1 stands for all."""
+    for name, spikes in run.exchanged_spikes.items():
+        for neuron, time_ms in zip(spikes.neurons.tolist(), spikes.times_ms.tolist(), strict=True):
+            yield name, neuron, time_ms
 
 
 def _exchanged(run: RunData) -> Iterator[tuple[str, np.ndarray]]:

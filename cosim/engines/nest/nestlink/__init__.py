@@ -20,6 +20,7 @@ from cosim.cache import cache_folder
 from cosim.engines.nest.install import NEST_VERSION, NestInstall, NestlinkError, find_nest
 from cosim.engines.nest.nestlink.connect import Connect
 from cosim.engines.nest.nestlink.library import Signatures
+from cosim.engines.nest.nestlink.spikes import SPIKES_SIGNATURES
 from cosim.engines.nest.nestlink.stepping import STEPPING_SIGNATURES, Stepping
 
 FOLDER = Path(__file__).parent
@@ -75,6 +76,7 @@ def _signatures() -> Signatures:
         "nestlink_set_communicator": (ctypes.c_int, [ctypes.c_int]),
         "nestlink_check_threads": (ctypes.c_int, []),
         **STEPPING_SIGNATURES,
+        **SPIKES_SIGNATURES,
     }
 
 

@@ -2,10 +2,9 @@
 //
 // The journal: spikes of chosen neurons, without a recorder and without connections.
 //
-// When a neuron spikes, NEST hands the spike to the neuron's connections to devices, one connector for each
-// synapse model. A Tap is a connector of ours at the end of that list: it writes down sender and time. NEST's own
-// recorder does the same through a synapse, a device and a backend, opens a block of 1024 synapses (16.5 kB)
-// for each neuron that has one, and its synapse's delay counts in min_delay.
+// A tap of each neuron (see tap.h) writes down sender and time. NEST's own recorder does the same through a synapse, a
+// device and a backend, opens a block of 1024 synapses (16.5 kB) for each neuron that has one, and its synapse's delay
+// counts in min_delay.
 //
 // After each Run the spikes of all threads are moved to one place, in the order of the threads, where Python
 // reads them without a copy. Buffers keep their memory when they are emptied.
@@ -16,42 +15,23 @@
 #include "dictionary.h"
 
 #include "guard.h"
-#include "reach.h"
+#include "tap.h"
 
-#include "connector_base.h"
 #include "event.h"
 #include "kernel_manager.h"
 #include "node.h"
-#include "target_table_devices.h"
-#include "vp_manager_impl.h"
 
 #include <algorithm>
 #include <deque>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace cosim
 {
 
-using DeviceConnectors = std::vector< std::vector< std::vector< nest::ConnectorBase* > > >;
-
-COSIM_REACH( DeviceTable, nest::ConnectionManager, nest::TargetTableDevices, target_table_devices_ )
-COSIM_REACH( ToDevices, nest::TargetTableDevices, DeviceConnectors, target_to_devices_ )
-
 namespace
 {
-
-//! Make room for `count` more, so that adding them cannot fail; vectors at least double, as they do by themselves.
-template < typename Value >
-void
-make_room( std::vector< Value >& values, size_t count )
-{
-  const size_t needed = values.size() + count;
-  if ( needed > values.capacity() )
-  {
-    values.reserve( std::max( needed, 2 * values.capacity() ) );
-  }
-}
 
 //! Spikes in the order in which they came; on a cache line of its own, as each thread writes one.
 //!
@@ -92,11 +72,11 @@ struct alignas( 64 ) Spikes
   }
 };
 
-//! A connector without connections: to NEST's tables it is empty.
-class Tap : public nest::ConnectorBase
+//! Writes down what the journal has of a neuron.
+class JournalTap : public Tap
 {
 public:
-  explicit Tap( Spikes& spikes )
+  explicit JournalTap( Spikes& spikes )
     : spikes_( spikes )
   {
   }
@@ -106,35 +86,8 @@ public:
   send_to_all( const size_t, const std::vector< nest::ConnectorModel* >&, nest::Event& event ) override
   {
     const auto& spike = static_cast< const nest::SpikeEvent& >( event );
-    // The same sum as in NEST's memory backend, so that times agree bit for bit.
-    const double time_ms = spike.get_stamp().get_ms() - spike.get_offset();
-    spikes_.append( time_ms, spike.get_sender_node_id(), spike.get_multiplicity() );
+    spikes_.append( time_ms( spike ), spike.get_sender_node_id(), spike.get_multiplicity() );
   }
-
-  // clang-format off
-  nest::synindex get_syn_id() const override { return nest::invalid_synindex; }
-  size_t size() const override { return 0; }
-  void get_synapse_status( size_t, size_t, Dictionary& ) const override {}
-  void set_synapse_status( size_t, const Dictionary&, nest::ConnectorModel& ) override {}
-  void get_connection( size_t, size_t, size_t, size_t, long, std::deque< nest::ConnectionID >& ) const override {}
-  void get_connection_with_specified_targets( size_t, const std::vector< size_t >&, size_t, size_t, long,
-    std::deque< nest::ConnectionID >& ) const override {}
-  void get_all_connections( size_t, size_t, size_t, long, std::deque< nest::ConnectionID >& ) const override {}
-  void get_source_lcids( size_t, size_t, std::vector< size_t >& ) const override {}
-  void get_target_node_ids( size_t, size_t, const std::string&, std::vector< size_t >& ) const override {}
-  size_t get_target_node_id( size_t, unsigned int ) const override { return nest::invalid_index; }
-  size_t send( size_t, size_t, const std::vector< nest::ConnectorModel* >&, nest::Event& ) override { return 0; }
-  void send_weight_event( size_t, unsigned int, nest::Event&, const nest::CommonSynapseProperties& ) override {}
-  void trigger_update_weight( long, size_t, const std::vector< nest::spikecounter >&, double,
-    const std::vector< nest::ConnectorModel* >& ) override {}
-  void sort_connections( BlockVector< nest::Source >& ) override {}
-  void set_source_has_more_targets( size_t, bool ) override {}
-  size_t find_first_target( size_t, size_t, size_t ) const override { return nest::invalid_index; }
-  size_t find_enabled_connection( size_t, size_t, size_t, size_t, const nest::SourceTable& ) const override
-  { return nest::invalid_index; }
-  void disable_connection( size_t ) override {}
-  void remove_disabled_connections( size_t ) override {}
-  // clang-format on
 
 private:
   Spikes& spikes_;
@@ -148,9 +101,8 @@ public:
   void
   open( const long* node_ids, long count )
   {
-    auto& manager = nest::kernel().connection_manager;
-    DeviceConnectors& connectors = ( manager.*reach( DeviceTable() ) ).*reach( ToDevices() );
-    threads_.resize( std::max( threads_.size(), connectors.size() ) );  // a deque: taps of before stay valid
+    const size_t threads = nest::kernel().vp_manager.get_num_threads();
+    threads_.resize( std::max( threads_.size(), threads ) );  // a deque: taps of before stay valid
     for ( Spikes& spikes : threads_ )
     {
       spikes.clear();
@@ -162,7 +114,7 @@ public:
       const nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( *id );
       if ( not node->is_proxy() )
       {
-        tap( *node, connectors.at( node->get_thread() ) );
+        tap( *node );
       }
     }
   }
@@ -203,20 +155,13 @@ public:
 
 private:
   void
-  tap( const nest::Node& node, std::vector< std::vector< nest::ConnectorBase* > >& of_thread )
+  tap( const nest::Node& node )
   {
-    auto& of_node = of_thread.at( nest::kernel().vp_manager.node_id_to_lid( node.get_node_id() ) );
-    if ( not node.has_proxies() or of_node.empty() )
-    {
-      throw nest::KernelException( "node " + std::to_string( node.get_node_id() ) + " is no neuron." );
-    }
-    if ( of_node.size() > nest::kernel().model_manager.get_num_connection_models() )
+    if ( is_tapped< JournalTap >( node ) )
     {
       throw nest::KernelException( "node " + std::to_string( node.get_node_id() ) + " is recorded already." );
     }
-    // Behind the places of all synapse models, where NEST finds it only when it sends or deletes.
-    of_node.reserve( of_node.size() + 1 );
-    of_node.push_back( new Tap( threads_[ node.get_thread() ] ) );
+    add_tap( node, std::make_unique< JournalTap >( threads_[ node.get_thread() ] ) );
   }
 
   std::deque< Spikes > threads_;

@@ -52,6 +52,10 @@ public:
   {
     for ( long place = 0; place < count; ++place )
     {
+      if ( *readings[ place ].variable == '\0' )
+      {
+        continue;  // what is read elsewhere, see taps.cpp
+      }
       // Of a device, which is on all ranks and threads, each rank has one copy that speaks for its threads.
       const nest::Node* node =
         nest::kernel().node_manager.get_mpi_local_node_or_device_head( readings[ place ].node_id );

@@ -71,7 +71,7 @@ class Stepper:
         self._array: np.ndarray | None = None
         node_ids = (ctypes.c_long * len(sources))(*(node_id for node_id, _ in sources))
         names = (ctypes.c_char_p * len(sources))(*(name.encode() for _, name in sources))
-        self._handle = _open(self, link, "stepper", node_ids, names, len(sources), step_ms)
+        self._handle = open_handle(self, link, "stepper", node_ids, names, len(sources), step_ms)
         lib = link.lib
         self._set, self._run, self._run_ahead = lib.nestlink_set_sources, lib.nestlink_run, lib.nestlink_run_ahead
 
@@ -129,7 +129,7 @@ class SinkValues:
         self._link, self._address = link, 0
         self._array: np.ndarray | None = None
         table = (_Reading * len(readings))(*(_Reading(node, name.encode(), *more) for node, name, *more in readings))
-        self._handle = _open(self, link, "sinks", table, len(readings))
+        self._handle = open_handle(self, link, "sinks", table, len(readings))
         self._read = link.lib.nestlink_read_sinks
 
     def read(self, values: np.ndarray) -> None:
@@ -182,7 +182,7 @@ class Journal:
         self._link.lib.nestlink_journal_forget()
 
 
-def _open(owner: object, link: Stepping, kind: str, *arguments: object) -> ctypes.c_void_p:
+def open_handle(owner: object, link: Stepping, kind: str, *arguments: object) -> ctypes.c_void_p:
     """Look up nodes in the kernel; what is kept of them is freed with ``owner``."""
     handle = ctypes.c_void_p()
     if getattr(link.lib, f"nestlink_open_{kind}")(*arguments, ctypes.byref(handle)):

@@ -37,7 +37,11 @@ public:
   {
     for ( long i = 0; i < count; ++i )
     {
-      sources_.push_back( { copies_of( node_ids[ i ] ), parameters[ i ], std::numeric_limits< double >::quiet_NaN() } );
+      // A node without a parameter gets its values elsewhere; here it is known as a source alone.
+      const bool is_set = *parameters[ i ] != '\0';
+      sources_.push_back( { is_set ? copies_of( node_ids[ i ] ) : std::vector< nest::Node* >(),
+        parameters[ i ],
+        std::numeric_limits< double >::quiet_NaN() } );
       Source& source = sources_.back();
       if ( not source.copies.empty() )
       {
