@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A run that begins anew in the same processes, one that is repeated by --resume, and one as an environment to train in."""
+"""A run that begins anew in the same processes, and one that is done again by --resume."""
 
 from __future__ import annotations
 

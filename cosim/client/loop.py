@@ -7,7 +7,7 @@ import mmap
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,9 @@ from cosim.control.drive_layout import (
     Field,
     Layout,
 )
-from cosim.devices.devices import Devices, make_ports
+from cosim.devices.base import PortSite
+from cosim.devices.devices import Device, Devices, places
+from cosim.devices.lists import ComingStep
 from cosim.errors import RunError
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class LoopStep:
         readout: (values of all sinks,) float64, of the step that is over.
         stimulus: (values of all sources,) float64, for the coming step: what transfer functions set, unless it is
             written.
-        ports: the ports of sinks and sources, by name, as in transfer functions.
+        ports: the ports of sinks and sources, by name, as in transfer functions; but not of those that exchange spikes
+            one by one.
         body: the ports of the body, by name or attribute, with all numbers in them.
     """
 
@@ -52,7 +55,8 @@ class LoopStep:
         views = layout.views(memory)
         self.readout, self.stimulus = views[READOUT, ""], views[STIMULUS, ""]
         self.readout.flags.writeable = False
-        self.ports = make_ports(devices, self.readout, self.stimulus)
+        sinks, sources = devices.sinks, devices.sources
+        self.ports = dict([*_ports(devices, sinks, self.readout), *_ports(devices, sources, self.stimulus)])
         self.body = LoopBody(layout, views)
         self.number, self._step_ms = 0, step_ms
 
@@ -62,6 +66,14 @@ class LoopStep:
 
     def __repr__(self) -> str:
         return f"<step {self.number} at {self.t_ms:g} ms: ports {', '.join(self.ports)}; body {', '.join(self.body)}>"
+
+
+def _ports(devices: Devices, members: Sequence[Device], values: np.ndarray) -> Iterator[tuple[str, object]]:
+    coming, of_device = ComingStep(devices.step_ms, devices.resolution_ms), places(members, values)
+    for each in members:
+        if not each.table.has_list:
+            site = PortSite(each.numbers, coming, None)
+            yield each.name, each.table.open_port(each.name, of_device[each.name], site)
 
 
 class LoopBody(Mapping[str, "LoopPort"]):

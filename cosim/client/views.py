@@ -17,8 +17,9 @@ import numpy as np
 from cosim.body import kinds as body_kinds
 from cosim.control.drive_layout import properties
 from cosim.devices import kinds as device_kinds
-from cosim.devices.base import DeviceTable
+from cosim.devices.base import DeviceTable, PortSite
 from cosim.devices.devices import Device, Devices
+from cosim.devices.lists import ComingStep, SpikeList
 from cosim.devices.resolve import Wanted, resolve
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import nearest
@@ -39,7 +40,8 @@ def devices_of(config: Mapping[str, Any], populations: Mapping[str, BuiltPopulat
     """The devices of a run, in the order of its messages, from what its folder says."""
     sizes = {name: each.size for name, each in populations.items()}
     sources, sinks = (_tables(section, config.get(section, ())) for section in ("sources", "sinks"))
-    wanted = Wanted(sources, sinks, (), config["clock"]["resolution_ms"])
+    clock = config["clock"]
+    wanted = Wanted(sources, sinks, (), clock["resolution_ms"], clock["coupling_step_ms"])
     return resolve(wanted, sizes, sizes)
 
 
@@ -148,10 +150,32 @@ class DevicePort(PortView):
         return self._port(np.zeros(self._device.size))
 
     def _port(self, values: np.ndarray) -> Any:
-        return self._device.table.make_port(self._name, values)
+        """A port that stands alone, with these values and no spikes."""
+        return self._open(values, SpikeList(self._name, 0, np.zeros(1)))
+
+    def _open(self, values: np.ndarray, spikes: SpikeList) -> Any:
+        coming = ComingStep(self._run.step_ms, self._run.clock.resolution_ms)
+        return self._device.table.open_port(self._name, values, PortSite(self._device.numbers, coming, spikes))
+
+    def _last_spikes(self) -> SpikeList:
+        """What was exchanged one by one in the last step."""
+        spikes = SpikeList(self._name, 0, np.zeros(1))
+        if self._device.table.has_list:
+            times_ms, neurons = self._listed()
+            last = times_ms > (steps_on_disk(self._run.folder) - 1) * self._run.step_ms
+            spikes.put(times_ms[last], neurons[last].astype(float))
+        return spikes
+
+    def _listed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Times and neurons of a list of spikes; those of a sink may be recorded as the spikes of its population."""
+        if listed := self._run.results.exchanged_spikes.get(self._name):
+            return listed.times_ms, listed.neurons
+        found = self._run.spikes(self._run.step_ms)[self._device.neurons.pattern]
+        own = np.isin(found.node_ids, np.array(self._device.numbers, np.uint64))
+        return found.timestamps_ms[own], found.node_ids[own]
 
     def _read(self, attribute: str) -> Any:
-        port = self._port(self._last_row())
+        port = self._open(self._last_row(), self._last_spikes())
         for each in _set_since(self._run, self._name):
             setattr(port, each["attribute"], each["value"])
         return getattr(port, attribute)

@@ -155,6 +155,8 @@ class DrivenFunctions:
         if attribute:
             setattr(self._body[port], attribute, values if values.shape else float(values))
             return
+        counts = [each.place for each in self._exchange.lists.sources] if self._exchange.lists else []
+        values[counts] = self._exchange.stimulus[counts]  # of spikes that are sent one by one, by transfer functions
         self._exchange.stimulus[:] = values
         self._check_sources()
 
