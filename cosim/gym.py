@@ -178,7 +178,7 @@ class Environment(gymnasium.Env):
         return np.concatenate([np.empty(0), *(np.ravel(each) for each in seen.values())])
 
     def _about(self, step: LoopStep) -> dict[str, Any]:
-        return {"t_ms": step.t_ms, "step": step.number, "folder": str(self.run.folder)}
+        return {"t_ms": step.t_ms, "step": step.number}
 
 
 def _port(step: LoopStep, name: str) -> tuple[Any, str]:

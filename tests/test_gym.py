@@ -52,17 +52,21 @@ def test_gymnasiums_own_checker_passes_it(environment):
 
 
 def test_an_episode_is_a_run_with_a_seed_of_its_own(environment):
-    before = environment.run.folder
     bright, dark = np.array([4000.0, 1.0, 2.0, 0.8]), np.array([0.0, 1.0, 2.0, 0.8])
     first = episode(environment, 3, [bright] * 3)
     assert first.tobytes() == episode(environment, 3, [bright] * 3).tobytes()
     other = episode(environment, 4, [bright] * 3)
     assert (other[1:, 0] != first[1:, 0]).any() and first[-1, 0] > 0
-    assert episode(environment, 3, [dark] * 3)[-1, 0] == 0, "an action acts from the step that it begins"
-    assert not before.exists(), "only the last episode is kept"
+    episode(environment, 3, [dark] * 3)
+    assert len([*environment.run.folder.parent.iterdir()]) == 1, "only the last episode is kept"
     *_, is_over, about = environment.step(dark)
     assert is_over and about["t_ms"] == 80.0
-    assert environment.run.results.body["light_position_m"][-1].tolist() == [1.0, 2.0, 0.8]
+    environment._end_episode()
+    results = environment.run.results
+    assert results.stimulus["left_light"].tolist() == [0.0] * 5, "an action acts from the step that it begins"
+    assert results.body["light_position_m"][-1].tolist() == [1.0, 2.0, 0.8]
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        environment.step(dark)
 
 
 def test_a_quick_episode_begins_as_the_one_before_in_the_same_run(environment):
