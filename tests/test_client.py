@@ -11,7 +11,7 @@ import pytest
 import cosim
 from cosim import cli
 from cosim.client import saved
-from cosim.client.session import as_toml
+from cosim.client.known import as_toml
 from cosim.errors import CommandError, ConfigurationError, RunError
 from cosim.experiment.config import load as load_experiment
 

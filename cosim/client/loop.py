@@ -9,10 +9,11 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from cosim.client.connection import Connection
 from cosim.control.drive_layout import (
     GO,
     LEAVE,
@@ -28,9 +29,6 @@ from cosim.devices.base import PortSite
 from cosim.devices.devices import Device, Devices, places
 from cosim.devices.lists import ComingStep
 from cosim.errors import RunError
-
-if TYPE_CHECKING:
-    from cosim.client.live_run import LiveRun
 
 CONNECT_S = 10.0
 
@@ -103,6 +101,8 @@ class LoopBody(Mapping[str, "LoopPort"]):
 
 class LoopPort:
     """A port of the body in a loop: ``joints.angle_rad`` is an array, ``joints["elbow"].angle_rad`` a number of it."""
+
+    _known: tuple[str, Mapping[str, tuple[Field, np.ndarray]], str | None]
 
     def __init__(self, name: str, fields: Mapping[str, tuple[Field, np.ndarray]], entry: str | None = None) -> None:
         object.__setattr__(self, "_known", (name, fields, entry))
@@ -197,7 +197,7 @@ class OwnLoop:
     with what was written. After the block the run does one more step, with what was written last, and stands still.
     """
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: Connection) -> None:
         self._run, self._is_over = run, False
 
     def __enter__(self) -> OwnLoop:

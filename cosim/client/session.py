@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
+from cosim.client.known import as_toml
 from cosim.client.live_run import LiveRun
 from cosim.client.process import LaunchedRun
 from cosim.client.waiting import Waiting
@@ -148,12 +147,6 @@ def _arguments(
     for name, number in (("--ranks", ranks), ("--steps", steps), ("--seed", seed)):
         words += [] if number is None else [name, str(number)]
     return words + ["--paused", "--hold"] * paused, folder
-
-
-def as_toml(value: Any) -> str:
-    """A value of Python, or a number or an array of numpy, as TOML."""
-    plain = value.tolist() if hasattr(value, "tolist") else str(value) if isinstance(value, Path) else value
-    return tomli_w.dumps({"x": plain}).removeprefix("x = ").strip()
 
 
 def _wait_until_there(launched: LaunchedRun, folder: Path, timeout_s: float, waiting: Waiting, paused: bool) -> None:
