@@ -35,6 +35,7 @@ def build(experiment: str, overrides: Sequence[str]) -> dict[str, list[int]]:
         config.brain.virtual_processes,
         config.seed,
         config.clock.resolution_ms,
+        MPI.COMM_WORLD,
     )
     kernel.restore()
     network = build_network(kernel, brain_of(loaded), config.brain.wiring, lambda _: None)

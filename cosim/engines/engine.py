@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -57,6 +58,41 @@ class SteppedBrain(Protocol):
 
     def forget_spikes(self) -> None:
         """Drop what was collected."""
+
+    def set_parameters(self, population: str, values: Mapping[str, float]) -> None:
+        """Set parameters of all neurons of a population, or of a part such as ``E[0:10]``; they act from the next step.
+
+        This and what follows are called between two steps, never after `run_ahead`. Collective over the brain ranks.
+
+        Raises:
+            BrainError: in one line, on all ranks; nothing has changed then.
+        """
+
+    def parameters(self, population: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the neurons of a population have that are on this rank, by name. To look at it, and for tests.
+
+        Raises:
+            BrainError: in one line.
+        """
+
+    def scale_weights(self, source: str, target: str, factor: float) -> int:
+        """Multiply the weights of all synapses from one population onto another, or of parts of them.
+
+        Returns how many of them are on this rank. A source or a sink counts where it is named. Collective over the
+        brain ranks.
+
+        Raises:
+            BrainError: in one line, on all ranks; nothing has changed then.
+        """
+
+    def undo(self) -> None:
+        """Take back the last `set_parameters` or `scale_weights` on this rank; nothing if it was refused."""
+
+    def reset(self, steps_done: int) -> None:
+        """Build the whole brain anew in place; spikes have times of the run, of which ``steps_done`` steps are done.
+
+        Collective over the brain ranks. Where it fails there is no brain any more.
+        """
 
     def close(self) -> None:
         """Leave the stepping. Collective over the brain ranks."""

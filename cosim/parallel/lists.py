@@ -9,10 +9,11 @@ for a spike. Spikes for sinks follow the readout, those for sources the stimulus
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 
-from cosim.devices.devices import Devices, SpikeLists
+from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.devices.lists import by_time
 from cosim.parallel.exchange import RESERVED, Exchange
 from cosim.parallel.mpi import MPI
@@ -24,7 +25,7 @@ TO_SINKS_TAG, TO_SOURCES_TAG = 11, 12
 
 def open_exchange(world: World, devices: Devices, stop: StopSign) -> Exchange:
     """The exchange that these devices need. All ranks."""
-    if any(each.table.has_list for each in (*devices.sinks, *devices.sources)):
+    if any(each.table.has_list for each in chain[Device](devices.sinks, devices.sources)):
         return ListExchange(world, devices, stop)
     return Exchange(world, devices.readout_size, devices.stimulus_size, stop)
 

@@ -9,11 +9,12 @@ stands in the series of the device, in ``exchange/readout`` or ``exchange/stimul
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import h5py
 import numpy as np
 
-from cosim.devices.devices import Devices, SpikeLists
+from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.record.series import Series
 
 LISTS = "exchange/spikes"
@@ -23,7 +24,7 @@ TIMES, NEURONS = "times_ms", "neurons"
 def series(devices: Devices) -> dict[str, Series]:
     """The datasets of all devices of which lists are recorded, by name."""
     found: dict[str, Series] = {}
-    for each in (*devices.sinks, *devices.sources):
+    for each in chain[Device](devices.sinks, devices.sources):
         if each.table.has_list and not each.is_recorded:
             known = {"population": each.neurons.pattern, "kind": each.table.kind}
             found[f"{LISTS}/{each.name}/{TIMES}"] = Series(attributes={**known, "units": "ms"})

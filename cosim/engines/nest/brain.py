@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from types import ModuleType
 from typing import Any, overload
 
@@ -16,9 +17,12 @@ from cosim.engines.built import BuiltBrain
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
+from cosim.engines.nest.changes import Changes
 from cosim.engines.nest.kernel import Kernel
+from cosim.engines.nest.nestlink import NestlinkError
 from cosim.engines.nest.nestlink.spikes import Injector, Taps
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
+from cosim.errors import BrainError
 from cosim.network.address import Address, as_array, union
 
 # Stands where a sink reads no variable of a node.
@@ -40,7 +44,13 @@ class Brain:
         lap: Callable[[str], None],
         lists: SpikeLists | None = None,
     ) -> None:
-        self._nest, self._link, self._lists = kernel.nest, kernel.link, lists
+        self._kernel, self._nest, self._link = kernel, kernel.nest, kernel.link
+        self._devices, self._step_ms, self._lists = devices, step_ms, lists
+        self._prepare(network, lap)
+
+    def _prepare(self, network: BuiltNetwork, lap: Callable[[str], None], steps_done: int | None = None) -> None:
+        """Make the devices and begin the stepping, in a run that goes on if steps of it are done."""
+        kernel, devices, step_ms = self._kernel, self._devices, self._step_ms
         nest = kernel.nest
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
@@ -48,18 +58,24 @@ class Brain:
         readings = _create(devices.sinks, nest, nodes, step_ms)
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
-        self._journal = Journal(kernel.link, _recorded_ids(recorded, network))
+        done_ms = (steps_done or 0) * step_ms
+        self._journal = Journal(kernel.link, _recorded_ids(recorded, network), done_ms, steps_done is not None)
         taps = [(place, each) for place, each in enumerate(readings) if isinstance(each, Tapping)]
         self._taps = Taps(kernel.link, taps) if taps else None
         lap("devices")
         # NEST would repeat its warnings about steps in every step. The verbosity is a property of its module's class.
         nest.verbosity = nest.VerbosityLevel.ERROR  # type: ignore[attr-defined]
         kernel.link.fit_min_delay(step_ms)
+        with said_of("the brain", NestlinkError):
+            kernel.link.tell_targets()
         nest.Prepare()
         self._stepper = Stepper(kernel.link, [_setting(each) for each in settings], step_ms)
         self._injectors = [Injector(kernel.link, each) for each in settings if isinstance(each, Injection)]
         self._sinks = SinkValues(kernel.link, [ELSEWHERE if isinstance(each, Tapping) else each for each in readings])
         lap("prepare")
+        named = _node_ids(devices.sources, settings) | _node_ids(devices.sinks, readings)
+        self._changes = Changes(kernel, nodes, named)
+        self._rebuild = network.rebuild
         self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
@@ -97,6 +113,29 @@ class Brain:
     def forget_spikes(self) -> None:
         """Drop what was collected."""
         self._journal.forget()
+
+    def set_parameters(self, population: str, values: Mapping[str, float]) -> None:
+        """Set parameters of all neurons of a population, or of a part of it; they act from the next step on."""
+        self._changes.set_parameters(population, values)
+
+    def parameters(self, population: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the neurons of a population have that are on this rank, by name, in the order of their ids."""
+        return self._changes.parameters(population, names)
+
+    def scale_weights(self, source: str, target: str, factor: float) -> int:
+        """Multiply the weights of all synapses between two populations; returns how many are on this rank."""
+        return self._changes.scale_weights(source, target, factor)
+
+    def undo(self) -> None:
+        """Take back the last change on this rank; nothing if it was refused."""
+        self._changes.undo()
+
+    def reset(self, steps_done: int) -> None:
+        """Build network and devices anew and begin at NEST's time 0; spikes have times of the run."""
+        if self._rebuild is None:
+            raise BrainError("the brain cannot be reset: it was not made by build_network")
+        self._kernel.restart()
+        self._prepare(self._rebuild(), lambda _: None, steps_done)
 
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
@@ -151,6 +190,13 @@ def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], 
 def _setting(source: Setting | Injection) -> Setting:
     """What is set before every step: nothing of a source that gets spikes, which begins with its first node."""
     return Setting(source.generator_id, "") if isinstance(source, Injection) else source
+
+
+def _node_ids(devices: Sequence[Device], values: Iterable[Any]) -> dict[str, list[int]]:
+    """The nodes of each device, by name, of which parameters are set or variables read."""
+    rest = iter(values)
+    of_devices = [(each.name, islice(rest, each.size)) for each in devices]
+    return {name: sorted({each.node_id for each in own if hasattr(each, "node_id")}) for name, own in of_devices}
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ Brain ranks only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -44,6 +44,8 @@ class BuiltNetwork:
     notes: tuple[str, ...] = ()
     connect_bytes: int = 0
     left_to_nestlink: tuple[str, ...] = ()
+    rebuild: Callable[[], BuiltNetwork] | None = None
+    """Builds it once more, after ``Kernel.restart``. Collective over the brain ranks."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -57,9 +59,13 @@ def build_network(kernel: Kernel, brain: Network | Path, wiring: str, lap: Calla
     ``wiring`` says who draws the synapses of tables, "nestlink" or "nest". ``lap`` is called after each phase with its
     name: create, connect, drive; for a script: script.
     """
-    if isinstance(brain, Network):
-        return _from_tables(kernel, brain, wiring, lap)
-    return _from_script(kernel, brain, lap)
+    is_table = isinstance(brain, Network)
+    built = _from_tables(kernel, brain, wiring, lap) if is_table else _from_script(kernel, brain, lap)
+    return replace(built, rebuild=partial(build_network, kernel, brain, wiring, _no_lap))
+
+
+def _no_lap(_: str) -> None:
+    """A network that is built once more belongs to no phase of the start."""
 
 
 def _from_tables(kernel: Kernel, network: Network, wiring: str, lap: Callable[[str], None]) -> BuiltNetwork:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from dataclasses import dataclass
 from types import ModuleType
@@ -58,6 +60,20 @@ class Kernel:
     virtual_processes: int
     seed: int
     resolution_ms: float
+    ranks: MPI.Comm
+    """The brain ranks."""
+
+    def restart(self) -> None:
+        """Start NEST anew in this process, without any network; memory goes back to the system. Collective.
+
+        What was kept of the network of before must not be used any more: nodes, a `Stepper`, sinks, a journal.
+        """
+        self.nest.verbosity = self.nest.VerbosityLevel.WARNING  # type: ignore[attr-defined]
+        self.link.forget_scaling()
+        self.nest.ResetKernel()
+        gc.collect()
+        _give_memory_back()
+        self.restore()
 
     def restore(self) -> None:
         """Set the kernel as it has to be; needed after every ``nest.ResetKernel()``. Collective.
@@ -85,7 +101,7 @@ def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: flo
     nest.ResetKernel()
     if nest.num_processes != brain.size:
         raise NestlinkError(f"NEST counts {nest.num_processes} processes on {brain.size} brain ranks")
-    kernel = Kernel(nest, link, virtual_processes, seed, resolution_ms)
+    kernel = Kernel(nest, link, virtual_processes, seed, resolution_ms, brain)
     kernel.restore()
     return kernel
 
@@ -96,6 +112,13 @@ def holds(virtual_processes: int, brain: MPI.Comm, node_ids: np.ndarray) -> np.n
     NEST's ``VPManager::node_id_to_vp`` and ``MPIManager::get_process_id_of_vp``.
     """
     return node_ids % virtual_processes % brain.size == brain.rank
+
+
+def _give_memory_back() -> None:
+    """Without it the memory of each network that is built and deleted is kept for this process."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # only the GNU C library has it
+    if trim:
+        trim(0)
 
 
 def _import_nest() -> ModuleType:

@@ -109,6 +109,7 @@ def _execute(module: ModuleType, path: Path, watch: _Watch) -> None:
 def _as_program(module: ModuleType, path: Path, seed: int, quiet: bool) -> Iterator[None]:
     """The surroundings of ``python script.py``; several ranks print once, and plots need no display."""
     argv, folders, main = sys.argv, list(sys.path), sys.modules["__main__"]
+    modules = set(sys.modules)
     os.environ.setdefault("MPLBACKEND", "Agg")
     random.seed(seed)
     np.random.seed(seed)
@@ -120,15 +121,26 @@ def _as_program(module: ModuleType, path: Path, seed: int, quiet: bool) -> Itera
                 yield
     finally:
         sys.argv, sys.path[:], sys.modules["__main__"] = argv, folders, main
+        _forget_modules(path.parent, set(sys.modules) - modules)
+
+
+def _forget_modules(folder: Path, imported: set[str]) -> None:
+    """Modules that lie with the script begin anew where it runs again, as the script itself does."""
+    for name in imported:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and _lies_with(folder, Path(file)):
+            del sys.modules[name]
+
+
+def _lies_with(folder: Path, file: Path) -> bool:
+    """Whether a file is the script's, and not that of an environment in its folder."""
+    return file.is_relative_to(folder) and "site-packages" not in file.relative_to(folder).parts
 
 
 def _is_users(frame: FrameType, folder: Path) -> bool:
     """Whether a frame runs the script or a module that lies with it, and not a library."""
     package = frame.f_globals.get("__name__", "").partition(".")[0]
-    file = Path(frame.f_code.co_filename)
-    if package in ("nest", "cosim") or not file.is_relative_to(folder):
-        return False
-    return "site-packages" not in file.relative_to(folder).parts  # an environment that lies with the script
+    return package not in ("nest", "cosim") and _lies_with(folder, Path(frame.f_code.co_filename))
 
 
 def _what_went_wrong(path: Path, error: BaseException) -> str:

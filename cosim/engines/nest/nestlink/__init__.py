@@ -2,9 +2,9 @@
 """nestlink: our C++ library inside the NEST kernel, called through ctypes.
 
 It hands NEST 3.10 a communicator (PyNEST's own ``set_communicator`` does nothing in 3.10), makes synapses
-(``connect``) and does the steps of the coupling loop (``stepping``). See ``nestlink.cpp`` for the why of each, and
-``originals`` for what of NEST it depends on. ``Nestlink`` is used on brain ranks, after ``import nest``; what comes
-before it in this file needs no NEST.
+(``connect``), does the steps of the coupling loop (``stepping``) and changes what stands between them (``changing``).
+See ``nestlink.cpp`` for the why of each, and ``originals`` for what of NEST it depends on. ``Nestlink`` is used on
+brain ranks, after ``import nest``; what comes before it in this file needs no NEST.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from cosim.cache import cache_folder
 from cosim.engines.nest.install import NEST_VERSION, NestInstall, NestlinkError, find_nest
+from cosim.engines.nest.nestlink.changing import CHANGING_SIGNATURES, Changing
 from cosim.engines.nest.nestlink.connect import Connect
 from cosim.engines.nest.nestlink.library import Signatures
 from cosim.engines.nest.nestlink.spikes import SPIKES_SIGNATURES
@@ -77,10 +78,11 @@ def _signatures() -> Signatures:
         "nestlink_check_threads": (ctypes.c_int, []),
         **STEPPING_SIGNATURES,
         **SPIKES_SIGNATURES,
+        **CHANGING_SIGNATURES,
     }
 
 
-class Nestlink(Connect, Stepping):
+class Nestlink(Connect, Stepping, Changing):
     """The loaded library. One per process, after ``import nest``."""
 
     signatures = _signatures()

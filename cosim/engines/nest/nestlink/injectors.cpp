@@ -12,6 +12,7 @@
 #include "dictionary.h"
 
 #include "guard.h"
+#include "run_time.h"
 
 #include "exceptions.h"
 #include "kernel_manager.h"
@@ -80,14 +81,14 @@ set_copies( size_t node_id, const std::vector< double >& times_ms )
   }
 }
 
-//! Set times of one source, (n,), each for the neuron that `numbers` says; in order of time.
+//! Set times of one source, (n,) in the run's time, each for the neuron that `numbers` says; in order of time.
 void
 inject( const InjectedNodes& source, const double* times_ms, const double* numbers, long count )
 {
   std::vector< std::pair< long, double > > spikes( count );
   for ( long i = 0; i < count; ++i )
   {
-    spikes[ i ] = { static_cast< long >( numbers[ i ] ), times_ms[ i ] };
+    spikes[ i ] = { static_cast< long >( numbers[ i ] ), times_ms[ i ] - run_before.get_ms() };
   }
   std::sort( spikes.begin(), spikes.end() );
   std::vector< double > times;

@@ -97,9 +97,11 @@ private:
 class Journal
 {
 public:
-  //! Start anew with the neurons of this rank among `node_ids`. NEST owns the taps until ResetKernel.
+  //! Start with the neurons of this rank among `node_ids`. NEST owns the taps until ResetKernel.
+  //!
+  //! In a run that goes on, what was collected stays, and times are those of the run: `before` more than NEST's.
   void
-  open( const long* node_ids, long count )
+  open( const long* node_ids, long count, const nest::Time& before, bool goes_on )
   {
     const size_t threads = nest::kernel().vp_manager.get_num_threads();
     threads_.resize( std::max( threads_.size(), threads ) );  // a deque: taps of before stay valid
@@ -107,8 +109,12 @@ public:
     {
       spikes.clear();
     }
-    forget();
-    total_ = 0;
+    if ( not goes_on )
+    {
+      forget();
+      total_ = 0;
+    }
+    run_before = before;
     for ( const long* id = node_ids; id != node_ids + count; ++id )
     {
       const nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( *id );
@@ -180,11 +186,12 @@ using namespace cosim;
 extern "C"
 {
 
-//! Record the spikes of neurons from now on. To be called after the last Create, and again after ResetKernel.
+//! Record the spikes of neurons from now on. To be called after the last Create, and again after ResetKernel; then a
+//! run may go on, of which `before_ms` are done.
 int
-nestlink_journal_open( const long* node_ids, long count )
+nestlink_journal_open( const long* node_ids, long count, double before_ms, int goes_on )
 {
-  return guarded( [ & ] { journal.open( node_ids, count ); } );
+  return guarded( [ & ] { journal.open( node_ids, count, nest::Time( nest::Time::ms( before_ms ) ), goes_on != 0 ); } );
 }
 
 //! Take over what the threads have written; returns how many spikes wait to be forgotten, -1 on failure.

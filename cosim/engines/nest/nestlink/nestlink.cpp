@@ -7,6 +7,8 @@
 //   2. Making synapses fast and the same on every split, see connect.cpp.
 //   3. Stepping the simulation, setting rates, reading voltages and recording spikes at next to no cost, see
 //      stepper.cpp, min_delay.cpp, sinks.cpp and journal.cpp.
+//   4. Tables of targets without an error of NEST, see targets.cpp; changes between two steps, see changes.cpp and
+//      weights.cpp.
 //
 // All functions have C linkage and are called through ctypes on brain ranks; none lets an exception out. Those that
 // can fail are `guarded`: they return 0 on success and leave a message in nestlink_error().

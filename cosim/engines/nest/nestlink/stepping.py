@@ -30,11 +30,13 @@ STEPPING_SIGNATURES: Signatures = {
     "nestlink_run": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_close_stepper": (None, [ctypes.c_void_p]),
     "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
+    "nestlink_tell_targets": (ctypes.c_int, []),
+    "nestlink_pre_run_hook": (ctypes.c_int, [*_NODES]),
     "nestlink_check_synchrony": (ctypes.c_int, []),
     "nestlink_open_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_long, ctypes.c_void_p]),
     "nestlink_read_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_close_sinks": (None, [ctypes.c_void_p]),
-    "nestlink_journal_open": (ctypes.c_int, [*_NODES]),
+    "nestlink_journal_open": (ctypes.c_int, [*_NODES, ctypes.c_double, ctypes.c_int]),
     "nestlink_journal_collect": (ctypes.c_long, []),
     "nestlink_journal_read": (None, [ctypes.c_void_p] * 4),
     "nestlink_journal_forget": (None, []),
@@ -53,6 +55,24 @@ class Stepping(Library):
         """
         if self.lib.nestlink_fit_min_delay(step_ms):
             self.fail(f"could not fit min_delay to steps of {step_ms:g} ms")
+
+    def tell_targets(self) -> None:
+        """Do in one round what ``Prepare`` would do in several, with errors on two ranks and more. Collective.
+
+        After the last ``Connect``, before every ``Prepare``; ``targets.cpp`` says what goes wrong without it.
+
+        Raises:
+            NestlinkError: what was simulated before was connected since; NEST would send spikes to wrong neurons.
+        """
+        self._check(self.lib.nestlink_tell_targets(), "NEST's connections cannot be used")
+
+    def pre_run_hook(self, node_ids: np.ndarray) -> None:
+        """Let parameters of nodes, (n,) int64, act that NEST takes over only at ``Prepare``. Inside ``Prepare``.
+
+        Nodes of other ranks are passed over; of a device all copies on this rank are meant. Not collective.
+        """
+        code = self.lib.nestlink_pre_run_hook(node_ids.ctypes.data, len(node_ids))
+        self._check(code, "nodes did not take over their parameters")
 
     def check_synchrony(self) -> None:
         """Compare random numbers over ranks and threads, as ``nest.Run`` does before and after. Collective."""
@@ -146,12 +166,13 @@ class SinkValues:
 class Journal:
     """Records the spikes of neurons, ``node_ids`` (n,) int64, without a recorder and without connections.
 
-    One at a time in a kernel, opened after the last ``Create``. Times are those that NEST's recorders write.
+    One at a time in a kernel, opened after the last ``Create``. Times are those that NEST's recorders write. Where NEST
+    started anew in a run that ``goes_on``, they are ``before_ms`` more, and what was collected so far stays.
     """
 
-    def __init__(self, link: Stepping, node_ids: np.ndarray) -> None:
+    def __init__(self, link: Stepping, node_ids: np.ndarray, before_ms: float = 0.0, goes_on: bool = False) -> None:
         self._link = link
-        if link.lib.nestlink_journal_open(node_ids.ctypes.data, len(node_ids)):
+        if link.lib.nestlink_journal_open(node_ids.ctypes.data, len(node_ids), before_ms, goes_on):
             link.fail("could not record spikes")
 
     def collect(self) -> int:

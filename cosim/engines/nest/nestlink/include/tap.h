@@ -13,6 +13,7 @@
 #include "dictionary.h"
 
 #include "reach.h"
+#include "run_time.h"
 
 #include "connector_base.h"
 #include "event.h"
@@ -39,11 +40,11 @@ COSIM_REACH( ToDevices, nest::TargetTableDevices, DeviceConnectors, target_to_de
 class Tap : public nest::ConnectorBase
 {
 public:
-  //! The same sum as in NEST's memory backend, so that times agree bit for bit.
+  //! In the run's time; the same sum as in NEST's memory backend, so that times agree bit for bit.
   static double
   time_ms( const nest::SpikeEvent& spike )
   {
-    return spike.get_stamp().get_ms() - spike.get_offset();
+    return ( run_before + spike.get_stamp() ).get_ms() - spike.get_offset();
   }
 
   // clang-format off
