@@ -43,8 +43,8 @@ class PortViews(Mapping[str, "PortView"]):
         raise KeyError(f"port {name!r}: {nearest(name, self)}")
 
     def __iter__(self) -> Iterator[str]:
-        devices = self._run.devices
-        return iter([*(each.name for each in (*devices.sinks, *devices.sources)), *self._run.body_ports])
+        sinks, sources = self._run.devices.sinks, self._run.devices.sources
+        return iter([*(each.name for each in sinks), *(each.name for each in sources), *self._run.body_ports])
 
     def __len__(self) -> int:
         return len([*iter(self)])
