@@ -47,6 +47,7 @@ class LoopStep:
         ports: the ports of sinks and sources, by name, as in transfer functions; but not of those that exchange spikes
             one by one.
         body: the ports of the body, by name or attribute, with all numbers in them.
+        writable: (n,) float64, all that may be written: the stimulus and the commands to the body.
     """
 
     def __init__(self, layout: Layout, memory: np.ndarray, devices: Devices, step_ms: float) -> None:
@@ -55,7 +56,7 @@ class LoopStep:
         self.readout.flags.writeable = False
         sinks, sources = devices.sinks, devices.sources
         self.ports = dict([*_ports(devices, sinks, self.readout), *_ports(devices, sources, self.stimulus)])
-        self.body = LoopBody(layout, views)
+        self.body, self.writable = LoopBody(layout, views), layout.written(memory)
         self.number, self._step_ms = 0, step_ms
 
     @property
