@@ -74,6 +74,7 @@ def attach(folder: str | Path) -> LiveRun:
     """Take hold of a run of one's own that goes on, on any machine that shares its disk. It goes on without us, too.
 
     Examples:
+        >>> import cosim
         >>> run = cosim.attach("results/mouse_m1/2026-01-01_12-00-00")  # doctest: +SKIP
         >>> run.pause()  # doctest: +SKIP
 
@@ -97,6 +98,7 @@ def run(
     Whoever interrupts it (Ctrl-C, the notebook's stop button) ends the run after its step, with results.
 
     Examples:
+        >>> import cosim
         >>> results = cosim.run("braitenberg", steps=10, seed=4)
         >>> results.summary["steps"]
         10
