@@ -301,6 +301,8 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
     body = make_warm(lambda: kinds.make_body(experiment.body, *steps_ms, **experiment.body_settings))
     warn_if_crowded(world, plan.virtual_processes // world.brain_ranks)
     exchange = open_exchange(world, devices, stop)
+    if settle := devices.settle(exchange.readout):
+        exchange.after_gather(settle)
     bound = ports(experiment, devices, body.ports, exchange.readout, exchange.stimulus, exchange.lists)
     known = attributes(experiment, world.brain_ranks) | {"force": int(plan.mode.options.force)}
     known |= plan.mode.provenance()

@@ -271,7 +271,7 @@ def test_describe_tells_kind_quantity_and_unit(experiment, registered):
     ("override", "words"),
     [
         ("sources.0.kind=dq", "sources.0.kind = 'dq': did you mean dc? allowed: currents, dc, poisson"),
-        ("sinks.0.kind=3", "sinks.0.kind = 3: allowed: leaky_integrator_alpha, "),
+        ("sinks.0.kind=3", "sinks.0.kind = 3: allowed: leaky_integrator_alpha, leaky_integrator_exp, "),
         ("sources.0.wait=1", "sources.0.wait: unknown key in sources.0; did you mean weight? allowed: delay_ms, kind,"),
         ("sinks.0.weight_pa=1", "sinks.0.weight_pa: unknown key in sinks.0; allowed: kind, name, populations"),
         ("sinks.1.weight_pa=-1", "sinks.1.weight_pa = -1: must be greater than 0"),

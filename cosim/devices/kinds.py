@@ -14,10 +14,19 @@ from cosim.devices.base import DeviceTable
 
 SOURCES = {
     "poisson": "cosim.devices.poisson:PoissonSource",
+    "inhomogeneous_poisson": "cosim.devices.inhomogeneous_poisson:InhomogeneousPoissonSource",
+    "rate_vector": "cosim.devices.rate_vector:RateVector",
+    "fixed_frequency": "cosim.devices.fixed_frequency:FixedFrequencySource",
+    "dc": "cosim.devices.dc:DcSource",
+    "ac": "cosim.devices.ac:AcSource",
+    "noise": "cosim.devices.noise:NoiseSource",
+    "current_vector": "cosim.devices.current_vector:CurrentVector",
     "spike_injector": "cosim.devices.spike_injector:SpikeInjector",
 }
 SINKS = {
     "leaky_integrator_alpha": "cosim.devices.leaky_integrator_alpha:LeakyIntegratorAlpha",
+    "leaky_integrator_exp": "cosim.devices.leaky_integrator_exp:LeakyIntegratorExp",
+    "population_rate": "cosim.devices.population_rate:PopulationRate",
     "spike_count": "cosim.devices.spike_count:SpikeCount",
     "spikes": "cosim.devices.spikes:SpikesSink",
 }

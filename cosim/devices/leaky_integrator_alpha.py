@@ -1,74 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``kind = "leaky_integrator_alpha"``: a neuron that never fires and listens to a whole population.
+"""``kind = "leaky_integrator_alpha"``: a leaky integrator with alpha-shaped currents.
 
-Transfer functions read its membrane potential V at the end of every coupling step:
+See `cosim.devices.leaky_integrator`. The current is
 
-    dV/dt = -V / tau_m + I / C_m,    I = sum over spikes of w (e / tau_syn) (t - t_s) exp(-(t - t_s) / tau_syn)
+    I = sum over spikes of w (e / tau_syn) (t - t_s) exp(-(t - t_s) / tau_syn)
 
 where t_s is the time of a spike plus the delay. It is NEST's ``iaf_psc_alpha`` with an infinite threshold; parameters
 are those of the Neurorobotics Platform's ``leaky_integrator_alpha``. A mean of one spike per ms holds V at
 w e tau_syn tau_m / C_m.
-
-On a patch of a larger sheet a population has fewer neurons and would drive its sink less. The weight is
-therefore multiplied by (neurons of the full sheet) / (neurons of the patch), so that the same firing rate gives the
-same voltage at any patch size, and what a transfer function makes of a voltage stays true. Of a part of a population
-only the neurons meant are counted: ``E[:10]`` are ten on both, ``E[::2]`` the half of either.
 """
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
-from cosim.devices.base import Reading, SinkTable, Site
+from cosim.devices.leaky_integrator import LeakyIntegrator
 
 
-class LeakyIntegratorPort:
-    """What a transfer function sees of a leaky integrator."""
-
-    __slots__ = ("_values", "name")
-
-    def __init__(self, name: str, values: np.ndarray) -> None:
-        self.name, self._values = name, values
-
-    @property
-    def voltage_mv(self) -> float:
-        """Membrane potential at the end of the last coupling step; 0 at rest."""
-        return float(self._values[0])
-
-
-class LeakyIntegratorAlpha(SinkTable):
-    """A leaky integrator that listens to a population; see the head of its file for its equation."""
+class LeakyIntegratorAlpha(LeakyIntegrator):
+    """A leaky integrator with alpha-shaped currents that listens to a population."""
 
     kind: Literal["leaky_integrator_alpha"] = "leaky_integrator_alpha"
-    weight_pa: float = Field(gt=0, description="on the full sheet; on a patch it is scaled up")
-    delay_ms: float = Field(gt=0)
-    c_m_pf: float = Field(1000.0, gt=0)
     tau_m_ms: float = Field(10.0, gt=0)
     tau_syn_ms: float = Field(2.0, gt=0)
 
-    quantity: ClassVar[str] = "voltage"
-    unit: ClassVar[str] = "mV"
     model: ClassVar[str] = "iaf_psc_alpha"
-
-    def make_port(self, name: str, values: np.ndarray) -> LeakyIntegratorPort:
-        """With ``voltage_mv``."""
-        return LeakyIntegratorPort(name, values)
-
-    def create(self, site: Site) -> list[Reading]:
-        """One neuron, at rest at first."""
-        parameters = {
-            "V_th": math.inf,
-            "C_m": self.c_m_pf,
-            "tau_m": self.tau_m_ms,
-            "tau_syn_ex": self.tau_syn_ms,
-            "tau_syn_in": self.tau_syn_ms,
-            **{"E_L": 0.0, "V_reset": 0.0, "V_m": 0.0, "I_e": 0.0},
-        }
-        integrator = site.nest.Create(self.model, params=parameters)
-        synapse = {"weight": self.weight_pa * site.scale, "delay": self.delay_ms}
-        site.nest.Connect(site.neurons, integrator, "all_to_all", synapse)
-        return [Reading(integrator.global_id, "V_m")]

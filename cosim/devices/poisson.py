@@ -1,40 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``kind = "poisson"``: every neuron of a population gets a Poisson train of its own, all at one rate.
 
+``port.rate_hz``, in Hz, is set at the end of a step and acts in the whole of the next: spikes come to the neurons
+``delay_ms`` later. It holds until it is set again.
+
 It is a NEST ``poisson_generator``, which draws an independent train for each of its connections.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
-import numpy as np
+from cosim.devices.generator import SpikeSource
+from cosim.devices.ports import Port, Value
 
-from cosim.devices.base import Setting, Site, SourceTable
 
-
-class PoissonPort:
+class PoissonPort(Port):
     """What a transfer function sees of a Poisson source; a rate holds until it is set again."""
 
-    __slots__ = ("_values", "name")
+    __slots__ = ()
 
-    def __init__(self, name: str, values: np.ndarray) -> None:
-        self.name, self._values = name, values
-
-    @property
-    def rate_hz(self) -> float:
-        """Rate of the train that each neuron of the population gets."""
-        return float(self._values[0])
-
-    @rate_hz.setter
-    def rate_hz(self, rate_hz: float) -> None:
-        if not 0 <= rate_hz < math.inf:
-            raise ValueError(f"{self.name}.rate_hz = {rate_hz}: must be a finite number, 0 or more")
-        self._values[0] = rate_hz
+    rate_hz = Value(0, least=0.0, doc="Rate of the train that each neuron of the population gets.")
 
 
-class PoissonSource(SourceTable):
+class PoissonSource(SpikeSource):
     """Poisson trains into a population: one independent train for every neuron, all at one rate."""
 
     kind: Literal["poisson"] = "poisson"
@@ -42,13 +33,5 @@ class PoissonSource(SourceTable):
     quantity: ClassVar[str] = "rate"
     unit: ClassVar[str] = "Hz"
     model: ClassVar[str] = "poisson_generator"
-
-    def make_port(self, name: str, values: np.ndarray) -> PoissonPort:
-        """With ``rate_hz``."""
-        return PoissonPort(name, values)
-
-    def create(self, site: Site) -> list[Setting]:
-        """A generator, silent at first."""
-        generator = site.nest.Create(self.model, params={"rate": 0.0})
-        self.connect(site, generator)
-        return [Setting(generator.global_id, "rate")]
+    port: ClassVar[type[Port]] = PoissonPort
+    parameters: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({"rate": ("rate", "Hz")})

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from keyword import iskeyword
 from types import MappingProxyType
 
 import numpy as np
 
 from cosim.devices.base import SinkTable, SourceTable
-from cosim.devices.devices import Device, Devices
+from cosim.devices.devices import Device, Devices, Kind
 from cosim.errors import nearest
 from cosim.network.address import Address, as_array, places
 from cosim.network.counting import longest_delay_ms
@@ -37,7 +39,10 @@ class Wanted:
     def has_fixed_sizes(self) -> bool:
         """Whether all devices exchange as many values whatever neurons they find, and call none by their numbers."""
         tables = (*self.sources, *self.sinks)
-        return all(table.size(1) == table.size(2) and not table.has_list for table in tables)
+        is_fixed = (table.parts(1, self.step_ms) == table.parts(2, self.step_ms) for table in tables)
+        has_lists = any(table.has_list for table in tables)
+        has_groups = any(map(_is_group, self.sources)) or any(map(_is_group, self.sinks))
+        return all(is_fixed) and not (has_lists or has_groups)
 
 
 def resolve(
@@ -63,10 +68,11 @@ def resolve(
     ]
     if not problems:
         recorded = tuple(_recorded(wanted.recorded, sizes))
-        sources = tuple(_sources(wanted.sources, sizes))
-        sinks = tuple(_known_if_recorded(_sinks(wanted.sinks, sizes, full_sizes), places(recorded, sizes)))
+        sources = tuple(_apart([*_sources(wanted.sources, sizes, wanted.step_ms)]))
+        heard = _apart([*_sinks(wanted.sinks, sizes, full_sizes, wanted.step_ms)])
+        sinks = tuple(_known_if_recorded(heard, places(recorded, sizes)))
         taken = (*of_body, *OTHER_PORTS)
-        problems = [*_receptor_problems(sources, receptors), *_name_problems(sources, sinks, taken)]
+        problems = [*_receptor_problems(wanted.sources, sources, receptors), *_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, recorded, wanted.step_ms, wanted.resolution_ms)
@@ -84,45 +90,54 @@ def suppose(wanted: Wanted, of_body: Iterable[str], ports: Iterable[str]) -> Dev
     problems = [*_own_problems(wanted)]
     if not problems:
         taken = (*of_body, *OTHER_PORTS)
-        sources = tuple(_supposed_sources(wanted.sources))
+        sources = tuple(_supposed_sources(wanted.sources, wanted.step_ms))
         named = {*(each.name for each in wanted.sources), *(each.name for each in wanted.sinks)}
-        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named))
+        sinks = tuple(_supposed_sinks(wanted.sinks, {*ports} - {*taken} - named, wanted.step_ms))
         problems = [*_name_problems(sources, sinks, taken)]
     if problems:
         raise ValueError("\n".join(problems))
     return Devices(sources, sinks, (), wanted.step_ms, wanted.resolution_ms)
 
 
-def _supposed_sources(tables: Sequence[SourceTable]) -> Iterator[Device[SourceTable]]:
+def _supposed_sources(tables: Sequence[SourceTable], step_ms: float) -> Iterator[Device[SourceTable]]:
     for table in tables:
-        yield Device(table.name, Address.parse(table.population), table, table.size(1))
+        yield _device(table.name, Address.parse(table.address), table, 1, step_ms)
 
 
-def _supposed_sinks(tables: Sequence[SinkTable], ports: Iterable[str]) -> Iterator[Device[SinkTable]]:
+def _supposed_sinks(tables: Sequence[SinkTable], ports: Iterable[str], step_ms: float) -> Iterator[Device[SinkTable]]:
     for table in tables:
         address = Address.parse(table.populations)
         for name in [table.name] if table.name else sorted(address.matches(ports)):
-            yield Device(name, address, table, table.size(1))
+            yield _device(name, address, table, 1, step_ms)
 
 
-def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterator[Device[SourceTable]]:
+def _device(name: str, address: Address, table: Kind, neurons: int, step_ms: float) -> Device[Kind]:
+    """A device as large as its table says it is at a part of a population of so many neurons."""
+    numbers = range(neurons)[address.part]
+    parts = table.parts(len(numbers), step_ms)
+    return Device(name, address, table, sum(each.size for each in parts), numbers=numbers, parts=parts)
+
+
+def _sources(tables: Sequence[SourceTable], sizes: Mapping[str, int], step_ms: float) -> Iterator[Device[SourceTable]]:
     for table in tables:
-        address = Address.parse(table.population)
-        name = address.matches(sizes)[0]
-        numbers = range(sizes[name])[address.part]
-        yield Device(table.name, replace(address, pattern=name), table, table.size(len(numbers)), numbers=numbers)
+        address = Address.parse(table.address)
+        for name in address.matches(sizes):
+            device = _device(table.name, replace(address, pattern=name), table, sizes[name], step_ms)
+            yield replace(device, name=name, group=table.name) if table.is_group else device
 
 
 def _sinks(
-    tables: Sequence[SinkTable], sizes: Mapping[str, int], full_sizes: Mapping[str, int]
+    tables: Sequence[SinkTable], sizes: Mapping[str, int], full_sizes: Mapping[str, int], step_ms: float
 ) -> Iterator[Device[SinkTable]]:
     for table in tables:
         address = Address.parse(table.populations)
         for name in address.matches(sizes):
-            numbers = range(sizes[name])[address.part]
-            scale = address.size(full_sizes.get(name, sizes[name])) / len(numbers)
-            size, neurons = table.size(len(numbers)), replace(address, pattern=name)
-            yield Device(table.name or name, neurons, table, size, scale, numbers)
+            neurons = address.size(sizes[name])
+            scale = address.size(full_sizes.get(name, sizes[name])) / neurons
+            group = table.name or "" if table.is_group else ""
+            own = name if group else table.name or name
+            device = _device(own, replace(address, pattern=name), table, sizes[name], step_ms)
+            yield replace(device, scale=scale, source=_source(table, sizes), group=group)
 
 
 def _known_if_recorded(
@@ -135,6 +150,22 @@ def _known_if_recorded(
         yield replace(sink, is_recorded=is_known)
 
 
+def _apart(devices: Sequence[Device[Kind]]) -> Iterator[Device[Kind]]:
+    """Members of a group have the names of their populations, unless another device is called so."""
+    names = Counter(each.name for each in devices)
+    crowded = {each.group for each in devices if names[each.name] > 1}
+    for each in devices:
+        yield replace(each, name=f"{each.group}.{each.name}") if each.group and each.group in crowded else each
+
+
+def _source(table: SinkTable, sizes: Mapping[str, int]) -> Address | None:
+    """Where the projection comes from that a sink looks at."""
+    if table.source_population is None:
+        return None
+    address = Address.parse(table.source_population)
+    return replace(address, pattern=address.matches(sizes)[0])
+
+
 def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Address]:
     """A neuron may be meant several times; it is recorded once."""
     for address in map(Address.parse, patterns):
@@ -144,17 +175,24 @@ def _recorded(patterns: Iterable[str], sizes: Mapping[str, int]) -> Iterator[Add
 
 def _own_problems(wanted: Wanted) -> Iterator[str]:
     """What is wrong whatever populations there are."""
-    for section, key in (("sources", "population"), ("sinks", "populations")):
+    for section in ("sources", "sinks"):
         for index, table in enumerate(getattr(wanted, section)):
             where = f"{section}.{index}"
             if table.name is not None and not _is_name(table.name):
                 yield f"{where}.name = {table.name!r}: must be a Python name, transfer functions use it"
             if table.connection_delay_ms is not None:
                 yield from _delay_problems(f"{where}.delay_ms", table.connection_delay_ms, wanted.resolution_ms)
-            yield from (f"{where}.{problem}" for problem in table.problems(wanted.step_ms))
-            yield from _parse_problems(f"{where}.{key}", getattr(table, key))
+            yield from (f"{where}.{problem}" for problem in table.problems(wanted.step_ms, wanted.resolution_ms))
+            yield from _parse_problems(f"{where}.{_key(table)}", table.address)
+            if isinstance(table, SinkTable) and table.source_population is not None:
+                yield from _parse_problems(f"{where}.source", table.source_population)
     for pattern in wanted.recorded:
         yield from _parse_problems("record.spikes", pattern)
+
+
+def _key(table: SourceTable | SinkTable) -> str:
+    """What its address is called."""
+    return "populations" if table.populations is not None else "population"
 
 
 def _parse_problems(where: str, text: str) -> Iterator[str]:
@@ -166,13 +204,23 @@ def _parse_problems(where: str, text: str) -> Iterator[str]:
 
 def _source_problems(tables: Sequence[SourceTable], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        yield from _address_problems(f"sources.{index}.population", table.population, sizes, exactly_one=True)
+        where = f"sources.{index}.{_key(table)}"
+        yield from _address_problems(where, table.address, sizes, exactly_one=not _is_group(table))
+        yield from _group_problems(where, table)
 
 
-def _receptor_problems(sources: Sequence[Device[SourceTable]], receptors: Mapping[str, range]) -> Iterator[str]:
+def _group_problems(where: str, table: SourceTable | SinkTable) -> Iterator[str]:
+    if _is_group(table) and table.port is None:
+        yield f"{where} = {table.address!r}: must be one population, as there are no groups of kind = {table.kind!r}"
+
+
+def _receptor_problems(
+    tables: Sequence[SourceTable], sources: Sequence[Device[SourceTable]], receptors: Mapping[str, range]
+) -> Iterator[str]:
     """NEST would refuse them when the network stands."""
-    for index, source in enumerate(sources):
-        population, receptor = source.neurons.pattern, source.table.receptor
+    for source in sources:
+        index = next(place for place, table in enumerate(tables) if table is source.table)
+        population, receptor = source.neurons.pattern, source.table.receptor_port
         if population in receptors and receptor not in receptors[population]:
             there_are = " or ".join(map(str, receptors[population]))
             yield f"sources.{index}.receptor = {receptor}: must be {there_are} for neurons of {population}"
@@ -180,8 +228,12 @@ def _receptor_problems(sources: Sequence[Device[SourceTable]], receptors: Mappin
 
 def _sink_problems(tables: Sequence[SinkTable], sizes: Mapping[str, int]) -> Iterator[str]:
     for index, table in enumerate(tables):
-        where = f"sinks.{index}.populations"
-        yield from _address_problems(where, table.populations, sizes, exactly_one=table.name is not None)
+        where = f"sinks.{index}"
+        one = table.name is not None and not _is_group(table)
+        yield from _address_problems(f"{where}.populations", table.populations, sizes, exactly_one=one)
+        yield from _group_problems(f"{where}.populations", table)
+        if table.source_population is not None:
+            yield from _address_problems(f"{where}.source", table.source_population, sizes, exactly_one=True)
 
 
 def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_one: bool = False) -> Iterator[str]:
@@ -199,6 +251,14 @@ def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_o
     for name in names:
         if address.size(sizes[name]) == 0:
             yield f"{where} = {text!r}: no neuron is left of {name}, allowed are 0 to {sizes[name] - 1}"
+
+
+def _is_group(table: SourceTable | SinkTable) -> bool:
+    """For an address that may be none."""
+    try:
+        return table.is_group
+    except ValueError:
+        return False
 
 
 def _is_name(text: str) -> bool:
@@ -224,7 +284,7 @@ def _record_problems(patterns: Sequence[str], sizes: Mapping[str, int]) -> Itera
 def _name_problems(
     sources: Sequence[Device[SourceTable]], sinks: Sequence[Device[SinkTable]], taken: Sequence[str]
 ) -> Iterator[str]:
-    names = [*(each.name for each in sources), *(each.name for each in sinks)]
+    names = [name for devices in (sources, sinks) for name, _ in groupby(each.port for each in devices)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"port {name!r} is there {names.count(name)} times among sources and sinks; names must be unique"
     for name in sorted({*names} & {*taken}):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cosim.devices.base import DevicePart
 from cosim.devices.devices import Device
 
 # What older runs do not say, by the group of the dataset.
@@ -22,11 +23,11 @@ RATE = {"quantity": "rate", "units": "Hz", "kind": "poisson", "model": "poisson_
 DEFAULTS = {"readout": VOLTAGE, "stimulus": RATE}
 
 
-def attributes(device: Device) -> dict[str, str]:
-    """The attributes of a device's dataset."""
+def attributes(device: Device, part: DevicePart) -> dict[str, Any]:
+    """The attributes of a dataset of a device."""
     table, population = device.table, device.neurons.pattern
-    kind = {"quantity": table.quantity, "units": table.unit, "kind": table.kind, "model": table.model}
-    return {**kind, "population": population}
+    kind = {"quantity": part.quantity, "units": part.unit, "kind": table.kind, "model": table.model}
+    return {**kind, "population": population, **part.attributes}
 
 
 def label(quantity: str, units: str) -> str:
@@ -38,7 +39,8 @@ def label(quantity: str, units: str) -> str:
 class DeviceSeries:
     """What one source or sink exchanged: ``values`` are (steps,), or (steps, size) of one with several values.
 
-    Those of a sink are of the end of each step, those of a source acted in it.
+    Those of a sink are of the end of each step, those of a source acted in it. One with several samples in a step has
+    (steps, samples, size), of which the last are those of the end of the step.
     """
 
     name: str
@@ -56,11 +58,30 @@ class DeviceSeries:
         return cls(name, values, **DEFAULTS[group] | {each: str(known[each]) for each in names if each in known})
 
     @property
+    def samples(self) -> int:
+        """In each step."""
+        return self.values.shape[1] if self.values.ndim == 3 else 1
+
+    @property
+    def rows(self) -> np.ndarray:
+        """``values`` with a row for each sample, (steps x samples,) or (steps x samples, size)."""
+        return self.values.reshape(-1, self.values.shape[2]) if self.values.ndim == 3 else self.values
+
+    @property
     def columns(self) -> dict[str, np.ndarray]:
-        """Each value as a column of its own, (steps,): ``arm``, or ``arm[0]``, ``arm[1]``, ... of several."""
-        if self.values.ndim == 1:
-            return {self.name: self.values}
-        return {f"{self.name}[{place}]": column for place, column in enumerate(self.values.T)}
+        """Each value as a column of its own, as long as `rows`: ``arm``, or ``arm[0]``, ``arm[1]``, ... of several."""
+        rows = self.rows
+        if rows.ndim == 1:
+            return {self.name: rows}
+        return {f"{self.name}[{place}]": column for place, column in enumerate(rows.T)}
+
+    def time_ms(self, ends_ms: np.ndarray) -> np.ndarray:
+        """The time of each of the `rows`, where steps end at ``ends_ms`` (steps,): samples divide a step evenly."""
+        if self.samples == 1:
+            return ends_ms
+        starts_ms = np.concatenate([[0.0], ends_ms])[:-1, np.newaxis]
+        parts = np.arange(1, self.samples + 1) / self.samples
+        return (starts_ms + parts * (ends_ms[:, np.newaxis] - starts_ms)).ravel()
 
     @property
     def label(self) -> str:
@@ -75,9 +96,9 @@ class DeviceSeries:
 
 
 def by_quantity(series: Iterable[DeviceSeries]) -> Iterator[tuple[str, str, list[DeviceSeries]]]:
-    """Quantity, unit, and the series that have both, in the order in which they come first."""
-    groups: dict[tuple[str, str], list[DeviceSeries]] = {}
+    """Quantity, unit, and the series that have both and as many samples a step; in the order in which they come."""
+    groups: dict[tuple[str, str, int], list[DeviceSeries]] = {}
     for each in series:
-        groups.setdefault((each.quantity, each.units), []).append(each)
-    for (quantity, units), members in groups.items():
+        groups.setdefault((each.quantity, each.units, each.samples), []).append(each)
+    for (quantity, units, _), members in groups.items():
         yield quantity, units, members

@@ -52,7 +52,7 @@ class SpikeCount(SinkTable):
     unit: ClassVar[str] = "1"
     model: ClassVar[str] = "none"
 
-    def problems(self, step_ms: float) -> Iterator[str]:
+    def problems(self, step_ms: float, resolution_ms: float) -> Iterator[str]:
         """A window holds whole steps."""
         if self.window_ms is not None and not is_multiple(self.window_ms, step_ms):
             yield f"window_ms = {self.window_ms}: must be a multiple of clock.coupling_step_ms = {step_ms}"

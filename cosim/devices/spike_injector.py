@@ -108,7 +108,7 @@ class SpikeInjector(SourceTable):
         if not self.per_neuron:
             return [Injection(generator.global_id)]
         injectors = site.nest.Create("spike_train_injector", len(site.neurons))
-        self.connect(site, injectors, "one_to_one")
+        site.nest.Connect(injectors, site.neurons, "one_to_one", self.static_synapse)
         return [Injection(generator.global_id, injectors[0].global_id, site.numbers)]
 
     def footprint(self, neurons: int) -> Footprint:

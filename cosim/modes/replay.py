@@ -18,7 +18,7 @@ import h5py
 
 from cosim.body.kind import Body
 from cosim.control.commands.registry import parse
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, datasets
 from cosim.devices.lists import SpikeList
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Experiment
@@ -78,7 +78,7 @@ class ReplayedRun(NormalRun):
 
     def transfer(self, functions: StimulusMaker, exchange: Exchange, devices: Devices, body: Body) -> StimulusMaker:
         """The recorded stimuli."""
-        names = [f"exchange/stimulus/{source.name}" for source in devices.sources]
+        names = [f"exchange/stimulus/{name}" for name in datasets(devices.sources)]
         steps, run_file = self.recorded.steps, self.recorded.folder.run_file
         return Playback(Rows(run_file, names, steps), exchange, steps, source_lists(run_file, exchange))
 

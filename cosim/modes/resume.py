@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from cosim.body.kind import Body
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, datasets
 from cosim.devices.lists import SpikeList
 from cosim.engines.engine import SteppedBrain
 from cosim.errors import ConfigurationError, Departure, NothingToDo
@@ -148,8 +148,8 @@ class CheckedTransfer:
         self.names, self._functions, self._steps = functions.names, functions, recorded.steps
         self._exchange, self._body = exchange, body
         file, steps = recorded.folder.run_file, recorded.steps
-        self._readout = Rows(file, [f"exchange/readout/{sink.name}" for sink in devices.sinks], steps)
-        self._stimulus = Rows(file, [f"exchange/stimulus/{source.name}" for source in devices.sources], steps)
+        self._readout = Rows(file, [f"exchange/readout/{name}" for name in datasets(devices.sinks)], steps)
+        self._stimulus = Rows(file, [f"exchange/stimulus/{name}" for name in datasets(devices.sources)], steps)
         self._lists = source_lists(file, exchange)
         # What commands changed there acts and is recorded later; all that was recorded is compared at the end.
         self._steered = {each.step for each in recorded.commands}

@@ -47,6 +47,11 @@ class Address:
         return address
 
     @property
+    def is_pattern(self) -> bool:
+        """Whether it may mean several populations."""
+        return any(each in self.pattern for each in "*?[")
+
+    @property
     def part(self) -> slice:
         """Which neurons of a population; all of them for a mere name."""
         return slice(self.start, self.stop, self.step)

@@ -77,6 +77,16 @@ class Exchange:
         self._from_brains = [comm.Recv_init(readout, rank, READOUT_TAG) for readout, rank in readouts]
         self._to_brains = [comm.Send_init(self._decision, rank, STIMULUS_TAG) for rank in brains]
 
+    def after_gather(self, work: Callable[[], None]) -> None:
+        """Have ``work()`` called whenever the readout has come. Body rank, before the first step."""
+        gather = self.gather
+
+        def gather_and_work(flush: bool = False) -> None:
+            gather(flush)
+            work()
+
+        self.gather = gather_and_work
+
     # The body rank's side.
 
     def _gather_readouts(self, flush: bool = False) -> None:

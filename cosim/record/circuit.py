@@ -78,13 +78,17 @@ class Exchanged:
 
 @dataclass(frozen=True)
 class Report:
-    """What some nodes of a population of devices exchanged, all of one quantity; ``start_ms`` is of the first row."""
+    """What some nodes of a population of devices exchanged, all of one quantity.
+
+    ``start_ms`` is of the first row, each other is ``step_ms`` later.
+    """
 
     population: NodePopulation
     series: Sequence[DeviceSeries]
     quantity: str
     units: str
     start_ms: float
+    step_ms: float
 
     @property
     def nodes(self) -> dict[int, int]:
@@ -92,8 +96,13 @@ class Report:
         return {self.population.node_names.index(each.name): len(each.columns) for each in self.series}
 
     @property
+    def end_ms(self) -> float:
+        """One step after the last row."""
+        return self.start_ms + len(self.series[0].rows) * self.step_ms
+
+    @property
     def values(self) -> np.ndarray:
-        """(steps, values)."""
+        """(times, values)."""
         return np.stack([values for each in self.series for values in each.columns.values()], axis=1)
 
 
@@ -125,13 +134,13 @@ def write_circuit(
     end_ms, step_ms = exchanged.steps * exchanged.step_ms, exchanged.step_ms
     reports = {
         **_reports("sink", sinks, exchanged.sinks, step_ms),
-        **_reports("source", sources, exchanged.sources, 0.0),
+        **_reports("source", sources, exchanged.sources, step_ms),
     }
     for name, each in reports.items():
         path = folder / f"{name}.h5"
-        write_report(path, each.population.name, each.nodes, each.values, each.units, each.start_ms, step_ms)
+        write_report(path, each.population.name, each.nodes, each.values, each.units, each.start_ms, each.step_ms)
     run = {"tstart": 0.0, "tstop": end_ms, "dt": resolution_ms, "random_seed": seed}
-    entries = {name: _report_entry(f"{name}.h5", each, step_ms, exchanged.steps) for name, each in reports.items()}
+    entries = {name: _report_entry(f"{name}.h5", each) for name, each in reports.items()}
     _write_json(folder / "node_sets.json", _node_sets(nodes))
     _write_json(folder / "circuit_config.json", _circuit(nodes))
     _write_json(folder / "simulation_config.json", _simulation(run, entries))
@@ -153,14 +162,20 @@ def _devices(name: str, series: Sequence[DeviceSeries], is_virtual: bool = False
 
 
 def _reports(
-    what: str, population: NodePopulation, series: Sequence[DeviceSeries], start_ms: float
+    what: str, population: NodePopulation, series: Sequence[DeviceSeries], step_ms: float
 ) -> dict[str, Report]:
-    """A report for each quantity, by names such as ``sink_voltages``."""
+    """A report for each quantity, by names such as ``sink_voltages``.
+
+    Values of sinks are those of the end of their time, those of sources act from its start.
+    """
     found: dict[str, Report] = {}
     for quantity, units, members in by_quantity(series):
-        name = f"{what}_{quantity}s".replace(" ", "_")
-        name = f"{what}_{members[0].key}" if name in found else name  # the same quantity in another unit
-        found[name] = Report(population, members, quantity, units, start_ms)
+        # The same quantity may be there in another unit or with other times.
+        words = (f"{quantity}s".replace(" ", "_"), members[0].key, members[0].name)
+        name = next(name for word in words if (name := f"{what}_{word}") not in found)
+        sample_ms = step_ms / members[0].samples
+        start_ms = sample_ms if what == "sink" else 0.0
+        found[name] = Report(population, members, quantity, units, start_ms, sample_ms)
     return found
 
 
@@ -254,7 +269,7 @@ def _simulation(run: dict[str, Any], reports: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _report_entry(file: str, report: Report, step_ms: float, steps: int) -> dict[str, Any]:
+def _report_entry(file: str, report: Report) -> dict[str, Any]:
     return {
         "type": "compartment",
         "sections": "soma" if max(report.nodes.values()) == 1 else "all",
@@ -263,8 +278,8 @@ def _report_entry(file: str, report: Report, step_ms: float, steps: int) -> dict
         "cells": report.population.name,
         "file_name": file,
         "start_time": report.start_ms,
-        "end_time": report.start_ms + steps * step_ms,
-        "dt": step_ms,
+        "end_time": report.end_ms,
+        "dt": report.step_ms,
     }
 
 

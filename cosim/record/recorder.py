@@ -16,7 +16,7 @@ import numpy as np
 from cosim.body.kind import Body
 from cosim.body.quantities import quantity
 from cosim.devices import series as device_series
-from cosim.devices.devices import Device, Devices, SpikeLists
+from cosim.devices.devices import Device, Devices, SpikeLists, datasets
 from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Clock
 from cosim.parallel.exchange import Exchange
@@ -204,10 +204,11 @@ class BodyRecorder:
 
 def _columns(devices: Sequence[Device]) -> Series:
     """One message of the exchange, with a dataset for each device."""
+    parts = datasets(devices)
     return Series(
-        columns=tuple(each.name for each in devices),
-        widths={each.name: each.size for each in devices if each.size > 1},
-        column_attributes={each.name: device_series.attributes(each) for each in devices},
+        columns=tuple(parts),
+        shapes={name: part.shape for name, (_, part) in parts.items() if part.shape},
+        column_attributes={name: device_series.attributes(*owned) for name, owned in parts.items()},
     )
 
 

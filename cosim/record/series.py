@@ -8,6 +8,7 @@ killed. Rows are collected in memory between flushes: HDF5 calls are too slow to
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -38,21 +39,23 @@ FIRST_ROWS = 64
 class Series:
     """A dataset to be: the shape of one row (empty for a scalar), its type and attributes such as units.
 
-    With ``columns``, rows have one value for each of these names, or as many as ``widths`` says, and each is stored as
-    a dataset of its own below the name of the series, with its ``column_attributes`` besides.
+    With ``columns``, rows have one value for each of these names, or those of an array of the shape that ``shapes``
+    says, and each is stored as a dataset of its own below the name of the series, with its ``column_attributes``.
     """
 
     shape: tuple[int, ...] = ()
     dtype: str = "f8"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[str, ...] | None = None
-    widths: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     column_attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
         """The shape of a row of all columns together."""
-        return self.shape if self.columns is None else (sum(self.widths.get(each, 1) for each in self.columns),)
+        if self.columns is None:
+            return self.shape
+        return (sum(math.prod(self.shapes.get(each, ())) for each in self.columns),)
 
     def datasets(self, name: str) -> dict[str, Series]:
         """The datasets of a series of this name, by where they lie in the file."""
@@ -61,8 +64,9 @@ class Series:
         return {f"{name}/{column}": self._dataset(column) for column in self.columns}
 
     def _dataset(self, column: str) -> Series:
-        shape = (self.widths[column],) if column in self.widths else ()
-        return Series(shape, self.dtype, {**self.attributes, **self.column_attributes.get(column, {})})
+        return Series(
+            self.shapes.get(column, ()), self.dtype, {**self.attributes, **self.column_attributes.get(column, {})}
+        )
 
     def split(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """What goes to each of the datasets."""
@@ -71,9 +75,10 @@ class Series:
             return
         start = 0
         for column in self.columns:
-            width = self.widths.get(column)
-            yield rows[:, start] if width is None else rows[:, start : start + width]
-            start += width or 1
+            shape = self.shapes.get(column, ())
+            width = math.prod(shape)
+            yield rows[:, start : start + width].reshape(len(rows), *shape)
+            start += width
 
 
 class SeriesFile:

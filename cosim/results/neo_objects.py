@@ -97,12 +97,14 @@ def block(run: ReadableRun) -> neo.Block:
 def _signals(run: ReadableRun) -> Iterator[neo.AnalogSignal]:
     """Values of sinks are those at the end of a step, of sources those that act from its start."""
     step_ms = run.config["clock"]["coupling_step_ms"]
-    for what, devices, start_ms in (("sink", run.sinks, step_ms), ("source", run.sources, 0.0)):
+    for what, devices in (("sink", run.sinks), ("source", run.sources)):
         for quantity, units, series in by_quantity(devices.values()):
             columns = {name: values for each in series for name, values in each.columns.items()}
             values = np.stack(list(columns.values()), axis=1)
             name = f"{what}_{quantity}".replace(" ", "_")
-            yield _signal(name, values, units, start_ms, step_ms, list(columns))
+            period_ms = step_ms / series[0].samples
+            start_ms = period_ms if what == "sink" else 0.0
+            yield _signal(name, values, units, start_ms, period_ms, list(columns))
     if returned := run.returned_columns:
         values = np.stack(list(returned.values()), axis=1)
         yield _signal("transfer", values, "1", step_ms, step_ms, list(returned))

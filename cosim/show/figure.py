@@ -25,6 +25,8 @@ from cosim.results.run_data import RunData
 MAX_RASTER_SPIKES = 40_000
 MAX_POINTS = 20_000
 MAX_LEGEND = 8
+# Lines of one panel; of more, those that vary most are drawn.
+MAX_LINES = 200
 
 Panel = Callable[[Axes, RunData], None]
 
@@ -68,7 +70,8 @@ def draw_raster(axis: Axes, data: RunData) -> None:
 def device_panels(data: RunData) -> Iterator[tuple[str, str, Panel]]:
     """What was exchanged: "sink" or "source", a quantity, and the panel of all that have this quantity and unit."""
     for what, devices in (("sink", data.sinks), ("source", data.sources)):
-        for quantity, units, _ in by_quantity(devices.values()):
+        kinds = dict.fromkeys((quantity, units) for quantity, units, _ in by_quantity(devices.values()))
+        for quantity, units in kinds:
             yield what, quantity, partial(draw_devices, what, quantity, units)
 
 
@@ -79,12 +82,15 @@ def draw_devices(what: str, quantity: str, units: str, axis: Axes, data: RunData
     """
     devices = data.sinks if what == "sink" else data.sources
     meant = [each for each in devices.values() if (each.quantity, each.units) == (quantity, units)]
-    columns = {name: values for each in meant for name, values in each.columns.items()}
-    rows = _thin(data.exchange_time_ms)
-    for rank, name in enumerate(sorted(columns, key=lambda name: -np.ptp(columns[name]))):
+    columns = {name: (each, values) for each in meant for name, values in each.columns.items()}
+    by_range = sorted(columns, key=lambda name: -np.nan_to_num(np.ptp(columns[name][1])))
+    for rank, name in enumerate(by_range[:MAX_LINES]):
         style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
         shape = "default" if what == "sink" else "steps-pre"
-        axis.plot(data.exchange_time_ms[rows], columns[name][rows], linewidth=1, drawstyle=shape, **style)
+        device, values = columns[name]
+        rows = _thin(values)
+        time_ms = device.time_ms(data.exchange_time_ms)
+        axis.plot(time_ms[rows], values[rows], linewidth=1, drawstyle=shape, **style)
     axis.set_ylabel(f"{what} {label(quantity, units)}")
     _legend(axis)
 

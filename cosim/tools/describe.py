@@ -163,7 +163,7 @@ def _device_ports(network: Network, devices: Devices) -> Iterator[dict[str, Any]
         for port in ports:
             neurons = port.neurons.size(network.sizes[port.neurons.pattern])
             where = {"population": port.neurons.pattern, "neurons": neurons, "delay_ms": port.table.connection_delay_ms}
-            yield {"name": port.name, "kind": kind} | where | _exchanged(port.table)
+            yield {"name": port.port, "kind": kind} | where | _exchanged(port.table)
 
 
 def _script_ports(experiment: Experiment) -> list[dict[str, Any]]:
@@ -172,8 +172,7 @@ def _script_ports(experiment: Experiment) -> list[dict[str, Any]]:
         {"name": each.name, "kind": "sink", "population": each.populations, **_exchanged(each)} for each in config.sinks
     ]
     sources = [
-        {"name": each.name, "kind": "source", "population": each.population, **_exchanged(each)}
-        for each in config.sources
+        {"name": each.name, "kind": "source", "population": each.address, **_exchanged(each)} for each in config.sources
     ]
     return [*sinks, *sources, *_body_ports(experiment)]
 

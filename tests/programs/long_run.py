@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 from mpi4py import MPI
 
+from cosim.devices.base import Setting
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 from cosim.parallel.machine import resident_bytes
@@ -23,7 +24,7 @@ nest.Connect(generator, relays, "all_to_all", {"delay": 1.0})
 nest.Connect(relays, sink, "all_to_all", {"delay": 1.0})
 journal = Journal(link, np.array(relays.tolist()))
 nest.Prepare()
-stepper = Stepper(link, [(generator.global_id, "rate")], 1.0)
+stepper = Stepper(link, [Setting(generator.global_id, "rate")], 1.0)
 voltages = SinkValues(link, [(sink.global_id, "V_m", 1.0, False)])
 brain = SimpleNamespace(collect=journal.collect, spikes=journal.spikes, forget_spikes=journal.forget)
 recorder = BrainRecorder(Path(sys.argv[1]), brain)

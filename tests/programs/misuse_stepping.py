@@ -4,6 +4,7 @@
 import numpy as np
 from mpi4py import MPI
 
+from cosim.devices.base import Setting
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink import NestlinkError
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
@@ -28,7 +29,7 @@ say(Journal, link, ids)
 nest.Prepare()
 for step_ms in (0.0, -1.0, 0.05):
     say(Stepper, link, [], step_ms)
-say(Stepper, link, [(generator.global_id, "amplitude")], 1.0)
+say(Stepper, link, [Setting(generator.global_id, "amplitude")], 1.0)
 say(SinkValues, link, [(neuron.global_id, "rate", 1.0, False)])
 Stepper(link, [], 1.0).run()
 nest.Cleanup()

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
+from cosim.devices.base import Setting
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink.stepping import Journal, Stepper
 
@@ -16,7 +17,7 @@ generator = nest.Create("poisson_generator", params={"rate": 0.0})
 nest.Connect(generator, relays, "all_to_all", {"delay": 0.1})
 journal = Journal(link, np.array(relays.tolist()))
 nest.Prepare()
-stepper = Stepper(link, [(generator.global_id, "rate")], 5.0)
+stepper = Stepper(link, [Setting(generator.global_id, "rate")], 5.0)
 for rate_hz in (0.0, 1000.0, 100.0, 0.0):
     stepper.set(np.array([rate_hz]))
     stepper.run()  # delays: what is on its way arrives

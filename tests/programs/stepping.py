@@ -11,6 +11,7 @@ import sys
 import numpy as np
 from mpi4py import MPI
 
+from cosim.devices.base import Setting
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink.stepping import Journal, Stepper
 from cosim.parallel.world import fatal_errors_end_the_job
@@ -47,7 +48,7 @@ def main(how, step_ms, virtual_processes, out):
     neurons, source, recorder = build(nest)
     journal = Journal(link, np.array(neurons.tolist()))
     nest.Prepare()
-    stepper = Stepper(link, [(source.global_id, "rate")], step_ms)
+    stepper = Stepper(link, [Setting(source.global_id, "rate")], step_ms)
     steps = round(DURATION_MS / step_ms)
     for step in range(steps):
         stepper.set(np.array([1000.0 * (step % 3)]))

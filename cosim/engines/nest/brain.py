@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import accumulate, chain
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
-from cosim.devices.base import Injection, Reading, Setting, SinkTable, Site, SourceTable, Tapping
+from cosim.devices.base import Injection, Reading, Setting, Site, SourceTable, Tapping, Way
 from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.engines.built import BuiltBrain
 from cosim.engines.engine import JournalSpikes
@@ -54,13 +54,14 @@ class Brain:
         nest = kernel.nest
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
-        settings = _create(devices.sources, nest, nodes, step_ms)
-        readings = _create(devices.sinks, nest, nodes, step_ms)
+        sources = _create(devices.sources, nest, nodes, step_ms)
+        sinks = _create(devices.sinks, nest, nodes, step_ms)
+        settings, readings = [*chain(*sources.values())], [*chain(*sinks.values())]
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
         done_ms = (steps_done or 0) * step_ms
         self._journal = Journal(kernel.link, _recorded_ids(recorded, network), done_ms, steps_done is not None)
-        taps = [(place, each) for place, each in enumerate(readings) if isinstance(each, Tapping)]
+        taps = _tappings(readings)
         self._taps = Taps(kernel.link, taps) if taps else None
         lap("devices")
         # NEST would repeat its warnings about steps in every step. The verbosity is a property of its module's class.
@@ -73,8 +74,7 @@ class Brain:
         self._injectors = [Injector(kernel.link, each) for each in settings if isinstance(each, Injection)]
         self._sinks = SinkValues(kernel.link, [ELSEWHERE if isinstance(each, Tapping) else each for each in readings])
         lap("prepare")
-        named = _node_ids(devices.sources, settings) | _node_ids(devices.sinks, readings)
-        self._changes = Changes(kernel, nodes, named)
+        self._changes = Changes(kernel, nodes, _node_ids({**sources, **sinks}))
         self._rebuild = network.rebuild
         self.built = _describe(nest, network, recorded, links)
 
@@ -165,38 +165,39 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
             yield name, places
 
 
-@overload
-def _create(
-    devices: Sequence[Device[SourceTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Setting | Injection]: ...
-@overload
-def _create(
-    devices: Sequence[Device[SinkTable]], nest: ModuleType, nodes: dict[str, Any], step_ms: float
-) -> list[Reading | Tapping]: ...
-def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> list[Any]:
-    """Make some sources or sinks; what is set or read of them, in the order of the message."""
-    values: list[Setting | Injection | Reading | Tapping] = []
+def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> dict[str, list[Any]]:
+    """Make some sources or sinks; what is set or read of each, by its name, in the order of the message."""
+    made = {}
     for device in devices:
         kind = "source" if isinstance(device.table, SourceTable) else "sink"
         with said_of(f"spike {kind} {device.name}", nest.NESTError):
             site = Site(nest, _part(device.neurons, nodes), device.scale, step_ms, device.numbers)
-            made = device.table.create(site)
-        if len(made) != device.size:
-            raise ValueError(f"{device.name}: {len(made)} values in NEST, must be {device.size}, as in the message")
-        values += made
-    return values
+            values = list(device.table.create(site))
+        if (size := sum(map(_size, values))) != device.size:
+            raise ValueError(f"{device.name}: {size} values in NEST, must be {device.size}, as in the message")
+        made[device.name] = values
+    return made
+
+
+def _size(value: Any) -> int:
+    """How many places it has in the message."""
+    return getattr(value, "size", 1)
 
 
 def _setting(source: Setting | Injection) -> Setting:
     """What is set before every step: nothing of a source that gets spikes, which begins with its first node."""
-    return Setting(source.generator_id, "") if isinstance(source, Injection) else source
+    return Setting(source.generator_id, "", way=Way.ELSEWHERE) if isinstance(source, Injection) else source
 
 
-def _node_ids(devices: Sequence[Device], values: Iterable[Any]) -> dict[str, list[int]]:
+def _tappings(readings: Sequence[Any]) -> list[tuple[int, Tapping]]:
+    """Those of sinks of spikes, each with its place in the message."""
+    places = accumulate(map(_size, readings), initial=0)
+    return [(place, each) for place, each in zip(places, readings, strict=False) if isinstance(each, Tapping)]
+
+
+def _node_ids(made: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
     """The nodes of each device, by name, of which parameters are set or variables read."""
-    rest = iter(values)
-    of_devices = [(each.name, islice(rest, each.size)) for each in devices]
-    return {name: sorted({each.node_id for each in own if hasattr(each, "node_id")}) for name, own in of_devices}
+    return {name: sorted({each.node_id for each in own if hasattr(each, "node_id")}) for name, own in made.items()}
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

@@ -86,6 +86,7 @@ class Kernel:
         self.nest.total_num_virtual_procs = self.virtual_processes  # type: ignore[attr-defined]
         self.nest.rng_seed = self.seed  # type: ignore[attr-defined]
         self.link.check_threads()
+        self.link.register_models()
 
 
 def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: float) -> Kernel:

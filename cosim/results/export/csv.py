@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from cosim.devices.series import DeviceSeries
 from cosim.engines.built import BuiltPopulation
 from cosim.results.flatten import flatten
 from cosim.results.run_data import RunData
@@ -21,7 +22,8 @@ BLOCK_ROWS = 100_000
 def write(run: RunData, path: Path) -> None:
     """Make a folder with spikes.csv, populations.csv, exchange.csv, summary.csv and, of a body, body.csv.
 
-    Of spikes that were exchanged one by one also exchanged_spikes.csv.
+    Of spikes that were exchanged one by one also exchanged_spikes.csv. What has several samples a step has a file of
+    its own, exchange_NAME.csv.
     """
     path.mkdir()
     names = [field.name for field in fields(BuiltPopulation)]
@@ -30,6 +32,11 @@ def write(run: RunData, path: Path) -> None:
     _write_columns(path / "exchange.csv", dict(_exchanged(run)))
     if run.exchanged_spikes:
         _write(path / "exchanged_spikes.csv", ["device", "neuron", "time_ms"], _listed(run))
+    for each in _exchanging(run):
+        if each.samples > 1:
+            _write_columns(
+                path / f"exchange_{each.name}.csv", {"time_ms": each.time_ms(run.exchange_time_ms), **_of(each)}
+            )
     if run.body:
         _write_columns(path / "body.csv", dict(_of_body(run)))
     _write(path / "summary.csv", ["key", "value"], flatten(run.summary))
@@ -70,11 +77,20 @@ def _exchanged(run: RunData) -> Iterator[tuple[str, np.ndarray]]:
     What transfer functions returned then is ``nan`` where they were not called.
     """
     yield "time_ms", run.exchange_time_ms
-    for each in (*run.sinks.values(), *run.sources.values()):
-        for name, values in each.columns.items():
-            yield f"{name}.{each.key}", values
+    for each in _exchanging(run):
+        if each.samples == 1:
+            yield from _of(each).items()
     for name, values in run.returned_columns.items():
         yield f"transfer.{name}", values
+
+
+def _exchanging(run: RunData) -> list[DeviceSeries]:
+    return [*run.sinks.values(), *run.sources.values()]
+
+
+def _of(device: DeviceSeries) -> dict[str, np.ndarray]:
+    """Its columns by their heads, such as ``arm.voltage_mv``."""
+    return {f"{name}.{device.key}": values for name, values in device.columns.items()}
 
 
 def _of_body(run: RunData) -> Iterator[tuple[str, np.ndarray]]:

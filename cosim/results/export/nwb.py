@@ -99,10 +99,10 @@ def _exchange(run: RunData) -> ProcessingModule:
     step_s = run.config["clock"]["coupling_step_ms"] / MS_PER_S
     for each in run.sinks.values():
         text = f"{each.quantity} of a spike sink at the end of each step"
-        module.add(_of_device(each, text, step_s, step_s))
+        module.add(_of_device(each, text, step_s / each.samples, step_s / each.samples))
     for each in run.sources.values():
         text = f"{each.quantity} of a spike source that acted from then on for one step"
-        module.add(_of_device(each, text, 0.0, step_s))
+        module.add(_of_device(each, text, 0.0, step_s / each.samples))
     for name, values in run.returned.items():
         text = f"what the transfer function {name.partition('.')[0]} returned at the end of each step; NaN if nothing"
         module.add(_series(f"transfer_{name}", text, values, "as the function has it", step_s, step_s))
@@ -116,7 +116,7 @@ SI_UNITS = {"mV": ("volts", 1e-3), "pA": ("amperes", 1e-12), "nS": ("siemens", 1
 def _of_device(device: DeviceSeries, text: str, start_s: float, step_s: float) -> TimeSeries:
     unit, factor = SI_UNITS.get(device.units, (device.units, 1.0))
     name = f"{device.name}_{device.quantity}".replace(" ", "_")
-    return _series(name, f"{text}; of {device.population}", factor * device.values, unit, start_s, step_s)
+    return _series(name, f"{text}; of {device.population}", factor * device.rows, unit, start_s, step_s)
 
 
 def _behavior(run: RunData) -> ProcessingModule:

@@ -98,11 +98,15 @@ step_on_all_threads( Work work )
 class Stepper
 {
 public:
-  Stepper( const nest::Time& step, const long* source_ids, const char* const* parameters, long count )
+  Stepper( const nest::Time& step, const Setting* settings, long count )
     : step_( step )
-    , sources_( source_ids, parameters, count )
-    , first_source_( count ? *std::min_element( source_ids, source_ids + count ) : std::numeric_limits< long >::max() )
+    , sources_( settings, count, step.get_steps() )
+    , first_source_( std::numeric_limits< long >::max() )
   {
+    for ( const Setting* each = settings; each < settings + count; ++each )
+    {
+      first_source_ = std::min( first_source_, static_cast< size_t >( each->node_id ) );
+    }
   }
 
   void
@@ -283,15 +287,12 @@ using namespace cosim;
 extern "C"
 {
 
-//! Steps of a time in ms, with a parameter of each of some nodes as sources. Inside Prepare ... Cleanup.
+//! Steps of a time in ms, with what is set of some nodes as sources. Inside Prepare ... Cleanup.
 int
-nestlink_open_stepper( const long* source_ids,
-  const char* const* parameters,
-  long count,
-  double step_ms,
-  void** stepper )
+nestlink_open_stepper( const void* settings, long count, double step_ms, void** stepper )
 {
-  return guarded( [ & ] { *stepper = new Stepper( grid_time( step_ms ), source_ids, parameters, count ); } );
+  return guarded(
+    [ & ] { *stepper = new Stepper( grid_time( step_ms ), static_cast< const Setting* >( settings ), count ); } );
 }
 
 //! Set the sources of which the values have changed; they act from the next step on.

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cosim.devices.base import Setting
 from cosim.engines.engine import JournalSpikes
 from cosim.engines.nest.nestlink.library import Library, Signatures, view
 
@@ -23,12 +24,13 @@ _NODES = (ctypes.c_void_p, ctypes.c_long)
 STEPPING_SIGNATURES: Signatures = {
     "nestlink_open_stepper": (
         ctypes.c_int,
-        [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long, ctypes.c_double, ctypes.c_void_p],
+        [ctypes.c_void_p, ctypes.c_long, ctypes.c_double, ctypes.c_void_p],
     ),
     "nestlink_set_sources": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_run_ahead": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_run": (ctypes.c_int, [ctypes.c_void_p]),
     "nestlink_close_stepper": (None, [ctypes.c_void_p]),
+    "nestlink_register_models": (ctypes.c_int, []),
     "nestlink_fit_min_delay": (ctypes.c_int, [ctypes.c_double]),
     "nestlink_tell_targets": (ctypes.c_int, []),
     "nestlink_pre_run_hook": (ctypes.c_int, [*_NODES]),
@@ -45,6 +47,11 @@ STEPPING_SIGNATURES: Signatures = {
 
 class Stepping(Library):
     """The part of ``Nestlink`` for what comes before and after stepping; the classes below are used with it."""
+
+    def register_models(self) -> None:
+        """Make the models of ``values_by_target.cpp`` known to NEST, which forgets them at ``ResetKernel``."""
+        if self.lib.nestlink_register_models():
+            self.fail("could not register models")
 
     def fit_min_delay(self, step_ms: float) -> None:
         """Make NEST's min_delay divide ``step_ms``, by lowering it to no less than its half. Collective.
@@ -80,23 +87,40 @@ class Stepping(Library):
             self.fail("ranks or threads have drawn different random numbers")
 
 
+class _Setting(ctypes.Structure):
+    """As in ``sources.h``."""
+
+    _fields_ = [
+        ("node_id", ctypes.c_long),
+        ("parameter", ctypes.c_char_p),
+        ("nodes", ctypes.c_long),
+        ("way", ctypes.c_long),
+        ("values", ctypes.c_long),
+        ("targets", ctypes.POINTER(ctypes.c_long)),
+    ]
+
+    @classmethod
+    def of(cls, setting: Setting) -> _Setting:
+        targets = (ctypes.c_long * len(setting.targets))(*setting.targets)
+        return cls(*setting[:1], setting.parameter.encode(), *setting[2:5], targets)
+
+
 class Stepper:
-    """Advances NEST in steps of ``step_ms``; ``sources`` are (node id, name of a parameter) for each value to be set.
+    """Advances NEST in steps of ``step_ms``; ``sources`` are what is set before each of them.
 
     Spikes and NEST's own time are those of ``nest.Run``, whose comparison of random numbers over ranks is left out.
     """
 
-    def __init__(self, link: Stepping, sources: Sequence[tuple[int, str]], step_ms: float) -> None:
+    def __init__(self, link: Stepping, sources: Sequence[Setting], step_ms: float) -> None:
         self._link, self._address = link, 0
         self._array: np.ndarray | None = None
-        node_ids = (ctypes.c_long * len(sources))(*(node_id for node_id, _ in sources))
-        names = (ctypes.c_char_p * len(sources))(*(name.encode() for _, name in sources))
-        self._handle = open_handle(self, link, "stepper", node_ids, names, len(sources), step_ms)
+        settings = (_Setting * len(sources))(*map(_Setting.of, sources))
+        self._handle = open_handle(self, link, "stepper", settings, len(sources), step_ms)
         lib = link.lib
         self._set, self._run, self._run_ahead = lib.nestlink_set_sources, lib.nestlink_run, lib.nestlink_run_ahead
 
     def set(self, values: np.ndarray) -> None:
-        """Set the parameters of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
+        """Set the values of all sources, (n,) float64; they act from the next `run` on. On all ranks alike.
 
         The rate of a Poisson generator set through PyNEST between two ``Run`` calls of one ``Prepare`` has no effect
         in NEST 3.10.
