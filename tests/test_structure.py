@@ -30,17 +30,19 @@ IMPORTS = {
     "transfer": "errors experiment record timegrid",
     "control": "body engines errors experiment parallel record table timegrid transfer",
     "results": "body devices engines errors record",
+    "client": "body control devices engines errors experiment network parallel record results transfer",
+    "gym": "client errors",
     "show": "body devices engines errors experiment record results",
     "finalize": "body engines errors experiment network record results show",
     "loop": "body control engines errors parallel record show transfer",
     "modes": "body control devices engines errors experiment finalize network parallel record results transfer",
     "plan": "body devices engines errors experiment modes network parallel record transfer",
-    "run": "body control devices engines errors experiment finalize loop modes network parallel "
+    "run": "body client control devices engines errors experiment finalize loop modes network parallel "
     "plan record show timegrid transfer",
     "tools": "body cache clone devices engines errors experiment network parallel plan",
     "bench": "body clone control devices engines errors experiment loop modes network parallel plan "
     "record results run timegrid",
-    "cli": "bench body cache errors experiment modes results show tools",
+    "cli": "bench body cache client errors experiment modes results show tools",
     "__main__": "cli",
 }
 ALLOWED = {name: allowed.split() for name, allowed in IMPORTS.items()}

@@ -9,10 +9,11 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from cosim.client.connection import Connection
 from cosim.control.drive_layout import (
     GO,
     LEAVE,
@@ -26,9 +27,6 @@ from cosim.control.drive_layout import (
 )
 from cosim.devices.devices import Devices, SpikeLists, make_ports
 from cosim.errors import RunError
-
-if TYPE_CHECKING:
-    from cosim.client.live_run import LiveRun
 
 CONNECT_S = 10.0
 
@@ -44,9 +42,10 @@ class LoopStep:
         readout: (values of all sinks,) float64, of the step that is over.
         stimulus: (values of all sources,) float64, for the coming step: what transfer functions set, unless it is
             written.
-        ports: the ports of sinks and sources, by name, as in transfer functions; those of which the spikes themselves
-            are exchanged are not among them.
+        ports: the ports of sinks and sources, by name, as in transfer functions; but not of those that exchange spikes
+            one by one.
         body: the ports of the body, by name or attribute, with all numbers in them.
+        writable: (n,) float64, all that may be written: the stimulus and the commands to the body.
     """
 
     def __init__(self, layout: Layout, memory: np.ndarray, devices: Devices, step_ms: float) -> None:
@@ -57,7 +56,7 @@ class LoopStep:
         listed = {each.name for each in (*apart.sinks, *apart.sources)}
         ports = make_ports(devices, self.readout, self.stimulus, apart)
         self.ports = {name: port for name, port in ports.items() if name not in listed}
-        self.body = LoopBody(layout, views)
+        self.body, self.writable = LoopBody(layout, views), layout.written(memory)
         self.number, self._step_ms = 0, step_ms
 
     @property
@@ -95,6 +94,8 @@ class LoopBody(Mapping[str, "LoopPort"]):
 
 class LoopPort:
     """A port of the body in a loop: ``joints.angle_rad`` is an array, ``joints["elbow"].angle_rad`` a number of it."""
+
+    _known: tuple[str, Mapping[str, tuple[Field, np.ndarray]], str | None]
 
     def __init__(self, name: str, fields: Mapping[str, tuple[Field, np.ndarray]], entry: str | None = None) -> None:
         object.__setattr__(self, "_known", (name, fields, entry))
@@ -189,7 +190,7 @@ class OwnLoop:
     with what was written. After the block the run does one more step, with what was written last, and stands still.
     """
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: Connection) -> None:
         self._run, self._is_over = run, False
 
     def __enter__(self) -> OwnLoop:
