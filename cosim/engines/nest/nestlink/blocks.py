@@ -7,7 +7,7 @@ Samples of multimeters (``samples.cpp``) and weights of projections (``weight_si
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
