@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from cosim.devices.ports import Value
+
 READOUT, STIMULUS = "readout", "stimulus"
 
 # Messages of one packet each. To the program: the state of the run after a step, what was refused, the end of the run.
@@ -89,11 +91,15 @@ class Layout:
 
 
 def properties(port: object) -> Iterator[tuple[str, bool]]:
-    """Names of the public properties of a port, and whether each may be set."""
+    """Names of the public values of a port, of a device or of a body, and whether each may be set."""
     kind = type(port)
     for name in dir(kind):
         member = getattr(kind, name)
-        if isinstance(member, property) and not name.startswith("_"):
+        if name.startswith("_"):
+            continue
+        if isinstance(member, Value):
+            yield name, not member.is_read_only
+        elif isinstance(member, property):
             yield name, member.fset is not None
 
 
