@@ -41,6 +41,7 @@ def said(found: Results, name: str) -> str:
     return str(found[f"said_{name}"])
 
 
+@pytest.mark.wheel
 def test_parameters_act_as_if_nest_were_prepared_anew(on):
     found = on(1)
     assert found["nest"].shape[1] > 200
@@ -57,6 +58,7 @@ def test_everything_is_the_same_on_several_ranks(on, ranks):
         np.testing.assert_array_equal(split[name], whole[name], err_msg=name)
 
 
+@pytest.mark.wheel
 def test_what_is_refused_or_taken_back_changes_no_spike(on):
     found = on(1)
     assert found["untouched"].shape[1] > 150
