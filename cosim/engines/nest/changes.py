@@ -95,7 +95,11 @@ class Changes:
         return scaled
 
     def undo(self) -> None:
-        """Take back the last change on this rank, once; nothing if it was refused."""
+        """Take back the last change on this rank, once; nothing if it was refused.
+
+        Weights come back bit for bit. So do parameters, but for the potential of models that NEST keeps relative to
+        ``E_L``: after a change of ``E_L`` it may differ in its last bit.
+        """
         self._take_back()
         self._take_back = self._forget()
 
