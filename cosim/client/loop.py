@@ -24,7 +24,7 @@ from cosim.control.drive_layout import (
     Field,
     Layout,
 )
-from cosim.devices.devices import Devices, make_ports
+from cosim.devices.devices import Devices, SpikeLists, make_ports
 from cosim.errors import RunError
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class LoopStep:
         readout: (values of all sinks,) float64, of the step that is over.
         stimulus: (values of all sources,) float64, for the coming step: what transfer functions set, unless it is
             written.
-        ports: the ports of sinks and sources, by name, as in transfer functions.
+        ports: the ports of sinks and sources, by name, as in transfer functions; those of which the spikes themselves
+            are exchanged are not among them.
         body: the ports of the body, by name or attribute, with all numbers in them.
     """
 
@@ -52,7 +53,10 @@ class LoopStep:
         views = layout.views(memory)
         self.readout, self.stimulus = views[READOUT, ""], views[STIMULUS, ""]
         self.readout.flags.writeable = False
-        self.ports = make_ports(devices, self.readout, self.stimulus)
+        apart = SpikeLists(devices, self.readout.copy(), self.stimulus.copy())
+        listed = {each.name for each in (*apart.sinks, *apart.sources)}
+        ports = make_ports(devices, self.readout, self.stimulus, apart)
+        self.ports = {name: port for name, port in ports.items() if name not in listed}
         self.body = LoopBody(layout, views)
         self.number, self._step_ms = 0, step_ms
 
