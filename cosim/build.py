@@ -14,7 +14,7 @@ from cosim.body.kind import Body
 from cosim.body.warm import make_warm
 from cosim.control.drive import DrivenFunctions
 from cosim.control.inbox import Inbox
-from cosim.control.listener import Listener
+from cosim.control.listener import Listener, listen
 from cosim.control.state import StateFile
 from cosim.control.steered_run import BrainByOrder, SteeredRun
 from cosim.control.steering import BodySteering, BrainSteering
@@ -47,15 +47,35 @@ from cosim.transfer import TransferFunctions
 
 log = logging.getLogger("cosim")
 
+WayIn = tuple[Inbox, Listener | None]
+"""Where commands wait, and what brings them; None for a run that takes none. Only on the body rank."""
+
 
 def build(world: World, plan: Plan, prepared: Prepared, stop: StopSign, watch: Stopwatch) -> Parts:
     """The network with its devices on brain ranks, the body on its rank, which alone has ``prepared``. Collective."""
+    way_in = world.on_body(lambda: open_way_in(plan))
     if world.is_body:
         devices = plan.devices or agree_on_devices(world, prepared, None)
-        return build_body(world, prepared, devices, stop, watch)
+        return build_body(world, prepared, devices, way_in, stop, watch)
     kernel, network = world.on_brain(lambda: start_and_build(world, plan, watch))
     devices = plan.devices or agree_on_devices(world, prepared, network)
     return build_brain(world, plan, kernel, network, devices, stop, watch)
+
+
+def open_way_in(plan: Plan) -> WayIn:
+    """Begin to take commands, if the run shall. Body rank.
+
+    Raises:
+        ConfigurationError: none can be taken, though it was asked for; of the run nothing is left then.
+    """
+    options, inbox = plan.mode.options, Inbox()
+    if not options.steer:
+        return inbox, None
+    try:
+        return inbox, listen(plan.folder.path, inbox, options.steer_socket, options.paused or options.hold)
+    except ConfigurationError:
+        plan.folder.remove()
+        raise
 
 
 def start_and_build(world: World, plan: Plan, watch: Stopwatch) -> tuple[Kernel, BuiltNetwork]:
@@ -106,7 +126,9 @@ def build_brain(
     )
 
 
-def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSign, watch: Stopwatch) -> Parts:
+def build_body(
+    world: World, prepared: Prepared, devices: Devices, way_in: WayIn, stop: StopSign, watch: Stopwatch
+) -> Parts:
     """Body, transfer functions and everything else that the body rank needs in the loop."""
     plan, experiment = prepared.plan, prepared.experiment
     config, clock = experiment.config, plan.clock
@@ -155,7 +177,7 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         profile=StepProfile(recorder.record_profile),
         progress=Progress(clock.steps, clock.coupling_step_ms),
         stop=stop,
-        steering=steer(world, prepared, functions, driven, body, bound, exchange, stop),
+        steering=steer(world, prepared, functions, driven, body, bound, exchange, way_in, stop),
     )
 
 
@@ -167,6 +189,7 @@ def steer(
     body: Body,
     bound: Mapping[str, Any],
     exchange: Exchange,
+    way_in: WayIn,
     stop: StopSign,
 ) -> BodySteering:
     """What takes commands while the run goes on. Body rank."""
@@ -187,8 +210,7 @@ def steer(
         begin_again=begin_again,
         until=0 if options.paused else math.inf,
     )
-    inbox = Inbox()
-    listener = Listener(plan.folder.path, inbox, options.steer_socket) if options.steer else None
+    inbox, listener = way_in
     return BodySteering(
         steered,
         inbox,
