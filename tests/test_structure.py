@@ -28,7 +28,7 @@ IMPORTS = {
     "engines": "cache clone devices errors experiment network parallel",
     "record": "body devices engines errors experiment network parallel",
     "transfer": "errors experiment record timegrid",
-    "control": "body engines errors experiment parallel record table timegrid transfer",
+    "control": "body devices engines errors experiment parallel record table timegrid transfer",
     "results": "body devices engines errors record",
     "client": "body control devices engines errors experiment network parallel record results transfer",
     "gym": "client errors",

@@ -7,7 +7,7 @@ import mmap
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,9 +25,7 @@ from cosim.control.drive_layout import (
     Field,
     Layout,
 )
-from cosim.devices.base import PortSite
-from cosim.devices.devices import Device, Devices, places
-from cosim.devices.lists import ComingStep
+from cosim.devices.devices import Devices, SpikeLists, make_ports
 from cosim.errors import RunError
 
 CONNECT_S = 10.0
@@ -54,8 +52,7 @@ class LoopStep:
         views = layout.views(memory)
         self.readout, self.stimulus = views[READOUT, ""], views[STIMULUS, ""]
         self.readout.flags.writeable = False
-        sinks, sources = devices.sinks, devices.sources
-        self.ports = dict([*_ports(devices, sinks, self.readout), *_ports(devices, sources, self.stimulus)])
+        self.ports = _ports(devices, self.readout, self.stimulus)
         self.body, self.writable = LoopBody(layout, views), layout.written(memory)
         self.number, self._step_ms = 0, step_ms
 
@@ -67,12 +64,12 @@ class LoopStep:
         return f"<step {self.number} at {self.t_ms:g} ms: ports {', '.join(self.ports)}; body {', '.join(self.body)}>"
 
 
-def _ports(devices: Devices, members: Sequence[Device], values: np.ndarray) -> Iterator[tuple[str, object]]:
-    coming, of_device = ComingStep(devices.step_ms, devices.resolution_ms), places(members, values)
-    for each in members:
-        if not each.table.has_list:
-            site = PortSite(each.numbers, coming, None)
-            yield each.name, each.table.open_port(each.name, of_device[each.name], site)
+def _ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, object]:
+    """Those of values; lists of spikes are not shared."""
+    lists = SpikeLists(devices, np.zeros(len(readout)), np.zeros(len(stimulus)))
+    listed = {each.name for each in (*lists.sinks, *lists.sources)}
+    ports = make_ports(devices, readout, stimulus, lists)
+    return {name: port for name, port in ports.items() if name not in listed}
 
 
 class LoopBody(Mapping[str, "LoopPort"]):
