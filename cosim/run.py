@@ -269,7 +269,6 @@ def build_brain(
     brain = world.on_brain(lambda: Brain(kernel, network, devices, step_ms, watch.lap, exchange.lists))
     is_own = partial(holds, plan.virtual_processes, world.brain)
     recorder = plan.mode.recorder(BrainRecorder(plan.folder.shard(world.rank), brain), brain, is_own)
-    exchange = Exchange(world, devices.readout_size, devices.stimulus_size, stop)
     return Parts(
         brain=brain,
         body=Idle(),

@@ -73,7 +73,7 @@ def test_sources_get_the_same_spikes_on_all_ranks_and_none_in_the_next_step(worl
     for step, count in enumerate(LENGTHS):
         times_ms = 5.0 * step + np.linspace(0.1, 5.0, count)
         if world.is_body:
-            exchange.stimulus[0] = 7.0 + step
+            exchange.stimulus[:] = 7.0 + step  # also where the numbers of spikes stand
             for each in exchange.lists.sources[: step % 2 + 1]:
                 each.add(times_ms, np.full(count, float(step)))
         exchange.share()

@@ -24,7 +24,16 @@ class SpikeList:
         self.clear()
 
     def __len__(self) -> int:
+        return len(self._times_ms) + sum(len(times_ms) for times_ms, _ in self._parts)
+
+    @property
+    def announced(self) -> int:
+        """How many spikes the message says that there are."""
         return int(self._count[0])
+
+    def announce(self) -> None:
+        """Say in the message how many there are."""
+        self._count[0] = len(self)
 
     @property
     def times_ms(self) -> np.ndarray:
@@ -39,13 +48,13 @@ class SpikeList:
     def add(self, times_ms: np.ndarray, numbers: np.ndarray) -> None:
         """Add spikes, (n,) float64 each, in any order."""
         self._parts.append((times_ms, numbers))
-        self._count[0] += len(times_ms)
+        self.announce()
 
     def put(self, times_ms: np.ndarray, numbers: np.ndarray) -> None:
         """Have these spikes, sorted, instead of those of before."""
         self._times_ms, self._numbers = times_ms, numbers
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
-        self._count[0] = len(times_ms)
+        self.announce()
 
     def clear(self) -> None:
         """Now there are none."""

@@ -66,6 +66,9 @@ class ListExchange(Exchange):
         self.lists.go_on()
 
     def _share_lists(self, announce: bool = False) -> None:
+        """Numbers of spikes are those of the lists, whatever else wrote to the stimulus: brain ranks wait for them."""
+        for each in self.lists.sources:
+            each.announce()
         self._share_values(announce)
         message = join(self.lists)
         if len(message):
@@ -84,12 +87,12 @@ class ListExchange(Exchange):
 
     def _await_lists(self) -> None:
         self._receive_values()
-        counts = [len(each) for each in self.lists.sources]
-        if sum(counts):
-            message = np.empty(2 * sum(counts))
+        counts = [each.announced for each in self.lists.sources]
+        message = np.empty(2 * sum(counts))
+        if len(message):
             wait_briefly(self._comm.Irecv(message, BODY_RANK, TO_SOURCES_TAG).Test)
-            for source, (times_ms, numbers) in zip(self.lists.sources, split(message, counts), strict=True):
-                source.put(times_ms, numbers)
+        for source, (times_ms, numbers) in zip(self.lists.sources, split(message, counts), strict=True):
+            source.put(times_ms, numbers)
         self._wait_for_leaving()
 
     def _wait_for_leaving(self) -> None:
