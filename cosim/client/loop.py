@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.client.connection import Connection
+from cosim.client.held_run import HeldRun
 from cosim.control.drive_layout import (
     GO,
     LEAVE,
@@ -195,7 +195,7 @@ class OwnLoop:
     with what was written. After the block the run does one more step, with what was written last, and stands still.
     """
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run, self._is_over = run, False
 
     def __enter__(self) -> OwnLoop:

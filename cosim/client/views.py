@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cosim.client.connection import Connection
+from cosim.client.held_run import HeldRun
 from cosim.client.known import as_json, steps_on_disk
 from cosim.control.drive_layout import properties
 from cosim.devices.devices import Device, Devices, SpikeLists, make_ports, places
@@ -26,7 +26,7 @@ from cosim.results.spikes import Spikes
 class PortViews(Mapping[str, "PortView"]):
     """Sinks, sources and ports of the body, by name."""
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     def __getitem__(self, name: str) -> PortView:
@@ -52,7 +52,7 @@ class PortView:
     What is set acts from the next step on, until a transfer function sets it; `hold` sets it again in every step.
     """
 
-    def __init__(self, run: Connection, name: str) -> None:
+    def __init__(self, run: HeldRun, name: str) -> None:
         object.__setattr__(self, "_run", run)
         object.__setattr__(self, "_name", name)
 
@@ -163,7 +163,7 @@ class DevicePort(PortView):
         return f"<{self._name}, {words}: {', '.join(self._values())}>"
 
 
-def _set_since(run: Connection, port: str) -> list[Mapping[str, Any]]:
+def _set_since(run: HeldRun, port: str) -> list[Mapping[str, Any]]:
     """What commands have set at a port since the last step."""
     done = steps_on_disk(run.folder)
     since = [each.what for each in run.commands if each.step == done]
@@ -173,7 +173,7 @@ def _set_since(run: Connection, port: str) -> list[Mapping[str, Any]]:
 class BodyView:
     """The ports of the body, by attribute: ``body.joints["humerus_radius"].angle_rad``; and hands on its parts."""
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     def push(
@@ -222,7 +222,7 @@ class BodyView:
 class BodyPort(PortView):
     """A port of the body; sensors that are recorded can be read, as of the end of the last step, NaN before it."""
 
-    def __init__(self, run: Connection, name: str, entry: str | None = None) -> None:
+    def __init__(self, run: HeldRun, name: str, entry: str | None = None) -> None:
         super().__init__(run, name)
         object.__setattr__(self, "_entry", entry)
 
@@ -257,7 +257,7 @@ class BodyPort(PortView):
 class PopulationView:
     """A population of the brain, or a part of it."""
 
-    def __init__(self, run: Connection, name: str) -> None:
+    def __init__(self, run: HeldRun, name: str) -> None:
         self.name, self._run = name, run
         pattern = Address.parse(name).pattern
         if pattern not in run.built_populations:
@@ -303,7 +303,7 @@ class PopulationView:
 class FunctionViews(Mapping[str, "FunctionView"]):
     """The transfer functions of a run, by name, in the order in which they are called."""
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     @property
@@ -339,7 +339,7 @@ class FunctionViews(Mapping[str, "FunctionView"]):
 class FunctionView:
     """A transfer function of a run."""
 
-    def __init__(self, functions: FunctionViews, run: Connection, name: str) -> None:
+    def __init__(self, functions: FunctionViews, run: HeldRun, name: str) -> None:
         self._functions, self._run, self.name = functions, run, name
 
     @property

@@ -35,7 +35,7 @@ LOOK_S = 0.05
 ENDED = "ended"
 
 
-class Connection:
+class HeldRun:
     """The run in ``folder``; ``launched`` are its processes if this program started it.
 
     Attributes:
