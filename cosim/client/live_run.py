@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.client import views
-from cosim.client.connection import ENDED, LOOK_S, Connection
+from cosim.client.held_run import ENDED, LOOK_S, HeldRun
 from cosim.client.known import as_json, as_toml
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
@@ -18,7 +18,7 @@ from cosim.errors import RunError
 from cosim.results.run_data import RunData
 
 
-class LiveRun(Connection):
+class LiveRun(HeldRun):
     """A run that goes on: made by `cosim.start` or `cosim.attach`.
 
     Commands act between two coupling steps, on all ranks alike; each is written to ``run.h5``. A command that is

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from cosim.client.connection import Connection
+from cosim.client.held_run import HeldRun
 from cosim.control.drive_layout import (
     GO,
     LEAVE,
@@ -52,10 +52,7 @@ class LoopStep:
         views = layout.views(memory)
         self.readout, self.stimulus = views[READOUT, ""], views[STIMULUS, ""]
         self.readout.flags.writeable = False
-        apart = SpikeLists(devices, self.readout.copy(), self.stimulus.copy())
-        listed = {each.name for each in (*apart.sinks, *apart.sources)}
-        ports = make_ports(devices, self.readout, self.stimulus, apart)
-        self.ports = {name: port for name, port in ports.items() if name not in listed}
+        self.ports = _ports(devices, self.readout, self.stimulus)
         self.body, self.writable = LoopBody(layout, views), layout.written(memory)
         self.number, self._step_ms = 0, step_ms
 
@@ -65,6 +62,14 @@ class LoopStep:
 
     def __repr__(self) -> str:
         return f"<step {self.number} at {self.t_ms:g} ms: ports {', '.join(self.ports)}; body {', '.join(self.body)}>"
+
+
+def _ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, object]:
+    """Those of values; lists of spikes are not shared."""
+    lists = SpikeLists(devices, np.zeros(len(readout)), np.zeros(len(stimulus)))
+    listed = {each.name for each in (*lists.sinks, *lists.sources)}
+    ports = make_ports(devices, readout, stimulus, lists)
+    return {name: port for name, port in ports.items() if name not in listed}
 
 
 class LoopBody(Mapping[str, "LoopPort"]):
@@ -190,7 +195,7 @@ class OwnLoop:
     with what was written. After the block the run does one more step, with what was written last, and stands still.
     """
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run, self._is_over = run, False
 
     def __enter__(self) -> OwnLoop:

@@ -13,12 +13,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-from cosim.client.connection import Connection
+from cosim.client.held_run import HeldRun
 from cosim.client.known import as_json, steps_on_disk
 from cosim.control.drive_layout import properties
-from cosim.devices.base import PortSite
-from cosim.devices.devices import Device
-from cosim.devices.lists import ComingStep, SpikeList
+from cosim.devices.devices import Device, Devices, SpikeLists, make_ports, places
 from cosim.errors import nearest
 from cosim.network.address import Address
 from cosim.record.folder import RunFolder
@@ -28,23 +26,18 @@ from cosim.results.spikes import Spikes
 class PortViews(Mapping[str, "PortView"]):
     """Sinks, sources and ports of the body, by name."""
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     def __getitem__(self, name: str) -> PortView:
-        devices = self._run.devices
-        groups: tuple[tuple[str, Sequence[Device]], ...] = ("readout", devices.sinks), ("stimulus", devices.sources)
-        for group, members in groups:
-            for each in members:
-                if each.name == name:
-                    return DevicePort(self._run, group, each)
+        if name in self._run.device_ports:
+            return DevicePort(self._run, name)
         if name in self._run.body_ports:
             return BodyPort(self._run, name)
         raise KeyError(f"port {name!r}: {nearest(name, self)}")
 
     def __iter__(self) -> Iterator[str]:
-        sinks, sources = self._run.devices.sinks, self._run.devices.sources
-        return iter([*(each.name for each in sinks), *(each.name for each in sources), *self._run.body_ports])
+        return iter([*self._run.device_ports, *self._run.body_ports])
 
     def __len__(self) -> int:
         return len([*iter(self)])
@@ -59,7 +52,7 @@ class PortView:
     What is set acts from the next step on, until a transfer function sets it; `hold` sets it again in every step.
     """
 
-    def __init__(self, run: Connection, name: str) -> None:
+    def __init__(self, run: HeldRun, name: str) -> None:
         object.__setattr__(self, "_run", run)
         object.__setattr__(self, "_name", name)
 
@@ -115,61 +108,62 @@ class PortView:
 
 
 class DevicePort(PortView):
-    """A sink or source: what was read at the end of the last step or acted in it, or was set by a command since."""
+    """Sinks or sources: what was read at the end of the last step or acted in it, or was set by a command since."""
 
-    def __init__(self, run: Connection, group: str, device: Device) -> None:
-        super().__init__(run, device.name)
-        object.__setattr__(self, "_group", group)
-        object.__setattr__(self, "_device", device)
+    def _members(self, devices: Sequence[Device]) -> list[Device]:
+        return [each for each in devices if each.port == self._name]
 
     def _shape(self) -> object:
-        return self._port(np.zeros(self._device.size))
-
-    def _port(self, values: np.ndarray) -> Any:
-        """A port that stands alone, with these values and no spikes."""
-        return self._open(values, SpikeList(self._name, 0, np.zeros(1)))
-
-    def _open(self, values: np.ndarray, spikes: SpikeList) -> Any:
-        coming = ComingStep(self._run.step_ms, self._run.clock.resolution_ms)
-        site = PortSite(self._device.parts, self._device.numbers, coming, spikes)
-        return self._device.table.open_port(self._name, values, site)
-
-    def _last_spikes(self) -> SpikeList:
-        """What was exchanged one by one in the last step."""
-        spikes = SpikeList(self._name, 0, np.zeros(1))
-        if self._device.table.has_list:
-            times_ms, neurons = self._listed()
-            last = times_ms > (steps_on_disk(self._run.folder) - 1) * self._run.step_ms
-            spikes.put(times_ms[last], neurons[last].astype(float))
-        return spikes
-
-    def _listed(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and neurons of a list of spikes; those of a sink may be recorded as the spikes of its population."""
-        if listed := self._run.results.exchanged_spikes.get(self._name):
-            return listed.times_ms, listed.neurons
-        found = self._run.spikes(self._run.step_ms)[self._device.neurons.pattern]
-        own = np.isin(found.node_ids, np.array(self._device.numbers, np.uint64))
-        return found.timestamps_ms[own], found.node_ids[own]
+        return self._run.device_ports[self._name]
 
     def _read(self, attribute: str) -> Any:
-        port = self._open(self._last_row(), self._last_spikes())
+        devices = self._run.devices
+        readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
+        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
+            self._fill(file, "readout", devices.sinks, readout)
+            self._fill(file, "stimulus", devices.sources, stimulus)
+        port = make_ports(devices, readout, stimulus, self._lists(devices))[self._name]
         for each in _set_since(self._run, self._name):
             setattr(port, each["attribute"], each["value"])
         return getattr(port, attribute)
 
-    def _last_row(self) -> np.ndarray:
-        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
-            rows = file[f"exchange/{self._group}/{self._name}"]
-            last = rows[-1] if len(rows) else 0.0
-        return np.array(np.broadcast_to(last, self._device.size), float)
+    def _fill(self, file: h5py.File, group: str, devices: Sequence[Device], message: np.ndarray) -> None:
+        """Write what was exchanged last into the places of the members."""
+        of_device = places(devices, message)
+        for each in self._members(devices):
+            last = [rows[-1] for name in each.datasets if len(rows := file[f"exchange/{group}/{name}"])]
+            if last:
+                of_device[each.name][:] = np.concatenate([np.ravel(row) for row in last])
+
+    def _lists(self, devices: Devices) -> SpikeLists:
+        """All lists, of which those of the members have their spikes of the last step."""
+        lists = SpikeLists(devices, np.zeros(devices.readout_size), np.zeros(devices.stimulus_size))
+        members = {each.name: each for each in self._members((*devices.sinks, *devices.sources))}
+        for each in (*lists.sinks, *lists.sources):
+            if each.name in members:
+                times_ms, neurons = self._listed(members[each.name])
+                last = times_ms > (steps_on_disk(self._run.folder) - 1) * self._run.step_ms
+                each.put(times_ms[last], neurons[last].astype(float))
+        return lists
+
+    def _listed(self, device: Device) -> tuple[np.ndarray, np.ndarray]:
+        """Times and neurons of a list of spikes; those of a sink may be recorded as the spikes of its population."""
+        if listed := self._run.results.exchanged_spikes.get(device.name):
+            return listed.times_ms, listed.neurons
+        found = self._run.spikes(self._run.step_ms)[device.neurons.pattern]
+        own = np.isin(found.node_ids, np.array(device.numbers, np.uint64))
+        return found.timestamps_ms[own], found.node_ids[own]
 
     def __repr__(self) -> str:
-        table = self._device.table
-        kind = "sink" if self._group == "readout" else "source"
-        return f"<{self._name}, {table.kind} {kind} of {self._device.neurons.pattern}: {', '.join(self._values())}>"
+        devices = self._run.devices
+        sinks, sources = self._members(devices.sinks), self._members(devices.sources)
+        first = [*sinks, *sources][0]
+        populations = ", ".join(each.neurons.pattern for each in (*sinks, *sources))
+        words = f"{first.table.kind} {'sink' if sinks else 'source'} of {populations}"
+        return f"<{self._name}, {words}: {', '.join(self._values())}>"
 
 
-def _set_since(run: Connection, port: str) -> list[Mapping[str, Any]]:
+def _set_since(run: HeldRun, port: str) -> list[Mapping[str, Any]]:
     """What commands have set at a port since the last step."""
     done = steps_on_disk(run.folder)
     since = [each.what for each in run.commands if each.step == done]
@@ -179,7 +173,7 @@ def _set_since(run: Connection, port: str) -> list[Mapping[str, Any]]:
 class BodyView:
     """The ports of the body, by attribute: ``body.joints["humerus_radius"].angle_rad``; and hands on its parts."""
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     def push(
@@ -228,7 +222,7 @@ class BodyView:
 class BodyPort(PortView):
     """A port of the body; sensors that are recorded can be read, as of the end of the last step, NaN before it."""
 
-    def __init__(self, run: Connection, name: str, entry: str | None = None) -> None:
+    def __init__(self, run: HeldRun, name: str, entry: str | None = None) -> None:
         super().__init__(run, name)
         object.__setattr__(self, "_entry", entry)
 
@@ -263,7 +257,7 @@ class BodyPort(PortView):
 class PopulationView:
     """A population of the brain, or a part of it."""
 
-    def __init__(self, run: Connection, name: str) -> None:
+    def __init__(self, run: HeldRun, name: str) -> None:
         self.name, self._run = name, run
         pattern = Address.parse(name).pattern
         if pattern not in run.built_populations:
@@ -309,7 +303,7 @@ class PopulationView:
 class FunctionViews(Mapping[str, "FunctionView"]):
     """The transfer functions of a run, by name, in the order in which they are called."""
 
-    def __init__(self, run: Connection) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     @property
@@ -345,7 +339,7 @@ class FunctionViews(Mapping[str, "FunctionView"]):
 class FunctionView:
     """A transfer function of a run."""
 
-    def __init__(self, functions: FunctionViews, run: Connection, name: str) -> None:
+    def __init__(self, functions: FunctionViews, run: HeldRun, name: str) -> None:
         self._functions, self._run, self.name = functions, run, name
 
     @property

@@ -91,16 +91,12 @@ class Layout:
 
 
 def properties(port: object) -> Iterator[tuple[str, bool]]:
-    """Names of the public values of a port, of a device or of a body, and whether each may be set."""
+    """Names of the public attributes of a port that are computed, and whether each may be set."""
     kind = type(port)
     for name in dir(kind):
         member = getattr(kind, name)
-        if name.startswith("_"):
-            continue
-        if isinstance(member, Value):
-            yield name, not member.is_read_only
-        elif isinstance(member, property):
-            yield name, member.fset is not None
+        if isinstance(member, property | Value) and not name.startswith("_"):
+            yield name, not member.is_read_only if isinstance(member, Value) else member.fset is not None
 
 
 def _body_fields(body: Mapping[str, object]) -> Iterator[Field]:

@@ -12,11 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cosim.body import kinds as body_kinds
 from cosim.client.known import devices_of, steps_on_disk, within
 from cosim.client.process import LaunchedRun
 from cosim.control.channel import Channel, ChannelError
-from cosim.devices.devices import Devices
+from cosim.devices.devices import Devices, make_ports
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import CommandError, RunError
 from cosim.experiment.config import Clock
@@ -33,7 +35,7 @@ LOOK_S = 0.05
 ENDED = "ended"
 
 
-class Connection:
+class HeldRun:
     """The run in ``folder``; ``launched`` are its processes if this program started it.
 
     Attributes:
@@ -109,6 +111,12 @@ class Connection:
     def commands(self) -> list[Obeyed]:
         """All commands that were obeyed, those of other programs included, with step, wall time and who sent them."""
         return self.results.commands
+
+    @cached_property
+    def device_ports(self) -> Mapping[str, object]:
+        """Ports like those of its sinks and sources, that stand alone."""
+        devices = self.devices
+        return make_ports(devices, np.zeros(devices.readout_size), np.zeros(devices.stimulus_size))
 
     @cached_property
     def body_ports(self) -> Mapping[str, object]:
@@ -207,7 +215,7 @@ class Connection:
                 raise RunError(f"{folder}: the run has ended{self.why_ended()}")
             time.sleep(LOOK_S)
         self.folder = folder
-        for name in ("clock", "config", "devices", "built_populations", "body_ports"):
+        for name in ("clock", "config", "devices", "built_populations", "device_ports", "body_ports"):
             self.__dict__.pop(name, None)
         self._channel = _channel(folder)
         self._send({"command": "status"}, math.inf)
