@@ -33,6 +33,7 @@ from cosim.record.merge import merge_spikes
 from cosim.record.profile import Stopwatch
 from cosim.record.runfile import finish_run_file
 from cosim.record.summary import built_brain, connecting, mean_rates_hz, timing, to_json
+from cosim.record.weights import merge_weights
 from cosim.results.run_data import RunData
 
 log = logging.getLogger("cosim")
@@ -99,6 +100,7 @@ def finalize(run: EndedRun) -> bool:
     watch, stages, folder = Stopwatch(), Stages(), run.folder
     shards = run.source.shards(len(run.reports))
     counts = merge_spikes(shards[1:], run.built[0].populations, folder.spike_file, run.steps)
+    merge_weights(shards[1:], folder.weights_file, run.steps, run.clock.coupling_step_ms)
     profile = finish_run_file(run.source, folder.run_file, shards, run.steps, run.clock.substeps, by_rank(run))
     watch.lap("merge")
     summary = summarize(run, profile, counts)

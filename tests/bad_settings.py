@@ -135,7 +135,7 @@ no_identifier = st.one_of(
 ports = one_of(
     words.map(lambda word: setting("sources.0.population", f"no_{word}", f"'no_{word}'", "no such population")),
     words.map(lambda word: setting("sinks.0.populations", f"no_{word}*", f"'no_{word}*'")),
-    words.map(lambda word: setting("sources.0.kind", f"no_{word}", f"kind = 'no_{word}'", "allowed: poisson")),
+    words.map(lambda word: setting("sources.0.kind", f"no_{word}", f"kind = 'no_{word}'", "allowed: ", "poisson")),
     words.map(lambda word: setting("record.spikes", f"['no_{word}']", f"'no_{word}'")),
     st.builds(
         lambda experiment, name: setting(

@@ -96,7 +96,7 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def last_words(path: Path, endpoint: str | None = None) -> dict:
+def last_words(path: Path, endpoint: str | None = None, state: str = "ended") -> dict:
     """The answer to ``stop``, which a run gives when its results are complete and its folder is nobody's any more."""
     run = ToyRun(path, endpoint)
     with Channel(path) as channel, ThreadPoolExecutor(1) as thread:
@@ -106,7 +106,7 @@ def last_words(path: Path, endpoint: str | None = None) -> dict:
         RunFolder(path).remove_shards()
         run.die()
         time.sleep(0.2)
-        run.inbox.take().answer({"ok": True, "state": "ended"})
+        run.inbox.take().answer({"ok": True, "state": state})
         run.close()
         return answer.result()
 

@@ -11,9 +11,11 @@ import stat
 import tempfile
 import threading
 import time
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,12 +25,13 @@ from hypothesis import strategies as st
 
 from cosim.bench.channel import round_trips
 from cosim.control import channel as channel_module
-from cosim.control import files, inbox
+from cosim.control import files, inbox, private
 from cosim.control.channel import Channel, ChannelError, NoAnswer
 from cosim.control.files import control_folder, state_file
 from cosim.control.inbox import Inbox, Letter
-from cosim.control.listener import Listener
+from cosim.control.listener import Listener, listen
 from cosim.control.messages import decode_command, encode_answer, new_name, sender
+from cosim.control.state import StateFile
 from cosim.errors import ConfigurationError
 from cosim.record.folder import RunFolder
 from cosim.record.owner import claim
@@ -78,10 +81,7 @@ def put(run: ToyRun, text: bytes, name: str | None = None) -> Path:
 
 def answer_to(run: ToyRun, command: Path) -> dict:
     path = run.control / "answers" / command.name
-    deadline = time.monotonic() + 5
-    while not path.exists():
-        assert time.monotonic() < deadline, f"no answer to {command.name}"
-        time.sleep(0.005)
+    wait_until(path.exists)
     return json.loads(path.read_text())
 
 
@@ -126,6 +126,7 @@ def test_what_lies_in_the_folder_does_not_disturb(run, channel, tmp_path):
     assert "symbolic links" in answer_to(run, link)["error"]
     assert "no regular file" in answer_to(run, pipe)["error"]
     assert [each["value"] for each in run.taken] == ["still there"]
+    assert not (run.control / "answers" / full.name).exists(), "what stays is not answered at each look"
     assert full.is_dir() and elsewhere.exists() and (run.control / "echo.json").exists()
 
 
@@ -184,6 +185,16 @@ def test_what_cannot_be_taken_away_costs_no_descriptor(run, channel):
     assert len(os.listdir("/proc/self/fd")) <= before + 1
 
 
+def test_no_more_of_a_file_is_read_than_a_command_may_have(tmp_path):
+    (tmp_path / "huge").touch()
+    os.truncate(tmp_path / "huge", 10**8)
+    tracemalloc.start()
+    with private.opened(tmp_path) as folder, pytest.raises(OSError, match="larger than 1,000 bytes"):
+        private.read(folder, "huge", 1000)
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
 def test_thousands_of_files_are_taken_and_answered_as_far_as_there_is_room(run, channel, monkeypatch):
     monkeypatch.setattr(inbox, "CAPACITY", 100)
     run.stop_answering()
@@ -196,11 +207,36 @@ def test_thousands_of_files_are_taken_and_answered_as_far_as_there_is_room(run, 
     assert len(run.inbox._letters) == 100
 
 
+def test_a_command_that_is_withdrawn_while_it_is_read_does_not_act(run, channel, monkeypatch):
+    original = files._read_command
+
+    def read_and_withdraw(folder: int, name: str):
+        found = original(folder, name)
+        os.unlink(name, dir_fd=folder)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "_read_command", read_and_withdraw)
+        withdrawn = put(run, b'{"command": "echo", "value": 1}')
+        wait_until(lambda: not withdrawn.exists())
+        time.sleep(0.05)
+    assert echo(channel, 2) == 2
+    assert [each["value"] for each in run.taken] == [2]
+
+
+def test_a_folder_is_made_again_no_sooner_than_at_the_second_look(run):
+    """Who deletes all results would find a new folder in them."""
+    run.listener._files.stop()
+    shutil.rmtree(run.control)
+    run.listener._files._look()
+    assert not run.control.exists()
+    run.listener._files._look()
+    assert (run.control / "answers").exists()
+
+
 def test_a_folder_that_was_deleted_is_made_again(run, channel):
     shutil.rmtree(run.control)
-    deadline = time.monotonic() + 5
-    while not (run.control / "answers").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until((run.control / "answers").exists)
     assert echo(channel, 1) == 1
     assert stat.S_IMODE(run.control.stat().st_mode) == 0o700
 
@@ -233,6 +269,25 @@ def test_a_folder_that_is_not_private_is_refused(tmp_path, kind, message):
     with pytest.raises(ConfigurationError, match=message):
         Listener(tmp_path, Inbox())
     assert not threads()
+
+
+@pytest.mark.parametrize("endpoint, is_needed", [(None, True), ("tcp://127.0.0.1:*", False)])
+def test_a_run_that_nobody_needs_to_steer_goes_on_without_a_folder(tmp_path, caplog, endpoint, is_needed):
+    control_folder(tmp_path).mkdir(mode=0o755)
+    assert listen(tmp_path, Inbox(), None, is_needed=False) is None
+    assert "this run takes no commands" in caplog.text and "mode 0755" in caplog.text
+    with pytest.raises(ConfigurationError, match="mode 0755"):
+        listen(tmp_path, Inbox(), endpoint, is_needed)
+
+
+def test_a_state_that_cannot_be_told_ends_no_run(tmp_path, caplog):
+    steered = SimpleNamespace(step=3, status=lambda: {"pace": 1.0})
+    state = StateFile(state_file(tmp_path))
+    state.write("runs", steered)
+    assert "how the run stands cannot be told" in caplog.text
+    control_folder(tmp_path).mkdir()
+    state.write("paused", steered)
+    assert json.loads(state_file(tmp_path).read_text()) == {"state": "paused", "step": 3, "pace": 1.0}
 
 
 @needs_root
@@ -272,10 +327,8 @@ def test_answers_that_nobody_fetches_are_taken_away(run, channel, monkeypatch):
     for each in (old, half, state_file(run.path)):
         os.utime(each, (0, 0))
     monkeypatch.setattr(files, "TIDY_S", 0.0)
-    deadline = time.monotonic() + 5
-    while (old.exists() or half.exists()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not old.exists() and not half.exists() and state_file(run.path).exists()
+    wait_until(lambda: not old.exists() and not half.exists())
+    assert state_file(run.path).exists()
 
 
 def test_the_state_of_a_run_can_be_read(run, channel):
@@ -450,27 +503,24 @@ def test_nothing_is_left_behind_by_channels_and_runs(tmp_path):
     assert sorted(os.listdir("/proc/self/task")) == sorted(tasks)
 
 
-def test_a_run_that_nobody_touches_is_looked_at_less(run, channel, monkeypatch):
-    monkeypatch.setattr(files, "IDLE_LOOK_S", 0.4)
-    monkeypatch.setattr(files, "IDLE_AFTER_S", 0.1)
-    looks = []
-    monkeypatch.setattr(run.listener._files, "_take_all", lambda folder: looks.append(time.monotonic()))
-    time.sleep(1.0)
-    idle = [each for each in looks if each > looks[0] + 0.15]
-    assert len([each for each in looks if each < looks[0] + 0.1]) >= 3
-    assert 1 <= len(idle) <= 3
+@pytest.mark.parametrize(
+    "took_s, untouched_s, pause_s",
+    [(2e-5, 0.0, 0.05), (2e-5, 599.0, 0.05), (2e-5, 601.0, 1.0), (0.1, 0.0, 2.0), (0.1, 601.0, 2.0)],
+)
+def test_looks_are_rare_where_nobody_sends_anything_or_looking_is_slow(monkeypatch, took_s, untouched_s, pause_s):
+    monkeypatch.undo()
+    assert files.pause_s(took_s, untouched_s) == pytest.approx(pause_s)
 
 
-def test_looking_takes_a_small_part_of_the_time(run, channel, monkeypatch):
-    looks = []
-
-    def slow(folder: int) -> None:
-        looks.append(time.monotonic())
-        time.sleep(0.01)
-
-    monkeypatch.setattr(run.listener._files, "_take_all", slow)
-    time.sleep(1.0)
-    assert 2 <= len(looks) <= 5
+def test_a_command_brings_frequent_looks_back(run, channel, monkeypatch):
+    monkeypatch.setattr(files, "IDLE_LOOK_S", 0.3)
+    run.listener._files._touched -= 1000
+    time.sleep(0.1)  # the next look is a rare one
+    echo(channel, "found late")
+    began = time.monotonic()
+    for each in range(5):
+        echo(channel, each)
+    assert time.monotonic() - began < 1.2
 
 
 @needs_root

@@ -50,7 +50,7 @@ steps = {STEPS}
 script = "brain.py"
 virtual_processes = 2
 [[sources]]
-kind = "dc"
+kind = "direct_current"
 name = "current"
 population = "driven"
 delay_ms = {DELAY_MS}
@@ -118,7 +118,7 @@ def ended(experiment) -> RunData:
 def registered(monkeypatch) -> None:
     """The kinds in this process, too."""
     monkeypatch.setattr(sys, "path", [str(REPOSITORY / "tests" / "kinds"), *sys.path])
-    monkeypatch.setitem(kinds.SOURCES, "dc", "direct_current:DirectCurrent")
+    monkeypatch.setitem(kinds.SOURCES, "direct_current", "direct_current:DirectCurrent")
     monkeypatch.setitem(kinds.SOURCES, "currents", "currents:Currents")
     monkeypatch.setitem(kinds.SINKS, "spike_rate", "spike_rate:SpikeRate")
 
@@ -184,7 +184,7 @@ def test_the_results_say_what_was_exchanged(ended):
             for name, each in group.items()
         }
     common = {"units": "pA", "quantity": "current", "model": "dc_generator"}
-    assert told["current"] == {**common, "kind": "dc", "population": "driven"}
+    assert told["current"] == {**common, "kind": "direct_current", "population": "driven"}
     assert told["currents"] == {**common, "kind": "currents", "population": "each"}
     rate = {"units": "Hz", "quantity": "rate"}
     assert told["rate"] == {**rate, "kind": "spike_rate", "model": "spike_recorder", "population": "driven"}
@@ -260,7 +260,7 @@ def test_a_run_with_them_goes_on_after_its_end(ended):
 def test_describe_tells_kind_quantity_and_unit(experiment, registered):
     ports = {each["name"]: each for each in describe(load(str(experiment)))["ports"]}
     assert (ports["current"]["device"], ports["current"]["quantity"], ports["current"]["units"]) == (
-        "dc",
+        "direct_current",
         "current",
         "pA",
     )
@@ -270,8 +270,8 @@ def test_describe_tells_kind_quantity_and_unit(experiment, registered):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("sources.0.kind=dq", "sources.0.kind = 'dq': did you mean dc? allowed: currents, dc, poisson"),
-        ("sinks.0.kind=3", "sinks.0.kind = 3: allowed: leaky_integrator_alpha, leaky_integrator_exp, "),
+        ("sources.0.kind=direct_curent", "sources.0.kind = 'direct_curent': did you mean direct_current? allowed: ac,"),
+        ("sinks.0.kind=3", "sinks.0.kind = 3: allowed: leaky_integrator_alpha, leaky_integrator_exp"),
         ("sources.0.wait=1", "sources.0.wait: unknown key in sources.0; did you mean weight? allowed: delay_ms, kind,"),
         ("sinks.0.weight_pa=1", "sinks.0.weight_pa: unknown key in sinks.0; allowed: kind, name, populations"),
         ("sinks.1.weight_pa=-1", "sinks.1.weight_pa = -1: must be greater than 0"),

@@ -159,13 +159,120 @@ def test_a_source_must_end_at_a_receptor_that_its_neurons_have():
 
 def test_parts_that_hold_no_neuron_or_several_populations_are_refused():
     message = problems(
-        "sinks=[{populations='M1_L1_ENGC[32:]', weight_pa=1.0, delay_ms=1.0},"
-        "{populations='M1_*', name='all', weight_pa=1.0, delay_ms=1.0}]",
-        "sources=[{name='back', population='M1_L5A_CC[::-1]', weight=0.1, delay_ms=1.0}]",
+        "sinks=[{populations='M1_L1_ENGC[32:]', weight_pa=1.0, delay_ms=1.0}]",
+        "sources=[{name='back', population='M1_L5A_CC[::-1]', weight=0.1, delay_ms=1.0},"
+        "{name='all', population='M1_*', weight=0.1, delay_ms=1.0}]",
     )
     assert "sinks.0.populations = 'M1_L1_ENGC[32:]': no neuron is left of M1_L1_ENGC, allowed are 0 to 31" in message
-    assert "sinks.1.populations = 'M1_*': must be one population, but matches M1_L1_ENGC, M1_L1_SBC" in message
+    assert "sources.1.population = 'M1_*': must be one population, but matches M1_L1_ENGC, M1_L1_SBC" in message
     assert "sources.0.population = 'M1_L5A_CC[::-1]': the step is -1, must be 1 or more" in message
+
+
+M1 = ["M1_L1_ENGC", "M1_L1_SBC", "M1_L23_CC", "M1_L5A_CC"]
+VOLTAGES = "{populations='M1_*', name='m1', weight_pa=1.0, delay_ms=1.0}"
+DRIVES = "{populations='M1_*', name='drives', weight=0.1, delay_ms=1.0}"
+
+
+def group_ports(*overrides: str, sinks: str = f"sinks=[{VOLTAGES}]"):
+    """Devices with groups of sinks and of sources, their messages and ports."""
+    found = devices(sinks, f"sources=[{DRIVES}]", *overrides)
+    readout, stimulus = np.zeros(found.readout_size), np.zeros(found.stimulus_size)
+    return found, readout, stimulus, make_ports(found, readout, stimulus)
+
+
+def test_a_pattern_with_a_name_is_a_group_with_one_port_and_a_dataset_for_each_population():
+    found, readout, stimulus, ports = group_ports()
+    assert sorted(ports) == ["drives", "m1"]
+    assert ports["m1"].populations == ports["drives"].populations == tuple(M1)
+    assert [*map(list, (sink.datasets for sink in found.sinks))] == [[name] for name in M1]
+    readout[:] = [1.0, 2.0, 3.0, 4.0]
+    assert ports["m1"].voltage_mv.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert ports["m1"].voltage_mv[ports["m1"].index("M1_L23_CC")] == 3.0
+    with pytest.raises(ValueError, match="m1: no population 'M1_L23_CE'; did you mean M1_L23_CC?"):
+        ports["m1"].index("M1_L23_CE")
+    ports["drives"].rate_hz = 7.0
+    assert stimulus.tolist() == [7.0] * 4
+    ports["drives"].rate_hz = [5.0, 6.0, 7.0, 8.0]
+    assert stimulus.tolist() == ports["drives"].rate_hz.tolist() == [5.0, 6.0, 7.0, 8.0]
+
+
+def test_a_group_of_one_population_is_a_group():
+    _, _, _, ports = group_ports(sinks=f"sinks=[{VOLTAGES.replace('M1_*', 'S1_*')}]")
+    assert ports["m1"].populations == ("S1_L4_CC",) and ports["m1"].voltage_mv.shape == (1,)
+
+
+def test_what_does_not_fit_into_a_group_is_refused_and_the_old_stays():
+    _, _, stimulus, ports = group_ports()
+    ports["drives"].rate_hz = 3.0
+    with pytest.raises(ValueError, match=r"drives.rate_hz: must be a number or have the shape \(4,\), not \(2,\)"):
+        ports["drives"].rate_hz = [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"drives.rate_hz = .* must be a finite number, 0 or more"):
+        ports["drives"].rate_hz = [1.0, 2.0, -3.0, 4.0]
+    with pytest.raises(AttributeError):
+        ports["m1"].voltage_mv = 1.0
+    assert stimulus.tolist() == [3.0] * 4
+
+
+def test_a_group_of_devices_with_several_values_has_an_array_for_each_of_them():
+    sources = "sources=[{kind='ac', populations='M1_L1_*', name='drives', delay_ms=1.0}]"
+    found = devices("sinks=[]", sources)
+    stimulus = np.zeros(found.stimulus_size)
+    port = make_ports(found, np.zeros(0), stimulus)["drives"]
+    port.frequency_hz, port.amplitude_pa = [10.0, 20.0], 300.0
+    assert stimulus.tolist() == [300.0, 0.0, 10.0, 0.0, 300.0, 0.0, 20.0, 0.0]
+    assert list(found.sources[1].datasets) == [
+        f"M1_L1_SBC.{each}" for each in ("amplitude", "offset", "frequency", "phase")
+    ]
+
+
+def test_two_groups_on_one_population_have_datasets_of_their_own():
+    found, *_ = group_ports(sinks=f"sinks=[{VOLTAGES}, {VOLTAGES.replace('m1', 'again')}]")
+    assert [sink.name for sink in found.sinks] == [f"{group}.{name}" for group in ("m1", "again") for name in M1]
+
+
+def test_a_group_cannot_have_the_name_of_another_port():
+    assert "port 'drives' is there 2 times" in problems(
+        f"sinks=[{VOLTAGES.replace('m1', 'drives')}]", f"sources=[{DRIVES}]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("weight=0.1", "population: missing; it must be given, or populations"),
+        ("weight=0.1, population='M1_L23_CC', populations='M1_*'", "population: must not be there beside populations"),
+        (
+            "weight=-0.1, population='M1_L23_CC', receptor='inhibitory'",
+            "weight = -0.1: must be 0 or more with receptor",
+        ),
+        (
+            "weight=0.1, population='M1_L23_CC', indegree=3",
+            'indegree = 3: must not be there without connector = "fixed',
+        ),
+        ("weight=0.1, population='M1_L23_CC', connector='fixed_indegree'", "indegree: must be given with connector"),
+        (
+            "weight=0.1, population='M1_L23_CC', connector='one_to_one', generators=2",
+            "generators = 2: must not be there",
+        ),
+        (
+            "kind='inhomogeneous_poisson', weight=0.1, population='M1_L23_CC', interval_ms=3.0",
+            "interval_ms = 3.0: must divide",
+        ),
+        (
+            "kind='noise', population='M1_L23_CC', interval_ms=0.05",
+            "interval_ms = 0.05: must be a multiple of clock.res",
+        ),
+    ],
+)
+def test_keys_of_a_source_that_do_not_fit_together_are_told(keys, words):
+    assert f"sources.0.{words}" in problems(f"sources=[{{name='input', delay_ms=1.0, {keys}}}]")
+
+
+def test_plastic_synapses_need_two_steps_and_each_its_own_neuron():
+    plastic = "name='input', weight=1.0, population='M1_L23_CC', synapse={U=0.5}"
+    assert "sources.0.delay_ms = 0.1: must be at least 0.2" in problems(f"sources=[{{{plastic}, delay_ms=0.1}}]")
+    drawn = f"sources=[{{{plastic}, delay_ms=1.0, connector='fixed_indegree', indegree=2}}]"
+    assert "sources.0.connector = 'fixed_indegree': must be" in problems(drawn)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ CONNECT = {f"nestlink_connect_{rule}" for rule in ("bernoulli", "indegree", "pai
 CANNOT_THROW = {
     *("nestlink_error", "nestlink_journal_read", "nestlink_journal_forget"),
     *("nestlink_close_sinks", "nestlink_close_stepper", "nestlink_close_taps"),
+    *("nestlink_taken_weights", "nestlink_forget_weights"),
 }
 SOURCES_VARIABLE = "COSIM_NEST_SOURCES"
 

@@ -137,7 +137,7 @@ def test_a_shape_that_changes_is_refused(tmp_path):
     with pytest.raises(ValueError) as caught:
         returned.put(1, "path", np.zeros((2, 3)))
     assert str(caught.value) == (
-        "an array of shape (2, 3), but before an array of shape (3,): what is recorded keeps its shape"
+        "returned an array of shape (2, 3), but before an array of shape (3,): what is recorded keeps its shape"
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import REPOSITORY
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import Field
 
 from cosim.body import kinds
@@ -36,6 +38,11 @@ GAIN, seen = 2.0, []
 
 def scaled(value):
     return GAIN * value
+
+
+def tuned(value):
+    global GAIN
+    GAIN = value
 
 
 @transfer_function
@@ -241,6 +248,15 @@ def test_the_text_is_a_file_that_does_the_same(run, tmp_path):
     assert again.steps(0, 1) == run.steps(0, 1) == [(0, 10.0), (1, 14.0)]
 
 
+def test_lines_are_counted_as_python_does(tmp_path):
+    """For which a form feed, or a separator of lines in a text, ends none."""
+    text = FILE.replace("More and more", "More\fand\u2028more")
+    run = Run(tmp_path, text)
+    run.functions.edit("look", "def look(calls, step):\r\n    calls.append(step)\r\n")
+    assert run.functions.text() == text[: text.index("@transfer_function(pri")] + run.functions.source("look")
+    assert "line 2" in refusal(run, "edit", "look", "'\f'\nx = = 1")
+
+
 MADE = """
 from cosim import transfer_function
 def make(side):
@@ -281,6 +297,7 @@ def test_functions_that_stand_nowhere_by_themselves_are_edited_and_removed_too(t
         ("def excite(drive):\n    seen.append(1)\n    drive.rate_hz = -1", "ValueError in line 3: drive.rate_hz = -1"),
         ("def excite():\n    global GAIN\n    GAIN = 9\n    raise SystemExit(3)", "SystemExit in line 4: 3"),
         ("def excite(calls):\n    calls.append(1)\n    1 / 0", "ZeroDivisionError in line 3"),
+        ("def excite():\n    tuned(9.0)\n    assert scaled(1) == 1", "AssertionError in line 3"),
         ("def excite(total=variable(0.0)):\n    total.value = 77\n    total.x", "AttributeError in line 3"),
         ("def excite(): return 'text'", "excite: returned 'text': must be a number, an array of numbers"),
         ("@transfer_function(every_ms=30)\ndef excite(): pass", "every_ms = 30: must be a multiple"),
@@ -323,6 +340,13 @@ def test_what_returns_another_shape_than_before_is_refused(tmp_path):
     shapes = "a: a number, b: an array of shape (2,)"
     assert message == f"excite: returned a number, but before {shapes}: what is recorded keeps its shape"
     run.functions.edit("excite", "def excite(): return {'b': [3, 2], 'a': 0}")
+
+
+def test_what_cannot_be_rehearsed_is_refused(run):
+    run.functions.edit("look", "def look(calls, log, total=variable(None)):\n    total.value = (each for each in ())")
+    run.steps(0)
+    message = "no rehearsal, as a variable holds what cannot be copied: cannot pickle 'generator' object"
+    assert refusal(run, "edit", "excite", "def excite(): pass") == message
 
 
 def test_tracebacks_show_the_lines_of_the_text_that_was_written(run):
@@ -384,7 +408,11 @@ def test_all_that_can_be_written_can_be_set(run, port, attribute, value, stands)
         ("drive", "name", "other", "drive.name = 'other': it can only be read"),
         ("limb", "felt", [0, 0], "it can only be read"),
         ("limb", "names", ["c"], "it can only be read"),
-        ("limb", "gain", "much", "must be a number"),
+        ("drive", "rate_hz", 10**400, "too large"),
+        ("limb", "gain", "much", "must be one number"),
+        ("limb", "gain", [1.0], "must be one number"),
+        ("limb", "currents_pa", [1.0, None], "must be a finite number, or a list of them"),
+        ("limb", "currents_pa", [1.0, np.nan], "must be a finite number, or a list of them"),
         ("limb", "currents_pa", [1, 2, 3], "could not broadcast"),
         ("protocol", "rate_hz", -1, "greater than or equal to 0"),
         ("protocol", "rate_hz", True, "must not be true or false"),
@@ -398,14 +426,46 @@ def test_what_cannot_be_set_is_refused(run, port, attribute, value, message):
         assert message in told and told.count(" = ") <= 1
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=5,
+)
+WORDS = st.sampled_from([*EDITED, "\n    ", "def ", "return", "drive", "look"]) | st.text(max_size=4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    command=st.sampled_from(["add", "edit", "enable", "remove", "set_port", "hold_port", "release_port"]),
+    words=st.lists(WORDS, max_size=12),
+    name=st.sampled_from(["excite", "drive", "limb", "protocol"]) | JSON,
+    attribute=st.sampled_from(["rate_hz", "currents_pa", "steps", "felt"]) | JSON,
+    value=JSON,
+)
+def test_whatever_is_asked_for_is_done_or_refused_in_one_line(run, command, words, name, attribute, value):
+    """What is refused has changed nothing."""
+    text = f"def excite({''.join(words)}" if command == "edit" else "".join(words)
+    arguments = {"add": [text], "edit": [name, text], "enable": [name], "remove": [name]}
+    arguments |= {"set_port": [name, attribute, value], "hold_port": [name, attribute, value]}
+    before, told = run.state(), None
+    try:
+        getattr(run.functions, command)(*arguments.get(command, [name, attribute]))
+    except ValueError as error:
+        told = str(error)
+    assert told is None or ("\n" not in told and run.state() == before)
+
+
 def test_only_what_is_held_can_be_released(run):
     run.functions.hold_port("other", "rate_hz", 1.0)
     message = refusal(run, "release_port", "drive", "rate_hz")
     assert message == "drive.rate_hz is not held; held: other.rate_hz"
 
 
-@pytest.mark.parametrize("name", ["braitenberg", "arm_reach"])
-def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name):
+CHANGED_SETTINGS = {"braitenberg": ("light_m", (1.0, 2.0, 0.5)), "arm_reach": ("then_ms", 5.0)}
+
+
+@pytest.mark.parametrize(("name", "changed"), CHANGED_SETTINGS.items())
+def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name, changed):
     experiment = load(str(REPOSITORY / "models" / name))
     wanted = wanted_ports(experiment.transfer_module)
     devices = suppose(experiment.config.devices, kinds.make_ports(experiment.body), wanted)
@@ -414,6 +474,8 @@ def test_functions_of_an_experiment_can_be_edited_on_its_own_ports(name):
     functions = TransferFunctions(experiment.transfer_module, spare(), step_ms, spare_ports=spare)
     assert functions.text() == file.read_text()
     functions.apply(0)
+    functions.set_port("protocol", *changed)
+    assert getattr(experiment.config.protocol, changed[0]) != changed[1], "another run of it knows nothing of this"
     for function in functions.names:
         functions.edit(function, functions.source(function))
     assert functions.text() == file.read_text()

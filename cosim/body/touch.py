@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as shown  # a long value must not make a long message
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,7 +105,7 @@ class Hands:
 
     def _check(self, part: str, verb: str) -> None:
         if part not in self._names:
-            raise ValueError(f"{verb}: part = {part!r}: allowed are {', '.join(self._names)}")
+            raise ValueError(f"{verb}: part = {shown(part)}: allowed are {', '.join(self._names)}")
 
     def _steps(self, duration_ms: Any) -> int:
         """Physics steps in ``duration_ms``."""
@@ -130,22 +131,23 @@ class Touchable:
     ) -> None:
         """Push ``part`` from the next physics step on, for ``duration_ms``.
 
-        ``force_n`` (3,) acts at the centre of mass of the part and goes along with it, ``torque_nm`` (3,) turns the
-        part; both are in the axes of the world and stay constant. Pushes that act at once add up. ValueError, and
-        nothing changes, where there is no such part, a number is not finite, or ``duration_ms`` is no multiple of
-        the physics step.
+        ``force_n`` (3,) acts at the centre of mass of the part, be it a link or a whole vehicle ("tip" is the tip
+        itself), and goes along with it. ``torque_nm`` (3,) turns the part. Both are in the axes of the world and stay
+        constant. Pushes that act at once add up. ValueError, and nothing changes, where there is no such part, a
+        number is not finite, or ``duration_ms`` is no multiple of the physics step.
         """
         self._hands.push(part, force_n, duration_ms, torque_nm)
 
     def hold(self, part: str, position_m: Sequence[float] | None) -> None:
-        """Grab ``part`` and pull its centre of mass to ``position_m`` (3,), from the next physics step on.
+        """Grab ``part`` and pull the point that `push` pushes to ``position_m`` (3,), from the next physics step on.
 
         None lets go of it. A part that is held already is pulled to the new place from now on. A spring and a damper
         pull, critically damped with a rate r of 200/s, or less with physics steps above 1 ms (r = 0.2 / step): for a
         part that weighs m at its point the spring has m r^2 and the damper 2 m r. So what else pulls with a force f
-        moves the part away by f / (m r^2), and several grips share that stiffness. Where joints do not let the
-        part move it is not pulled. Deterministic. ValueError, and nothing changes, where there is no such part,
-        a number is not finite, or what is let go is not held.
+        moves the part away by f / (m r^2), and several grips share that stiffness. From far away a part
+        comes no faster than 1 m/s (vehicles) or 2 rad/s times its distance from its farthest joint (limbs). Where
+        joints do not let it move it is not pulled. ValueError, and nothing changes, where there is no such part, a
+        number is not finite, or what is let go is not held.
         """
         self._hands.hold(part, position_m)
 
@@ -206,7 +208,7 @@ def position(value: Any) -> np.ndarray:
     """``value`` as a position (3,) in m; ValueError where it is none."""
     place_m = vector("position_m", value)
     if np.abs(place_m).max() > FAR_M:
-        raise ValueError(f"position_m = {value!r}: allowed is up to {FAR_M:g} m from 0")
+        raise ValueError(f"position_m = {shown(value)}: allowed is up to {FAR_M:g} m from 0")
     return place_m
 
 
@@ -215,7 +217,7 @@ def quaternion(value: Any) -> np.ndarray:
     turn = _finite("quaternion", value, (4,), "four finite numbers x, y, z, w")
     length = float(np.linalg.norm(turn))
     if abs(length - 1.0) > 0.01:
-        raise ValueError(f"quaternion = {value!r}: has length {length:g}, allowed is length 1")
+        raise ValueError(f"quaternion = {shown(value)}: has length {length:g}, allowed is length 1")
     return turn / length
 
 
@@ -225,5 +227,5 @@ def _finite(name: str, value: Any, shape: tuple[int, ...], allowed: str) -> np.n
     except (TypeError, ValueError, OverflowError):  # OverflowError: integers of hundreds of digits
         array = np.array(np.nan)
     if isinstance(value, str) or array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f"{name} = {value!r}: must be {allowed}")
+        raise ValueError(f"{name} = {shown(value)}: must be {allowed}")
     return array

@@ -23,7 +23,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.owner import living_owner
 
 if TYPE_CHECKING:
-    from cosim.control.sockets import Connections
+    from cosim.control.sockets import Connection, Connections
 
 # A socket that does not let us in by then is left for a while, for files.
 CONNECT_S, AVOID_S = 1.0, 30.0
@@ -145,31 +145,33 @@ class Channel:
         connections = self._connected()
         if connections is None:
             return None
-        import zmq
-
         connection = connections.take(min(CONNECT_S, timeout_s))
+        if connection is None:
+            self._connections, self._avoid_until = None, time.monotonic() + AVOID_S
+            return None
         try:
             connection.send(text)
             answer = self._receive(connection, deadline, timeout_s)
-        except zmq.Again:
-            connection.close()
-            self._connections, self._avoid_until = None, time.monotonic() + AVOID_S
-            return None
         except BaseException:
             connection.close()  # an answer that comes late is nobody's
             raise
         connections.give_back(connection)
         return answer
 
-    def _receive(self, connection: Any, deadline: float, timeout_s: float) -> dict[str, Any]:
+    def _receive(self, connection: Connection, deadline: float, timeout_s: float) -> dict[str, Any]:
         is_taken = None
         while (left_s := deadline - time.monotonic()) > 0:
-            if not connection.poll(1000 * min(left_s, CHECK_S)):
-                deadline = self._as_long_as_it_lives(deadline)
-            elif answer := connection.recv():
-                return json.loads(answer)
-            else:
+            is_lost = connection.is_lost
+            came = connection.receive(min(left_s, CHECK_S))
+            if came:
+                return json.loads(came)
+            if came is not None:
                 is_taken = True
+            elif is_lost:
+                self._check_alive()
+                raise NoAnswer(f"{self._run.path}: the connection was lost; {FATES[is_taken]}", is_taken)
+            else:
+                deadline = self._as_long_as_it_lives(deadline)
         self._check_alive()
         raise self._no_answer(timeout_s, is_taken)
 

@@ -111,8 +111,7 @@ class FileListener:
             began = time.monotonic()
             self._look_anyway()
             ended = time.monotonic()
-            is_idle = ended > self._touched + IDLE_AFTER_S
-            goes_on = self._hand_out(max(IDLE_LOOK_S if is_idle else LOOK_S, REST * (ended - began)))
+            goes_on = self._hand_out(pause_s(ended - began, ended - self._touched))
 
     def _hand_out(self, for_s: float) -> bool:
         """Write answers as they come, for so long; False when the run has ended."""
@@ -192,6 +191,11 @@ class FileListener:
         with private.opened_in(folder, ANSWERS) as answers:
             for name in os.listdir(answers):
                 _remove_old(answers, name)
+
+
+def pause_s(took_s: float, untouched_s: float) -> float:
+    """How long to wait after a look that took so long, in a run that nobody touched for so long."""
+    return max(LOOK_S if untouched_s < IDLE_AFTER_S else IDLE_LOOK_S, REST * took_s)
 
 
 def _read_command(folder: int, name: str) -> tuple[dict[str, Any], str, str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import threading
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from cosim.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from cosim.control.sockets import SocketListener
+
+log = logging.getLogger("cosim")
 
 LOOPBACK = "tcp://127.0.0.1:*"
 OPEN_SOCKET = "open_socket"
@@ -81,6 +84,21 @@ class Listener:
             return {"ok": True, "endpoint": self.open_socket(str(command.get("endpoint", LOOPBACK)))}
         except ConfigurationError as error:
             return refusal(error)
+
+
+def listen(run: Path, inbox: Inbox, endpoint: str | None, is_needed: bool) -> Listener | None:
+    """A `Listener`; None where its folder cannot be private, as on drives that give all files one mode.
+
+    Raises:
+        ConfigurationError: there can be none, but somebody asked for steering (``is_needed``) or for a socket.
+    """
+    try:
+        return Listener(run, inbox, endpoint)
+    except ConfigurationError as error:
+        if is_needed or endpoint:
+            raise
+        log.warning("this run takes no commands: %s", error)
+        return None
 
 
 def _socket_listener(endpoint: str, deliver: Callable[[Letter], None]) -> SocketListener:

@@ -21,6 +21,7 @@ from typing import Any
 
 import zmq
 from zmq.utils import z85
+from zmq.utils.monitor import recv_monitor_message
 
 from cosim.control.gate import Gate, listen_at
 from cosim.control.inbox import Letter
@@ -42,6 +43,9 @@ WAITING_ANSWERS = 1000
 LINGER_MS = 500
 # So many commands are taken before others have their turn.
 AT_ONCE = 100
+# What ZeroMQ says first of a connection that stands.
+WELCOME = zmq.EVENT_HANDSHAKE_SUCCEEDED
+NEVER_MS = 10**9
 # Sent as soon as a command is in the run's hands, ahead of its answer.
 TAKEN = b""
 
@@ -161,14 +165,56 @@ def _server_socket(context: zmq.Context, keys: Keys) -> zmq.Socket:
     return made
 
 
+class Connection:
+    """A client's connection to the socket of a run; it is used for one command at a time."""
+
+    def __init__(self, context: zmq.Context, endpoint: str, keys: ClientKeys) -> None:
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.linger = 0
+        # Not again while somebody waits: a command must not act later than its sender thinks. Not -1 nor `immediate`,
+        # with which an answer that has come is lost if the connection ends before it is fetched.
+        self._socket.reconnect_ivl = NEVER_MS
+        self._socket.ipv6 = "[" in endpoint
+        self._socket.curve_serverkey = keys.server_public.encode()
+        self._socket.curve_publickey = keys.public.encode()
+        self._socket.curve_secretkey = keys.secret.encode()
+        self._events = self._socket.get_monitor_socket(WELCOME | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED)
+        self._socket.connect(endpoint)
+
+    def stands(self, within_s: float) -> bool:
+        """Whether the run lets us in within so many seconds; asked once."""
+        if not self._events.poll(1000 * within_s):
+            return False
+        return recv_monitor_message(self._events)["event"] == WELCOME
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a connection that stood was interrupted."""
+        return bool(self._events.poll(0))
+
+    def send(self, text: bytes) -> None:
+        """Send a command."""
+        self._socket.send(text)
+
+    def receive(self, within_s: float) -> bytes | None:
+        """What comes next, `TAKEN` or an answer; None if nothing comes within so many seconds."""
+        return self._socket.recv() if self._socket.poll(1000 * within_s) else None
+
+    def close(self) -> None:
+        """Whatever still comes is nobody's."""
+        self._socket.disable_monitor()
+        self._socket.close()
+
+
 class Connections:
     """A client's connections to the socket of a run: one for each thread that waits for an answer, used again."""
 
     def __init__(self, endpoint: str, keys: ClientKeys) -> None:
         self._endpoint, self._keys, self._process = endpoint, keys, os.getpid()
         self._context = zmq.Context()
-        self._idle: list[zmq.Socket] = []
-        self.close = weakref.finalize(self, _end, self._context, self._process)
+        self._idle: list[Connection] = []
+        # In a process that was forked pyzmq leaves alone what is not its own.
+        self.close = weakref.finalize(self, self._context.destroy, linger=0)
         """End all connections, and with them ZeroMQ's thread; done also when nobody holds this object any more."""
 
     @property
@@ -176,30 +222,20 @@ class Connections:
         """Connections cannot be used in a process that was forked from theirs."""
         return self._process == os.getpid()
 
-    def take(self, within_s: float) -> zmq.Socket:
-        """A connection that nobody uses; commands wait so long for it to stand, then sending raises zmq.Again."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._connect(within_s)
+    def take(self, within_s: float) -> Connection | None:
+        """A connection that nobody uses; None if the run does not let us in within so many seconds."""
+        while self._idle:
+            with suppress(IndexError):  # another thread took the last one
+                known = self._idle.pop()
+                if not known.is_lost:
+                    return known
+                known.close()
+        made = Connection(self._context, self._endpoint, self._keys)
+        if made.stands(within_s):
+            return made
+        made.close()
+        return None
 
-    def give_back(self, connection: zmq.Socket) -> None:
+    def give_back(self, connection: Connection) -> None:
         """After an answer came; one whose answer may still come must be closed instead."""
         self._idle.append(connection)
-
-    def _connect(self, within_s: float) -> zmq.Socket:
-        made = self._context.socket(zmq.DEALER)
-        made.linger = 0
-        made.immediate = True  # nothing is sent before the run has let us in
-        made.sndtimeo = round(within_s * 1000)
-        made.ipv6 = "[" in self._endpoint
-        made.curve_serverkey = self._keys.server_public.encode()
-        made.curve_publickey = self._keys.public.encode()
-        made.curve_secretkey = self._keys.secret.encode()
-        made.connect(self._endpoint)
-        return made
-
-
-def _end(context: zmq.Context, process: int) -> None:
-    if process == os.getpid():
-        context.destroy(linger=0)

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
 
 from cosim.control.steered_run import SteeredRun
+from cosim.errors import RecordingError
 from cosim.record.disk import write_text
+
+log = logging.getLogger("cosim")
 
 # A run that stands still says so again after this time: it lives.
 REPEAT_S = 10.0
@@ -28,5 +32,8 @@ class StateFile:
             return
         told: dict[str, Any] = {"state": state, "step": run.step, **run.status()}
         if told != self._told or time.monotonic() - self._written > REPEAT_S:
-            write_text(self._path, json.dumps(told) + "\n")
             self._told, self._written = told, time.monotonic()
+            try:
+                write_text(self._path, json.dumps(told) + "\n")
+            except RecordingError as error:  # somebody deleted the folder, which is no reason to end a run
+                log.warning("how the run stands cannot be told: %s", error)

@@ -26,6 +26,16 @@ from cosim.table import Table
 TAP_BYTES = 64
 
 
+class Neurons(NamedTuple):
+    """Neurons of a population, those of all ranks."""
+
+    population: str
+    node_ids: np.ndarray
+    """(n,) int64, in ascending order."""
+    numbers: range
+    """Their numbers in the population, from 0."""
+
+
 class Site(NamedTuple):
     """Where a device is made in NEST, on all brain ranks alike."""
 
@@ -38,10 +48,12 @@ class Site(NamedTuple):
     """The coupling step."""
     numbers: range = range(0)
     """The numbers of these neurons in their population."""
-    source: Any = None
-    """The NodeCollection of a sink's ``source``: where the projection comes from that it looks at."""
-    recorders: Callable[[Any, Any], None] | None = None
-    """``recorders(meter, neurons)`` connects a multimeter whose `Samples` are read."""
+    name: str = ""
+    """Of the device."""
+    ends: tuple[Neurons, Neurons] | None = None
+    """Of a sink that looks at a projection: where it comes from, and its targets."""
+    make_multimeter: Callable[[Any, float, Sequence[str]], int] | None = None
+    """``make_multimeter(neurons, interval_ms, variables)`` makes one for `Samples`; returns its node id."""
 
 
 class Way(IntEnum):
@@ -121,20 +133,18 @@ class Samples(NamedTuple):
 class Weights(NamedTuple):
     """The weights of all synapses from some neurons onto others, read after every ``every`` steps and before the first.
 
-    First the sum of the weights of a rank in two parts that add up over ranks without rounding, see `mean_weight`;
-    then how many weights are below the first edge, from it to the next, ..., and from the last on.
+    First their sum on a rank in two parts, which add up over ranks without rounding: ``(high 2^40 + low) / 2^44``. Then
+    how many weights are below the first edge, from it to the next, ..., and from the last on.
     """
 
-    sources: np.ndarray
-    """(n,) int64, ids in ascending order."""
-    targets: np.ndarray
-    """(m,) int64, ids in ascending order."""
+    name: str
+    """Of the sink, for the record."""
+    sources: Neurons
+    targets: Neurons
     edges: tuple[float, ...]
     every: int
     full_every: int
-    """All weights are kept for the record after so many steps each; 0 for never."""
-    name: str
-    """Of the sink, in the record."""
+    """All weights are kept for the record at the start and after so many steps each; 0 for never."""
 
     @property
     def size(self) -> int:
@@ -154,6 +164,11 @@ class Tapping(NamedTuple):
     numbers: range
     """What each is called in the list."""
     window_steps: int
+
+    @property
+    def size(self) -> int:
+        """Places in the message."""
+        return 1
 
 
 class Injection(NamedTuple):
@@ -378,6 +393,11 @@ class SinkTable(DeviceTable):
     def source_population(self) -> str | None:
         """Where the projection comes from that it looks at; None for a kind that looks at neurons."""
         return getattr(self, "source", None)
+
+    @property
+    def bytes_per_synapse(self) -> int:
+        """Memory that it takes for each synapse of the projection that it looks at."""
+        return 0
 
     def create(self, site: Site) -> Sequence[Reading | Samples | Weights | Tapping]:
         """Make it in NEST; returns what is read after every step, as much as its size. Collective, on brain ranks."""

@@ -26,6 +26,8 @@ SOURCES = {
 SINKS = {
     "leaky_integrator_alpha": "cosim.devices.leaky_integrator_alpha:LeakyIntegratorAlpha",
     "leaky_integrator_exp": "cosim.devices.leaky_integrator_exp:LeakyIntegratorExp",
+    "recorded_variables": "cosim.devices.recorded_variables:RecordedVariables",
+    "weights": "cosim.devices.weights:ProjectionWeights",
     "population_rate": "cosim.devices.population_rate:PopulationRate",
     "spike_count": "cosim.devices.spike_count:SpikeCount",
     "spikes": "cosim.devices.spikes:SpikesSink",

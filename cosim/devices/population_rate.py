@@ -19,29 +19,27 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
 from cosim.devices.base import Reading, SinkTable, Site
 from cosim.devices.leaky_integrator import create_integrator
+from cosim.devices.ports import Port, Value
 
 # Any would do: the weight is made to fit.
 C_M_PF = 1000.0
 MS_PER_S = 1000.0
 
 
-class PopulationRatePort:
+class PopulationRatePort(Port):
     """What a transfer function sees of a population's rate."""
 
-    __slots__ = ("_values", "name")
+    __slots__ = ()
 
-    def __init__(self, name: str, values: np.ndarray) -> None:
-        self.name, self._values = name, values
-
-    @property
-    def rate_hz(self) -> float:
-        """Smoothed rate of a neuron, mean over the population, at the end of the last coupling step."""
-        return float(self._values[0])
+    rate_hz = Value(
+        0,
+        is_read_only=True,
+        doc="Smoothed rate of a neuron, mean over the population, at the end of the last coupling step.",
+    )
 
 
 class PopulationRate(SinkTable):
@@ -55,10 +53,7 @@ class PopulationRate(SinkTable):
     quantity: ClassVar[str] = "rate"
     unit: ClassVar[str] = "Hz"
     model: ClassVar[str] = "iaf_psc_exp"
-
-    def make_port(self, name: str, values: np.ndarray) -> PopulationRatePort:
-        """With ``rate_hz``."""
-        return PopulationRatePort(name, values)
+    port: ClassVar[type[Port]] = PopulationRatePort
 
     def create(self, site: Site) -> list[Reading]:
         """One neuron, of which a mV is a Hz."""

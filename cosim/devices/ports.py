@@ -8,7 +8,8 @@ A kind lists the attributes of its port:
         frequency_hz = Value(1, least=0.0)
 
 The port of a group, such as ``populations = "M1_*"`` with a ``name``, has arrays in the place of numbers: a value for
-each population in the order of ``port.populations``. A number that is set is set for all of them.
+each population in the order of ``port.populations``, that of one is at ``port.index(population)``. A number that is set
+is set for all of them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from cosim.errors import nearest
 
 
 class Port:
@@ -30,6 +33,16 @@ class Port:
 
     def __init__(self, name: str, values: np.ndarray, populations: Sequence[str] = ()) -> None:
         self.name, self._values, self.populations = name, values, tuple(populations)
+
+    def index(self, population: str) -> int:
+        """The place of a population in the arrays of a group.
+
+        Raises:
+            ValueError: not one of the group's.
+        """
+        if population not in self.populations:
+            raise ValueError(f"{self.name}: no population {population!r}; {nearest(population, self.populations)}")
+        return self.populations.index(population)
 
 
 class Value:

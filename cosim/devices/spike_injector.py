@@ -52,7 +52,7 @@ class SpikeInjectorPort:
         try:
             times, numbers = (np.ravel(each) for each in np.broadcast_arrays(times, numbers))
         except ValueError:
-            shapes = f"{np.shape(times_ms)} times and {np.shape(neurons)} neurons"
+            shapes = f"{times.shape} times and {numbers.shape} neurons"
             raise ValueError(f"{self.name}.send: {shapes}: must be as many, or one of either") from None
         self._check_times(times)
         if neurons is not None and len(numbers):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,6 +20,25 @@ class JournalSpikes(NamedTuple):
     """(n,) int64."""
     done: np.ndarray
     """(k,) int64: spikes since the journal was opened, at each of the last k calls of ``collect``."""
+
+
+class KeptWeights(Protocol):
+    """All weights of the synapses of a projection on this rank, which a sink keeps for the record."""
+
+    name: str
+    """Of the sink."""
+    attributes: Mapping[str, Any]
+    """``source`` and ``target``, names of populations, and ``every``, the steps between two times."""
+    source_ids: np.ndarray
+    """(n,) int64, numbers in the population, from 0."""
+    target_ids: np.ndarray
+    """(n,) int64."""
+
+    def taken(self) -> np.ndarray:
+        """Weights since the last `forget`, (k n,) of k times; the first is the start of the run. A view."""
+
+    def forget(self) -> None:
+        """Drop them."""
 
 
 class SteppedBrain(Protocol):
@@ -93,6 +112,10 @@ class SteppedBrain(Protocol):
 
         Collective over the brain ranks. Where it fails there is no brain any more.
         """
+
+    @property
+    def kept_weights(self) -> Sequence[KeptWeights]:
+        """What sinks of weights keep for the record on this rank, the same sinks on all ranks."""
 
     def close(self) -> None:
         """Leave the stepping. Collective over the brain ranks."""

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,7 +274,7 @@ def _report_entry(file: str, report: Report) -> dict[str, Any]:
     return {
         "type": "compartment",
         "sections": "soma" if max(report.nodes.values()) == 1 else "all",
-        "variable_name": {"voltage": "v"}.get(report.quantity, report.quantity),
+        "variable_name": {"voltage": "v"}.get(report.quantity, re.sub(r"\W+", "_", report.quantity)),
         "unit": report.units,
         "cells": report.population.name,
         "file_name": file,

@@ -34,6 +34,11 @@ class RunFolder:
         return self.path / "spikes.h5"
 
     @property
+    def weights_file(self) -> Path:
+        """All weights of projections, where a sink asks for them; see `cosim.record.weights`."""
+        return self.path / "weights.h5"
+
+    @property
     def summary_file(self) -> Path:
         return self.path / "summary.json"
 

@@ -26,10 +26,11 @@ from cosim.record import lists
 from cosim.record.disk import BYTES_PER_MB
 from cosim.record.drive import DriveFile
 from cosim.record.folder import RunFolder
-from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE
+from cosim.record.names import MEMORY, PROFILE, SPIKE_IDS, SPIKE_TIMES, SPIKES_DONE, WEIGHTS
 from cosim.record.profile import STEP_PHASES
 from cosim.record.returned import ReturnedValues
 from cosim.record.series import Series, SeriesFile
+from cosim.record.weights import weight_series
 
 SPIKE_BYTES = 16
 # Of spikes that wait on a rank, which are not copied before they are written.
@@ -65,11 +66,12 @@ class BrainRecorder:
 
     ``spikes/timestamps`` (ms) and ``spikes/node_ids`` (NEST's) hold the spikes in the order in which the threads
     wrote them, ``spikes/done`` the number of spikes at the end of each step: step k has those from done[k - 1] to
-    done[k].
+    done[k]. Of a sink that keeps all weights there are ``weights/<sink>/source_id``, ``target_id`` and ``weight``, time
+    after time.
     """
 
     def __init__(self, path: Path, brain: SteppedBrain) -> None:
-        self._brain, self._waiting = brain, 0
+        self._brain, self._waiting, self._weights = brain, 0, brain.kept_weights
         self._file = SeriesFile(
             path,
             {
@@ -78,8 +80,12 @@ class BrainRecorder:
                 SPIKES_DONE: Series(dtype="i8"),
                 PROFILE: PROFILE_SERIES,
                 MEMORY: MEMORY_SERIES,
+                **weight_series(self._weights),
             },
         )
+        for each in self._weights:
+            self._file.write(f"{WEIGHTS}/{each.name}/source_id", each.source_ids)
+            self._file.write(f"{WEIGHTS}/{each.name}/target_id", each.target_ids)
 
     def record(self) -> None:
         """Take over the spikes of this step; they wait where nestlink keeps them, and are written from there."""
@@ -91,7 +97,8 @@ class BrainRecorder:
 
     def flush_is_due(self) -> bool:
         """Whether much waits to be written. When it is time to write anyway is for the body rank to say."""
-        return self._waiting * SPIKE_BYTES > FLUSH_BYTES
+        weights_bytes = sum(each.taken().nbytes for each in self._weights)
+        return self._waiting * SPIKE_BYTES + weights_bytes > FLUSH_BYTES
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -100,6 +107,9 @@ class BrainRecorder:
         self._file.write(SPIKE_IDS, spikes.node_ids)
         self._file.write(SPIKES_DONE, spikes.done)
         self._brain.forget_spikes()
+        for each in self._weights:
+            self._file.write(f"{WEIGHTS}/{each.name}/weight", each.taken())
+            each.forget()
         self._file.append(MEMORY, _memory_mb())
         self._file.flush()
 

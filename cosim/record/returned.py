@@ -31,7 +31,7 @@ def recordable(value: object) -> Parts:
     if not isinstance(value, Mapping):
         return {"": _numbers(value, "")}
     if not value:
-        raise ValueError(f"an empty dictionary: {ALLOWED}")
+        raise ValueError(f"returned an empty dictionary: {ALLOWED}")
     return {_path(key): _numbers(each, f" for {key!r}") for key, each in value.items()}
 
 
@@ -40,7 +40,7 @@ ALLOWED = "must be a number, an array of numbers, or a dictionary of these, or n
 
 def _path(key: object) -> str:
     if not isinstance(key, str) or not key or "/" in key or "\0" in key or key == ".":
-        raise ValueError(f"a dictionary with {key!r}: its keys must be texts without /")
+        raise ValueError(f"returned a dictionary with {key!r}: its keys must be texts without /")
     return f"/{key}"
 
 
@@ -50,7 +50,7 @@ def _numbers(value: object, where: str) -> np.ndarray:
     except ValueError:  # lists of different lengths
         array = np.empty(0, object)
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{value!r}{where}: {ALLOWED}".replace("\n", " "))
+        raise ValueError(f"returned {' '.join(repr(value).split())}{where}: {ALLOWED}")
     return array.astype(float)
 
 
@@ -69,7 +69,7 @@ class ReturnedValues:
         shapes = {path: part.shape for path, part in parts.items()}
         known = self._shapes.get(function)
         if known and shapes and shapes != known:
-            raise ValueError(f"{_words(shapes)}, but before {_words(known)}: what is recorded keeps its shape")
+            raise ValueError(f"returned {_words(shapes)}, but before {_words(known)}: what is recorded keeps its shape")
         return parts
 
     def put(self, step: int, function: str, value: object) -> None:
@@ -84,8 +84,10 @@ class ReturnedValues:
         It holds what was returned at the end of the step; what was returned before the first step has no row.
         """
         self._steps += 1
-        for function in self._latest.keys() - self._files.keys():
-            self._files[function] = self._open(function)
+        if not self._latest:
+            return
+        if len(self._files) < len(self._latest):
+            self._files |= {name: self._open(name) for name in self._latest.keys() - self._files.keys()}
         for function, file in self._files.items():
             step, parts = self._latest[function]
             for path, shape in self._shapes[function].items():
@@ -98,7 +100,7 @@ class ReturnedValues:
 
     def is_due(self) -> bool:
         """Whether it is time to write to disk."""
-        return any(file.is_due() for file in self._files.values())
+        return bool(self._files) and any(file.is_due() for file in self._files.values())
 
     def flush(self) -> None:
         """Write everything to disk."""

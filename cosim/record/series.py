@@ -168,8 +168,9 @@ class _Rows:
     """Rows that wait to be written, in one array that is used again and grows as needed."""
 
     def __init__(self, series: Series) -> None:
-        self._rows, self._count = np.empty((FIRST_ROWS, *series.row_shape), dtype=series.dtype), 0
-        self._row_bytes = self._rows[0].nbytes
+        self._row_bytes = np.dtype(series.dtype).itemsize * math.prod(series.row_shape)
+        rows = max(1, min(FIRST_ROWS, WAITING_BYTES // max(1, self._row_bytes)))
+        self._rows, self._count = np.empty((rows, *series.row_shape), dtype=series.dtype), 0
 
     @property
     def nbytes(self) -> int:

@@ -23,6 +23,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.names import RETURNED
 from cosim.record.profile import STEP_PHASES
 from cosim.record.runfile import datasets
+from cosim.record.weights import WeightsOverTime, read_weights
 from cosim.results import shards
 from cosim.results.spikes import ListedSpikes, Spikes
 
@@ -271,6 +272,10 @@ class RunData:
         if isinstance(self.spikes, SpikeFile):
             return self.spikes.counts
         return {name: len(each.node_ids) for name, each in self.spikes.items()}
+
+    def weights(self, sink: str) -> WeightsOverTime:
+        """All weights of the projection that a sink looks at whose ``full_every`` is set; KeyError for any other."""
+        return read_weights(self.folder.weights_file, sink)
 
     def spiketrains(self, population: str) -> list[neo.SpikeTrain]:
         """Neo spike trains in ms of all neurons of a population, in the order of node ids.

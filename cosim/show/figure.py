@@ -27,6 +27,7 @@ MAX_POINTS = 20_000
 MAX_LEGEND = 8
 # Lines of one panel; of more, those that vary most are drawn.
 MAX_LINES = 200
+MAX_RETURNED = 100
 
 Panel = Callable[[Axes, RunData], None]
 
@@ -96,9 +97,9 @@ def draw_devices(what: str, quantity: str, units: str, axis: Axes, data: RunData
 
 
 def draw_returned(axis: Axes, data: RunData) -> None:
-    """What transfer functions returned; a point for each call, those that vary most are named."""
+    """What transfer functions returned; a point for each call. Drawn are those that vary most, of these some named."""
     rows, columns = _thin(data.exchange_time_ms), data.returned_columns
-    for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))):
+    for rank, name in enumerate(sorted(columns, key=lambda name: -_spread(columns[name]))[:MAX_RETURNED]):
         style = {"label": name} if rank < MAX_LEGEND else {"color": "0.8", "zorder": 0}
         called = np.isfinite(columns[name])
         times_ms, values = (each[called][rows] for each in (data.exchange_time_ms, columns[name]))

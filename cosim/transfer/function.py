@@ -40,10 +40,15 @@ class Surroundings:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("cosim"))
 
     def spare(self, ports: Mapping[str, object]) -> Surroundings:
-        """The same for a rehearsal on other ``ports``: it leaves no trace in memories and logs."""
+        """The same for a rehearsal on other ``ports``: it leaves no trace in memories and logs. Raises ValueError."""
+        try:
+            memory = deepcopy(self.memory)
+        except Exception as error:  # whatever a user's variable says when it is copied
+            told = " ".join(str(error).split())
+            raise ValueError(f"no rehearsal, as a variable holds what cannot be copied: {told}") from None
         silent = logging.Logger("rehearsal")
         silent.disabled = True
-        return Surroundings(ports, replace(self.now), deepcopy(self.memory), silent)
+        return Surroundings(ports, replace(self.now), memory, silent)
 
 
 class FunctionLog(logging.LoggerAdapter):
@@ -65,7 +70,7 @@ class BoundFunction:
         mark = mark_of(function)
         assert mark  # that is how functions are found
         self.name, self.function, self.mark = name, function, mark
-        self._log = FunctionLog(around.log, around.now, name)
+        self.log = FunctionLog(around.log, around.now, name)
         self._arguments = self._bind(around)
         wanted = parameters(function)
         self._wants_time, self._wants_step = "t_ms" in wanted, "step" in wanted
@@ -74,17 +79,12 @@ class BoundFunction:
 
     def _bind(self, around: Surroundings) -> dict[str, object]:
         wanted = parameters(self.function)
-        own: dict[str, object] = {"log": self._log}
+        own: dict[str, object] = {"log": self.log}
         if "random" in wanted:
             own["random"] = around.memory.random(self.name)
         known = {**around.ports, **own}
         memory = around.memory.variables(self.name, variables(self.function))
         return {**{name: known[name] for name in wanted if name in known}, **memory}
-
-    @property
-    def log(self) -> FunctionLog:
-        """For what is to be said of the function, too."""
-        return self._log
 
     @property
     def port_names(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import partial
 from types import MappingProxyType, ModuleType
 from typing import Literal, Protocol
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from cosim.errors import FAILURES, nearest
 from cosim.experiment import usercode
-from cosim.record.returned import ReturnedValues
+from cosim.record.returned import ReturnedValues, recordable
 from cosim.transfer.function import BoundFunction, Now, Surroundings
 from cosim.transfer.memories import Memories
 from cosim.transfer.module import marked, unlike_shared
@@ -164,19 +165,13 @@ class TransferFunctions:
         name, ports = definition.name, self._spare_ports()
         function = definition.make(spare_namespace(self._module))
         others = {each.name: each.function for each in self._functions.values() if each.name != name}
-        problems = (
-            *misfits(name, function, ports, self._now.coupling_step_ms),
-            *unlike_shared({**others, name: function}),
-        )
+        problems = [*misfits(name, function, ports, self._now.coupling_step_ms)]
+        problems += unlike_shared({**others, name: function})
         if problems:
             raise ValueError(problems[0])
         around = self._around.spare(ports)
-        returned = rehearse(BoundFunction(name, function, around), around.now)
-        if self._returned is not None:
-            try:
-                self._returned.check(name, returned)
-            except ValueError as error:
-                raise ValueError(f"{name}: returned {error}") from None
+        check = partial(self._returned.check, name) if self._returned is not None else recordable
+        rehearse(BoundFunction(name, function, around), around.now, check)
 
     def remove(self, name: str) -> None:
         """Take a function away, with its memory. What it wrote stays as it is."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -38,7 +39,9 @@ class SteeredPorts:
             raise ValueError(f"{port} has no {attribute!r}; {nearest(str(attribute), known)}")
         try:
             _write(spare, attribute, value)
-        except (ValueError, TypeError) as error:
+            if not isinstance(spare, BaseModel):
+                _refuse_what_is_no_number(value)
+        except Exception as error:  # a kind of port may be the user's own
             where, told = f"{port}.{attribute} = ", _told(error)
             raise ValueError(told if told.startswith(where) else f"{where}{value!r}: {told}") from None
         _write(self._ports[port], attribute, value)
@@ -61,8 +64,19 @@ class SteeredPorts:
             _write(self._ports[port], attribute, value)
 
 
+def _refuse_what_is_no_number(value: object) -> None:
+    """Raises ValueError. Values come from outside of Python, as numbers or lists of them; some ports take any."""
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            _refuse_what_is_no_number(each)
+    elif isinstance(value, np.ndarray):
+        _refuse_what_is_no_number(value.tolist())
+    elif not isinstance(value, (int, float)) or not -math.inf < value < math.inf:
+        raise ValueError("must be a finite number, or a list of them")
+
+
 def _write(port: object, attribute: str, value: object) -> None:
-    """Set a value the way that its port offers. Raises ValueError or TypeError."""
+    """Set a value the way that its port offers. Raises what the port raises, and ValueError."""
     if isinstance(port, BaseModel):  # frozen, so that no transfer function changes it unseen
         checked = type(port).model_validate({**dict(port), attribute: value})
         port.__dict__[attribute] = getattr(checked, attribute)
@@ -72,7 +86,7 @@ def _write(port: object, attribute: str, value: object) -> None:
         current[...] = value
     elif isinstance(current, (int, float)) and not isinstance(getattr(type(port), attribute, None), property):
         if not isinstance(value, (int, float)):
-            raise ValueError("must be a number")
+            raise ValueError("must be one number")
         setattr(port, attribute, value)
     else:
         raise ValueError("it can only be read")

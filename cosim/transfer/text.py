@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import io
 import linecache
 import textwrap
+import tokenize
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -42,11 +43,12 @@ class Definition:
         """Read a text. Raises ValueError with the line that is wrong."""
         if not isinstance(text, str):
             raise ValueError(f"{text!r}: must be the text of a function")
-        text = f"{textwrap.dedent(text).rstrip()}\n"
+        text = f"{textwrap.dedent(_with_newlines(text)).rstrip()}\n"
         try:
             body = ast.parse(text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # also of a thousand brackets
-            line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+            number = getattr(error, "lineno", None)
+            line = f"line {number}: " if number else ""
             raise ValueError(f"{line}{getattr(error, 'msg', error)}") from None
         if len(body) != 1 or not isinstance(body[0], (ast.FunctionDef, ast.AsyncFunctionDef)):
             wrong = next((each for each in body if not isinstance(each, ast.FunctionDef)), body[-1] if body else None)
@@ -63,7 +65,7 @@ class Definition:
 
     def make(self, namespace: dict[str, Any]) -> TransferFunction:
         """The function, which sees ``namespace`` as its module. Raises ValueError of one line."""
-        linecache.cache[self.file] = (len(self.text), None, self.text.splitlines(keepends=True), self.file)
+        linecache.cache[self.file] = (len(self.text), None, _lines(self.text), self.file)
         made: dict[str, Any] = {name: value for name, value in GIVEN.items() if name not in namespace}
         try:
             exec(compile(self.text, self.file, "exec"), namespace, made)
@@ -92,8 +94,7 @@ class ModuleText:
 
     def __init__(self, module: ModuleType) -> None:
         self._module = module
-        file = getattr(module, "__file__", None)
-        self._original = Path(file).read_text() if file else ""
+        self._original = _read(getattr(module, "__file__", None))
         self._places = _places(self._original)
         self._made_elsewhere = marked(module).keys() - self._places.keys()
         self._edited: dict[str, str] = {}
@@ -121,7 +122,7 @@ class ModuleText:
         if changed := self._added.get(name) or self._edited.get(name):
             return changed
         if name in self._places:
-            return "".join(self._original.splitlines(keepends=True)[self._places[name]])
+            return "".join(_lines(self._original)[self._places[name]])
         try:
             return textwrap.dedent(inspect.getsource(function))
         except (OSError, TypeError):
@@ -129,7 +130,7 @@ class ModuleText:
 
     def text(self, switched_off: Collection[str] = ()) -> str:
         """The whole file as it is now. Functions that are ``switched_off`` are there as comments."""
-        lines, pieces, end = self._original.splitlines(keepends=True), [], 0
+        lines, pieces, end = _lines(self._original), [], 0
         for name, place in self._places.items():
             pieces += lines[end : place.start]
             if name not in self._removed:
@@ -148,10 +149,28 @@ class ModuleText:
         missing = sorted(used - vars(self._module).keys())
         if not missing:
             return text
-        lines, place = text.splitlines(keepends=True), _first_statement(text)
+        lines, place = _lines(text), _first_statement(text)
         is_function = "".join(lines[place : place + 1]).startswith(("@", "def"))
         line = f"from cosim import {', '.join(missing)}\n" + ("\n\n" if is_function else "")
         return "".join([*lines[:place], line, *lines[place:]])
+
+
+def _read(file: str | None) -> str:
+    """The text of a Python file in the encoding that it declares; of none, nothing."""
+    if file is None:
+        return ""
+    with tokenize.open(file) as lines:
+        return lines.read()
+
+
+def _with_newlines(text: str) -> str:
+    """A text with the ends of lines that Python's own files have."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _lines(text: str) -> list[str]:
+    """As Python counts them, for which a form feed ends no line."""
+    return io.StringIO(text).readlines()
 
 
 def _places(text: str) -> dict[str, slice]:
@@ -172,8 +191,8 @@ def _first_statement(text: str) -> int:
         if not (is_text or (isinstance(node, ast.ImportFrom) and node.module == "__future__")):
             decorators = getattr(node, "decorator_list", [])
             return min([node.lineno, *(each.lineno for each in decorators)]) - 1
-    return len(text.splitlines())
+    return len(_lines(text))
 
 
 def _shown(source: str, is_off: bool) -> str:
-    return "".join(f"# {line}" for line in source.splitlines(keepends=True)) if is_off else source
+    return "".join(f"# {line}" for line in _lines(source)) if is_off else source

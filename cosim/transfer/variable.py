@@ -39,7 +39,7 @@ class Variable:
 
     def __repr__(self) -> str:
         shared = f", shared={self.shared!r}" if self.shared else ""
-        return f"variable({self._initial_value!r}{shared})"
+        return f"variable({' '.join(repr(self._initial_value).split())}{shared})"
 
 
 def _kind(value: Any) -> object:

@@ -10,7 +10,8 @@ in the order of their names, so that node ids and random numbers are the same. A
 - ``sources(nest, neurons)`` and ``sinks(nest, neurons)``: what makes its devices in NEST; ``neurons`` are those of
   ``brain``. Both may return something, which the functions below get back. They may be left out.
 - ``set_values(nest, made, step)``: what its transfer function does after ``step`` steps, in NEST; it acts in the next.
-- ``read(nest, made) -> {port: values}``: what its sinks hold at the end of a step, numbers of any shape.
+- ``read(nest, made) -> {port: values}``: what its sinks hold at the end of a step, numbers of any shape. Names that
+  begin with ``_`` are for ``check`` alone.
 - ``check(run, expected)``: what is to be compared besides ``run.readout`` and spikes; ``expected`` are all values that
   ``read`` returned, end to end, by ``sink/PORT``, and ``spikes/POPULATION``. It may be left out.
 """

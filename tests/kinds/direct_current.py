@@ -30,7 +30,7 @@ class DirectCurrentPort:
 class DirectCurrent(SourceTable):
     """One generator for all neurons."""
 
-    kind: Literal["dc"] = "dc"
+    kind: Literal["direct_current"] = "direct_current"
     weight: float = 1.0
 
     quantity: ClassVar[str] = "current"

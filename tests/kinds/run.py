@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cosim.devices.kinds import SINKS, SOURCES
 
-SOURCES["dc"] = "direct_current:DirectCurrent"
+SOURCES["direct_current"] = "direct_current:DirectCurrent"
 SOURCES["currents"] = "currents:Currents"
 SINKS["misread"] = "misread:Misread"
 SINKS["spike_rate"] = "spike_rate:SpikeRate"

@@ -4,7 +4,7 @@
 import numpy as np
 from mpi4py import MPI
 
-from cosim.devices.base import Setting
+from cosim.devices.base import Reading, Setting
 from cosim.engines.nest import kernel
 from cosim.engines.nest.nestlink import NestlinkError
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
@@ -30,7 +30,7 @@ nest.Prepare()
 for step_ms in (0.0, -1.0, 0.05):
     say(Stepper, link, [], step_ms)
 say(Stepper, link, [Setting(generator.global_id, "amplitude")], 1.0)
-say(SinkValues, link, [(neuron.global_id, "rate", 1.0, False)])
+say(SinkValues, link, [Reading(neuron.global_id, "rate")])
 Stepper(link, [], 1.0).run()
 nest.Cleanup()
 print(nest.biological_time)

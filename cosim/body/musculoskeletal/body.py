@@ -14,7 +14,7 @@ from cosim.body.musculoskeletal.muscle import TENDONS
 from cosim.body.musculoskeletal.ports import ContactsPort, JointsPort, MusclesPort, TipPort, make_ports
 from cosim.body.musculoskeletal.reach import Reach
 from cosim.body.musculoskeletal.state import BodyState
-from cosim.body.touch import Hands, Touchable
+from cosim.body.touch import Hands, Touchable, shown
 from cosim.timegrid import is_multiple
 
 # Bullet cuts joint speeds off at 100 rad/s (btMultiBody's maximum coordinate velocity), so a body that
@@ -119,12 +119,12 @@ class MusculoskeletalBody(Touchable):
         """Put the limb so that ``part`` is at ``position_m`` (3,), at rest, or as near as joints and loops let it.
 
         Of all such poses it is the one that is nearest to the present one. Muscles keep their activations, fibres
-        come to rest. A limb is held by its joints, so ``quaternion`` must be None. ValueError, and nothing changes,
-        where there is no such part, or where it comes no nearer than a tenth of its distance from the farthest joint
-        that moves it.
+        come to rest, hands stay on. A limb is held by its joints, so ``quaternion`` must be None. ValueError, and
+        nothing changes, where there is no such part, or where it comes no nearer than a tenth of its distance from
+        the farthest joint that moves it.
         """
         if quaternion is not None:
-            raise ValueError(f"quaternion = {quaternion!r}: must be None, as a link is turned by its joints")
+            raise ValueError(f"quaternion = {shown(quaternion)}: must be None, as a link is turned by its joints")
         self._put(self._reach.part(self._state.joint.angle, part, position_m), 0.0)
 
     def set_joints(self, angle_rad: Mapping[str, float]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cosim.body.musculoskeletal.description import CLOSURE_TOLERANCE_M, MusculoskeletalDescription
 from cosim.body.musculoskeletal.leverage import Leverage
-from cosim.body.touch import number, position
+from cosim.body.touch import number, position, shown
 
 # How far from where it was wanted a part may come to lie, as a part of its distance from its farthest joint.
 NEAR = 0.1
@@ -38,7 +38,7 @@ class Reach:
         from its farthest joint.
         """
         if part not in self._leverage.parts:
-            raise ValueError(f"place: part = {part!r}: allowed are {', '.join(self._leverage.parts)}")
+            raise ValueError(f"place: part = {shown(part)}: allowed are {', '.join(self._leverage.parts)}")
         wanted = position(position_m)
 
         def residual(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +61,7 @@ class Reach:
         Raises ValueError where there is no such joint, an angle is beyond its limits, or a loop would open.
         """
         if not isinstance(wanted, Mapping):
-            raise ValueError(f"angle_rad = {wanted!r}: must be angles by the names of joints")
+            raise ValueError(f"angle_rad = {shown(wanted)}: must be angles by the names of joints")
         start, free = angle_rad.copy(), np.ones(len(angle_rad), dtype=bool)
         for name, angle in wanted.items():
             joint = self._index(name)
@@ -70,7 +70,7 @@ class Reach:
 
     def _index(self, name: object) -> int:
         if name not in self._names:
-            raise ValueError(f"set_joints: no joint is called {name!r}, there are {', '.join(self._names)}")
+            raise ValueError(f"set_joints: no joint is called {shown(name)}, there are {', '.join(self._names)}")
         return self._names.index(name)
 
     def _allowed(self, joint: int, value: object) -> float:

@@ -78,12 +78,12 @@ class Vehicle(Touchable):
         ``part`` is the name of the vehicle as a whole, such as "husky", "obstacle_1" and so on in the order of the
         body file, or "light". ``position_m`` (3,) is what ports and body file call their position: that of the
         vehicle's frame, of the middle of an obstacle's underside, of the middle of the light. ``quaternion`` (x, y,
-        z, w) turns against the room; None leaves things turned as they are. ValueError, and nothing changes, where
-        there is no such part, or where the vehicle would be outside the room.
+        z, w) turns against the room; None leaves things turned as they are. Hands stay on. ValueError, and nothing
+        changes, where there is no such part, or where the vehicle would be outside the room.
         """
         allowed = (self._whole, *self._obstacles, LIGHT)
         if part not in allowed:
-            raise ValueError(f"place: part = {part!r}: allowed are {', '.join(allowed)}")
+            raise ValueError(f"place: part = {touch.shown(part)}: allowed are {', '.join(allowed)}")
         place_m, turn = touch.position(position_m), None if quaternion is None else touch.quaternion(quaternion)
         if part == LIGHT:
             self._place_light(place_m, quaternion)
@@ -137,7 +137,9 @@ class Vehicle(Touchable):
 
     def _place_light(self, place_m: np.ndarray, quaternion: Sequence[float] | None) -> None:
         if quaternion is not None:
-            raise ValueError(f"quaternion = {quaternion!r}: must be None, as the light shines in all directions")
+            raise ValueError(
+                f"quaternion = {touch.shown(quaternion)}: must be None, as the light shines in all directions"
+            )
         self._state.light_position[:] = place_m
 
     def _sense(self) -> None:

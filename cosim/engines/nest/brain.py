@@ -5,28 +5,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, chain
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from cosim.devices.base import Injection, Reading, Setting, Site, SourceTable, Tapping, Way
+from cosim.devices.base import Injection, Neurons, Setting, Site, SourceTable, Tapping, Way
 from cosim.devices.devices import Device, Devices, SpikeLists
 from cosim.engines.built import BuiltBrain
-from cosim.engines.engine import JournalSpikes
+from cosim.engines.engine import JournalSpikes, KeptWeights
 from cosim.engines.nest.building import said_of
 from cosim.engines.nest.built_network import BuiltNetwork, local_connections
 from cosim.engines.nest.changes import Changes
 from cosim.engines.nest.kernel import Kernel
-from cosim.engines.nest.nestlink import NestlinkError
+from cosim.engines.nest.nestlink import Nestlink, NestlinkError
+from cosim.engines.nest.nestlink.blocks import make_multimeter
 from cosim.engines.nest.nestlink.spikes import Injector, Taps
 from cosim.engines.nest.nestlink.stepping import Journal, SinkValues, Stepper
 from cosim.errors import BrainError
 from cosim.network.address import Address, as_array, union
-
-# Stands where a sink reads no variable of a node.
-ELSEWHERE = Reading(0, "")
 
 
 class Brain:
@@ -54,8 +53,8 @@ class Brain:
         nest = kernel.nest
         before = local_connections(nest)
         nodes = {**network.nodes, **network.aliases}
-        sources = _create(devices.sources, nest, nodes, step_ms)
-        sinks = _create(devices.sinks, nest, nodes, step_ms)
+        sources = _create(devices.sources, nest, kernel.link, nodes, step_ms)
+        sinks = _create(devices.sinks, nest, kernel.link, nodes, step_ms)
         settings, readings = [*chain(*sources.values())], [*chain(*sinks.values())]
         links = {**network.local_links, "devices": local_connections(nest) - before}
         recorded = recorded_neurons(devices.recorded, network)
@@ -72,7 +71,7 @@ class Brain:
         nest.Prepare()
         self._stepper = Stepper(kernel.link, [_setting(each) for each in settings], step_ms)
         self._injectors = [Injector(kernel.link, each) for each in settings if isinstance(each, Injection)]
-        self._sinks = SinkValues(kernel.link, [ELSEWHERE if isinstance(each, Tapping) else each for each in readings])
+        self._sinks = SinkValues(kernel.link, readings)
         lap("prepare")
         self._changes = Changes(kernel, nodes, _node_ids({**sources, **sinks}))
         self._rebuild = network.rebuild
@@ -137,6 +136,11 @@ class Brain:
         self._kernel.restart()
         self._prepare(self._rebuild(), lambda _: None, steps_done)
 
+    @property
+    def kept_weights(self) -> Sequence[KeptWeights]:
+        """Of sinks that keep all weights of a projection for the record: those of this rank."""
+        return self._sinks.kept_weights
+
     def close(self) -> None:
         """Leave the stepping. Collective inside NEST."""
         self._link.check_synchrony()
@@ -165,13 +169,24 @@ def _meant(address: Address, network: BuiltNetwork) -> Iterator[tuple[str, range
             yield name, places
 
 
-def _create(devices: Sequence[Device], nest: ModuleType, nodes: dict[str, Any], step_ms: float) -> dict[str, list[Any]]:
+def _create(
+    devices: Sequence[Device], nest: ModuleType, link: Nestlink, nodes: dict[str, Any], step_ms: float
+) -> dict[str, list[Any]]:
     """Make some sources or sinks; what is set or read of each, by its name, in the order of the message."""
     made = {}
     for device in devices:
-        kind = "source" if isinstance(device.table, SourceTable) else "sink"
-        with said_of(f"spike {kind} {device.name}", nest.NESTError):
-            site = Site(nest, _part(device.neurons, nodes), device.scale, step_ms, device.numbers)
+        what = f"spike {'source' if isinstance(device.table, SourceTable) else 'sink'} {device.name}"
+        with said_of(what, nest.NESTError):
+            site = Site(
+                nest,
+                _part(device.neurons, nodes),
+                device.scale,
+                step_ms,
+                numbers=device.numbers,
+                name=device.name,
+                ends=_ends(device, nodes),
+                make_multimeter=partial(make_multimeter, nest, link, what),
+            )
             values = list(device.table.create(site))
         if (size := sum(map(_size, values))) != device.size:
             raise ValueError(f"{device.name}: {size} values in NEST, must be {device.size}, as in the message")
@@ -198,6 +213,18 @@ def _tappings(readings: Sequence[Any]) -> list[tuple[int, Tapping]]:
 def _node_ids(made: Mapping[str, Sequence[Any]]) -> dict[str, list[int]]:
     """The nodes of each device, by name, of which parameters are set or variables read."""
     return {name: sorted({each.node_id for each in own if hasattr(each, "node_id")}) for name, own in made.items()}
+
+
+def _ends(device: Device, nodes: dict[str, Any]) -> tuple[Neurons, Neurons] | None:
+    """Of a sink that looks at a projection."""
+    if device.source is None:
+        return None
+    return _neurons(device.source, nodes), _neurons(device.neurons, nodes)
+
+
+def _neurons(address: Address, nodes: dict[str, Any]) -> Neurons:
+    numbers = range(len(nodes[address.pattern]))[address.part]
+    return Neurons(address.pattern, _ids(_part(address, nodes).tolist()), numbers)
 
 
 def _part(address: Address, nodes: dict[str, Any]) -> Any:

@@ -59,10 +59,7 @@ def build_network(kernel: Kernel, brain: Network | Path, wiring: str, lap: Calla
     ``wiring`` says who draws the synapses of tables, "nestlink" or "nest". ``lap`` is called after each phase with its
     name: create, connect, drive; for a script: script.
     """
-    if isinstance(brain, Network):  # noqa: SIM108
-        built = _from_tables(kernel, brain, wiring, lap)
-    else:
-        built = _from_script(kernel, brain, lap)
+    built = _from_tables(kernel, brain, wiring, lap) if isinstance(brain, Network) else _from_script(kernel, brain, lap)
     return replace(built, rebuild=partial(build_network, kernel, brain, wiring, _no_lap))
 
 

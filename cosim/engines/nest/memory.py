@@ -196,8 +196,19 @@ def weigh(network: Network, expected: np.ndarray, devices: Devices, resolution_m
         generator_links=drive_links(network) + sum(each.spread_links for each in footprints),
         recorded=number_of_places(devices.recorded, network.sizes),
         ring_slots=_ring_slots(network, devices, resolution_ms),
-        more_bytes=sum(each.more_bytes for each in footprints),
+        more_bytes=sum(each.more_bytes for each in footprints) + _weight_bytes(network, expected, devices),
     )
+
+
+def _weight_bytes(network: Network, expected: np.ndarray, devices: Devices) -> int:
+    """Of sinks that look at the synapses of projections."""
+    found = 0.0
+    for sink in devices.sinks:
+        if sink.source:
+            ends = sink.source.pattern, sink.neurons.pattern
+            there = np.array([(each.source, each.target) == ends for each in network.projections], dtype=bool)
+            found += sink.table.bytes_per_synapse * float(expected[there].sum())
+    return round(found)
 
 
 def device_links(network: Network, devices: Devices) -> int:

@@ -69,7 +69,8 @@ def _aspects(run: RunData) -> Iterator[Aspect]:
     for what, quantity, panel in panels.device_panels(run):
         yield Aspect(f"{quantity[0].upper()}{quantity[1:]}s of spike {what}s", captions[what], panel)
     if run.returned:
-        caption = f"At the end of each step in which a function was called; {named}"
+        most = f"at most {panels.MAX_RETURNED} series are drawn; {named}"
+        caption = f"At the end of each step in which a function was called; {most}"
         yield Aspect("What transfer functions returned", caption, panels.draw_returned, is_shared=False)
     yield from _aspects_of_body(run)
     caption = "Longest rank in each phase."

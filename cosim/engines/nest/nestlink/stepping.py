@@ -12,11 +12,13 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
-from cosim.devices.base import Setting
+from cosim.devices.base import Reading, Samples, Setting, Tapping, Weights
 from cosim.engines.engine import JournalSpikes
+from cosim.engines.nest.nestlink.blocks import BLOCK_SIGNATURES, add_block
 from cosim.engines.nest.nestlink.library import Library, Signatures, view
 
 _NODES = (ctypes.c_void_p, ctypes.c_long)
@@ -39,6 +41,7 @@ STEPPING_SIGNATURES: Signatures = {
     "nestlink_read_sinks": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_void_p]),
     "nestlink_close_sinks": (None, [ctypes.c_void_p]),
     "nestlink_journal_open": (ctypes.c_int, [*_NODES, ctypes.c_double, ctypes.c_int]),
+    **BLOCK_SIGNATURES,
     "nestlink_journal_collect": (ctypes.c_long, []),
     "nestlink_journal_read": (None, [ctypes.c_void_p] * 4),
     "nestlink_journal_forget": (None, []),
@@ -160,20 +163,31 @@ class _Reading(ctypes.Structure):
         ("variable", ctypes.c_char_p),
         ("scale", ctypes.c_double),
         ("is_count", ctypes.c_long),
+        ("place", ctypes.c_long),
     ]
 
 
 class SinkValues:
-    """What sinks read of the status of nodes: ``readings`` are (node id, variable, scale, is a count) for each value.
+    """What sinks read, one ``readings`` after the other in the message.
 
-    A value is ``scale`` times the variable, or times what it grew by since the last `read` if it is a count.
+    Spikes of a `Tapping` come otherwise. A `Reading` is ``scale`` times the variable, or times what it grew by since
+    the last `read` if it is a count.
     """
 
-    def __init__(self, link: Stepping, readings: Sequence[tuple[int, str, float, bool]]) -> None:
+    def __init__(self, link: Stepping, readings: Sequence[Reading | Samples | Weights | Tapping]) -> None:
         self._link, self._address = link, 0
         self._array: np.ndarray | None = None
-        table = (_Reading * len(readings))(*(_Reading(node, name.encode(), *more) for node, name, *more in readings))
-        self._handle = open_handle(self, link, "sinks", table, len(readings))
+        places = accumulate((each.size for each in readings), initial=0)
+        placed = [*zip(readings, places, strict=False)]  # the last place is the end
+        single = [
+            _Reading(each.node_id, each.variable.encode(), each.scale, each.is_count, place)
+            for each, place in placed
+            if isinstance(each, Reading)
+        ]
+        self._handle = open_handle(self, link, "sinks", (_Reading * len(single))(*single), len(single))
+        blocks = [(each, place) for each, place in placed if isinstance(each, (Samples, Weights))]
+        kept = [add_block(link, self._handle, each, place) for each, place in blocks]
+        self.kept_weights = [each for each in kept if each is not None]
         self._read = link.lib.nestlink_read_sinks
 
     def read(self, values: np.ndarray) -> None:
