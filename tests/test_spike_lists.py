@@ -23,6 +23,7 @@ from cosim.modes.compare import series_differences, series_names
 from cosim.plan import resolve_devices
 from cosim.record import lists
 from cosim.record.folder import RunFolder
+from cosim.record.profile import STEP_PHASES
 from cosim.record.runfile import finish_run_file, whole_steps
 from cosim.results import RunData, export
 
@@ -282,7 +283,7 @@ class TestFiles:
     @pytest.fixture
     def shard(self, tmp_path):
         with h5py.File(tmp_path / "shard.h5", "w") as file:
-            file["profile"] = np.zeros((3, 11))
+            file["profile"] = np.zeros((3, len(STEP_PHASES)))
         return tmp_path / "shard.h5"
 
     @pytest.mark.parametrize(("rows", "steps"), [(5, 3), (4, 2), (2, 2), (1, 0)])
