@@ -51,11 +51,6 @@ class Value:
     def __init__(self, place: int, least: float = -math.inf, is_read_only: bool = False, doc: str = "") -> None:
         self._place, self._least, self.is_read_only, self.__doc__ = place, least, is_read_only, doc
 
-    @property
-    def is_read_only(self) -> bool:
-        """Whether it cannot be set."""
-        return self._is_read_only
-
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
