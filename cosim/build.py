@@ -141,7 +141,7 @@ def build_body(world: World, prepared: Prepared, devices: Devices, stop: StopSig
         sources=places(devices.sources, exchange.stimulus),
         returned=returned,
     )
-    sources = {each.name: bound[each.name] for each in devices.sources}
+    sources = {each.port: bound[each.port] for each in devices.sources}
     driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
     transfer = plan.mode.transfer(driven, exchange, devices, body)
     log.info("transfer functions: %s", ", ".join(transfer.names) or "none")
