@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Hands on a running experiment: what was done to a run is done again, byte for byte; a reset is a new run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from conftest import REPOSITORY, clean_environment, find_mpiexec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import cosim
+from cosim.control.channel import Channel
+from cosim.control.commands.registry import COMMANDS
+from cosim.record.owner import living_owner
+
+STEPS = 30
+PROCESSES = {"brain.virtual_processes": 4}
+EDITED = '''
+def drive(wheels, left_motor, right_motor):
+    """The other way round, and slower."""
+    wheels.left_rad_s = 0.5 * RAD_S_PER_MV * left_motor.voltage_mv
+    wheels.right_rad_s = 0.5 * RAD_S_PER_MV * right_motor.voltage_mv
+'''
+
+
+def start(out: Path, ranks: int = 2, **more) -> cosim.client.live_run.LiveRun:
+    return cosim.start("braitenberg", ranks=ranks, steps=STEPS, set=PROCESSES, out=out, **more)
+
+
+def cosim_run(*arguments: object) -> subprocess.CompletedProcess:
+    command = [find_mpiexec(), "-n", "3", sys.executable, "run.py", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=200)
+
+
+def recorded(run: Path) -> dict[str, np.ndarray]:
+    """All spikes and series of a run, but for what says how long something took."""
+    found: dict[str, np.ndarray] = {}
+
+    def add(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith(("profile/", "commands/")):
+            found[name] = item[()]
+
+    for name in ("run.h5", "spikes.h5"):
+        with h5py.File(run / name, "r") as file:
+            file.visititems(add)
+    return found
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Names of what is not the same, byte for byte, in two runs."""
+    here, there = recorded(one), recorded(other)
+    return [
+        name
+        for name in here.keys() | there.keys()
+        if name not in here or name not in there or here[name].tobytes() != there[name].tobytes()
+    ]
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory) -> Path:
+    """A run that nobody steered."""
+    out = tmp_path_factory.mktemp("untouched") / "run"
+    more = ["--set", "brain.virtual_processes=4", "--steps", STEPS, "--out", out]
+    result = cosim_run("braitenberg", *more)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory) -> Path:
+    """A run on two brain ranks, with hands on all of its parts."""
+    out = tmp_path_factory.mktemp("steered") / "run"
+    with start(out) as run:
+        run.step(7)
+        run.ports["left_light"].rate_hz = 3000.0
+        run.population("left_motor").set(V_th=-52.0)
+        run.step(5)
+        run.transfer["drive"].edit(EDITED)
+        run.scale_weights("left_eye", "left_motor", 1.5) if has_synapses(run) else None
+        run.step()
+        run.transfer["drive"].disable()
+        run.step(3)
+        run.reset("brain")
+        run.transfer["drive"].enable()
+        run.step(4)
+        run.reset("body")
+        run.ports["right_light"].hold(rate_hz=500.0)
+        run.step(2)
+        run.reset("transfer")
+        run.step(2)
+        run.finish()
+    return out
+
+
+def has_synapses(run: cosim.client.live_run.LiveRun) -> bool:
+    try:
+        run.scale_weights("left_eye", "left_motor", 1.0)
+    except ValueError:
+        return False
+    return True
+
+
+def test_all_that_was_done_is_recorded_with_its_step(steered):
+    run = cosim.load(steered)
+    done = [(each.step, each.what["command"]) for each in run.commands if each.what["command"] != "step"]
+    expected = [
+        (7, "set_port"),
+        (7, "set_population"),
+        (12, "tf"),
+        (13, "tf"),
+        (16, "reset"),
+        (16, "tf"),
+        (20, "reset"),
+        (20, "set_port"),
+        (22, "reset"),
+        (24, "stop"),
+    ]
+    assert [each for each in done if each[1] != "scale_weights"] == expected
+    assert run.summary["steps"] == 24
+
+
+def test_what_was_done_changed_the_run_from_its_step_on(steered, untouched):
+    """Else the next tests would compare what nothing was done to."""
+    one, other = cosim.load(steered), cosim.load(untouched)
+    rows = slice(None, 24)
+    for name, first in (("left_light", 7), ("right_light", 20)):
+        differ = np.flatnonzero(one.stimulus[name][rows] != other.stimulus[name][rows])
+        assert differ.size
+        assert differ[0] >= 7
+    assert one.stimulus["left_light"][7] == 3000.0
+    assert (one.stimulus["right_light"][20:24] == 500.0).all()
+    spikes = [len(each.spikes["left_motor"].timestamps_ms) for each in (one, other)]
+    assert spikes[0] != spikes[1]
+    position_m = one.body["position_m"]
+    steps = len(position_m) // 24
+    assert np.linalg.norm(position_m[20 * steps] - position_m[0]) < 0.05, "the body began anew"
+
+
+def test_a_steered_run_is_resumed_byte_for_byte(steered, tmp_path):
+    """Commands act again; resuming itself compares bit for bit, and the commands are those that were."""
+    copy = shutil.copytree(steered, tmp_path / "run")
+    result = cosim_run("--resume", copy, "--steps", STEPS - 2)
+    assert result.returncode == 0, result.stderr
+    resumed, before = cosim.load(copy), cosim.load(steered)
+    assert resumed.summary["steps"] == STEPS - 2
+    assert [each.what for each in resumed.commands] == [each.what for each in before.commands]
+    assert [each.wall_time for each in resumed.commands] == [each.wall_time for each in before.commands]
+    earlier = recorded(steered)
+    for name, values in recorded(copy).items():
+        if name.startswith(("body/", "exchange/")):
+            assert values[: len(earlier[name])].tobytes() == earlier[name].tobytes(), name
+
+
+def test_a_steered_brain_is_replayed_byte_for_byte(steered, tmp_path):
+    result = cosim_run("--replay", steered, "--out", tmp_path / "replayed")
+    assert result.returncode == 0, result.stderr
+    summary = json.loads((tmp_path / "replayed/summary.json").read_text())
+    assert summary["replay"]["identical"], summary["replay"]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_after_a_reset_of_all_it_is_a_new_run(ranks, untouched, tmp_path):
+    with start(tmp_path / "run", ranks=ranks) as run:
+        run.step(3)
+        run.population("left_motor").set(V_th=-53.0)
+        run.transfer["drive"].edit(EDITED)
+        run.step(2)
+        run.reset()
+        run.step(10)
+        run.reset()
+        run.step(STEPS)
+        folder = run.folder
+        run.finish()
+    assert folder == tmp_path / "run_3"
+    assert differences(folder, untouched) == []
+    assert cosim.load(tmp_path / "run").summary["steps"] == 5
+    assert cosim.load(tmp_path / "run_2").summary["steps"] == 10
+
+
+@pytest.fixture(scope="module")
+def paused(tmp_path_factory) -> cosim.client.live_run.LiveRun:
+    """A run that stands after its fifth step; tests leave it there."""
+    with start(tmp_path_factory.mktemp("paused") / "run") as run:
+        run.step(5)
+        yield run
+        run.step(STEPS)
+
+
+COMMAND = st.fixed_dictionaries(
+    {"command": st.sampled_from([*COMMANDS, "", "explode", "set_everything"])},
+    optional={
+        "steps": st.one_of(st.integers(max_value=0), st.text(max_size=3), st.floats()),
+        "t_ms": st.one_of(st.floats(max_value=99.0), st.just(1e9), st.text(max_size=3)),
+        "factor": st.one_of(st.floats(max_value=0.0), st.text(max_size=3)),
+        "port": st.one_of(st.text(max_size=5), st.just("left_light")),
+        "attribute": st.one_of(st.text(max_size=5), st.just("rate_hz")),
+        "value": st.one_of(st.just(-1.0), st.text(max_size=3), st.lists(st.floats(), max_size=2), st.none()),
+        "population": st.one_of(st.text(max_size=5), st.just("left_motor")),
+        "parameters": st.dictionaries(st.sampled_from(["V_th", "V_reset", "tau", ""]), st.text(max_size=2), max_size=2),
+        "action": st.sampled_from(["add", "edit", "remove", "shake"]),
+        "name": st.one_of(st.text(max_size=5), st.just("no_such")),
+        "text": st.sampled_from(["", "def", "import os", "def f(nothing_such): pass", "x = 1"]),
+        "part": st.text(max_size=5),
+        "what": st.sampled_from(["every", "thing"]),
+        "surplus": st.integers(),
+    },
+)
+# They may be right whatever else is said, and would change the run.
+HARMLESS = ("pause", "status", "functions")
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(command=COMMAND)
+def test_a_wrong_command_is_answered_and_changes_nothing(command, paused):
+    if command["command"] in ("go", "stop", "reset", "mark") and not set(command) - {"command"}:
+        command["surplus"] = 1
+    command.setdefault("surplus", 1)
+    with Channel(paused.folder) as channel:
+        answer = channel.send(command)
+    assert answer["ok"] is False, (command, answer)
+    assert answer["error"] and "\n" not in answer["error"]
+    assert answer["step"] == 5
+
+
+def test_a_run_to_which_nothing_but_wrong_commands_came_is_as_if_untouched(paused, untouched):
+    paused.step(STEPS)
+    paused.finish()
+    assert differences(paused.folder, untouched) == []
+    assert {each.what["command"] for each in paused.results.commands} <= {"step", "stop"}
+
+
+def test_a_pause_leaves_results_complete_and_the_run_alive_and_it_goes_on_at_once(tmp_path):
+    """``COSIM_FULL=1`` waits ten minutes; ranks nap no longer after a long wait than after a short one."""
+    with start(tmp_path / "run") as run:
+        run.step(6)
+        time.sleep(600 if os.environ.get("COSIM_FULL") else 5)
+        assert living_owner(run.results.folder)
+        with h5py.File(run.folder / "run.h5", "r", swmr=True) as file:
+            assert len(file["exchange/time_ms"]) == 6
+        assert all(len(rows) == 6 for rows in run.results.profile.values())
+        began = time.monotonic()
+        run.step()
+        assert time.monotonic() - began < 0.1 + 2 * 0.05, "its step, and two looks of who sends files"
+
+
+def test_a_client_that_is_killed_changes_nothing(untouched, tmp_path):
+    program = f"import cosim; run = cosim.attach({str(tmp_path / 'run')!r}); run.step(4); print('there', flush=True); "
+    with start(tmp_path / "run") as run:
+        client = subprocess.Popen(
+            [sys.executable, "-c", program + "run.run_until(1e6) if input() else None"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=clean_environment(),
+            cwd=REPOSITORY,
+        )
+        assert client.stdout.readline() == b"there\n"
+        client.kill()
+        client.wait()
+        run.step(STEPS)
+        run.finish()
+    assert differences(tmp_path / "run", untouched) == []
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_a_rank_that_is_killed_in_a_pause_ends_the_job(rank, tmp_path):
+    run = start(tmp_path / "run")
+    run.step(4)
+    os.kill(pid_of(rank, tmp_path / "run"), signal.SIGKILL)
+    with pytest.raises(cosim.RunError):
+        run.step()
+    ended = time.monotonic() + 20
+    while living_owner(run.results.folder) and time.monotonic() < ended:
+        time.sleep(0.1)
+    assert not living_owner(run.results.folder)
+    recover = subprocess.run(
+        [sys.executable, "-m", "cosim", "recover", str(tmp_path / "run")], env=clean_environment(), cwd=REPOSITORY
+    )
+    assert recover.returncode == 0
+    assert cosim.load(tmp_path / "run").summary["steps"] == 4
+
+
+def pid_of(rank: int, out: Path) -> int:
+    """The process of a rank of the run in ``out``."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            variables = (process / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has just ended
+            continue
+        is_rank = b"PMI_RANK=%d" % rank in variables
+        if is_rank and str(out).encode() in words:
+            return int(process.name)
+    raise LookupError(rank)
+
+
+def test_a_run_that_is_paced_takes_as_long_as_it_should(tmp_path):
+    with start(tmp_path / "run") as run:
+        run.pace(2.0)
+        began = time.monotonic()
+        run.step(20)
+        took_s = time.monotonic() - began
+        model_s = 20 * run.step_ms / 1000
+        assert model_s / 2 - 0.05 < took_s < model_s / 2 + 1.0
