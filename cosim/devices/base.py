@@ -281,6 +281,11 @@ class DeviceTable(Table):
         return self.port(name, values if self.is_per_neuron else values.reshape(len(populations), -1), populations)
 
     @property
+    def is_group(self) -> bool:
+        """Whether there is one for each of several populations, which have one port."""
+        return False
+
+    @property
     def is_per_neuron(self) -> bool:
         """Whether it has a value for each neuron."""
         return self.size(1) != self.size(2)

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from cosim.devices.base import SinkTable, SourceTable
+from cosim.devices.base import DeviceTable, SinkTable, SourceTable
 from cosim.devices.devices import Device, Devices, Kind
 from cosim.errors import nearest
 from cosim.network.address import Address, as_array, places
@@ -253,7 +253,7 @@ def _address_problems(where: str, text: str, sizes: Mapping[str, int], exactly_o
             yield f"{where} = {text!r}: no neuron is left of {name}, allowed are 0 to {sizes[name] - 1}"
 
 
-def _is_group(table: SourceTable | SinkTable) -> bool:
+def _is_group(table: DeviceTable) -> bool:
     """For an address that may be none."""
     try:
         return table.is_group

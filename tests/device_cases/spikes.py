@@ -37,13 +37,15 @@ def sources(nest, neurons):
     nest.Connect(nest.Create("spike_generator"), neurons["spikes_echoing"], "all_to_all", synapse)
     injectors = nest.Create("spike_train_injector", 6)
     nest.Connect(injectors, neurons["spikes_echoing"], "one_to_one", synapse)
-    recorder = nest.Create("spike_recorder")
-    nest.Connect(neurons["spikes_heard"][1:], recorder)
-    return injectors, recorder, neurons["spikes_heard"]
+    return {"injectors": injectors, "heard": neurons["spikes_heard"]}
 
 
 def set_values(nest, made, step):
-    injectors, recorder, heard = made
+    injectors, heard = made["injectors"], made["heard"]
+    if "recorder" not in made:  # after all other nodes: cosim has no node in its place
+        made["recorder"] = nest.Create("spike_recorder")
+        nest.Connect(heard[1:], made["recorder"])
+    recorder = made["recorder"]
     times_ms, senders = recorder.events["times"], recorder.events["senders"]
     recorder.n_events = 0
     trains = [np.sort(times_ms[senders == neuron.global_id]) + device_cases.STEP_MS for neuron in heard]
