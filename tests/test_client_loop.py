@@ -62,6 +62,7 @@ class Program:
         rank.driven.begin(self.partner.path, rank.stop)
         layout = rank.driven.layout
         self.step = LoopStep(layout, self.partner.meet(layout.size), DEVICES, step_ms=20.0)
+        self.partner._socket.settimeout(10)  # what does not come fails, and does not hang
 
 
 @pytest.fixture
