@@ -3,7 +3,7 @@
 
 import sys
 
-from cosim.run import main
+from cosim.program import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -102,7 +102,7 @@ class Environment(gymnasium.Env):
             step = self._begin().step
             self.action_space = self._make_action_space(step)
             self.observation_space = Box(-np.inf, np.inf, self._flat(self._see(step)).shape, np.float64)
-            self._first = {name: np.array(_get(step, name)) for name in self._actions}
+            self._first = step.writable.copy()
             self._end_episode()
         except (AttributeError, KeyError, ValueError) as error:
             self.close()
@@ -121,8 +121,7 @@ class Environment(gymnasium.Env):
                 shutil.rmtree(self.run.earlier[-1])
         self._steps = 0
         step = self._begin().step
-        for name, value in self._first.items():
-            _set(step, name, value if value.shape else float(value))
+        step.writable[:] = self._first
         return self._flat(self._see(step)), self._about(step)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
@@ -178,7 +177,7 @@ class Environment(gymnasium.Env):
         return np.concatenate([np.empty(0), *(np.ravel(each) for each in seen.values())])
 
     def _about(self, step: LoopStep) -> dict[str, Any]:
-        return {"t_ms": step.t_ms, "step": step.number, "folder": str(self.run.folder)}
+        return {"t_ms": step.t_ms, "step": step.number}
 
 
 def _port(step: LoopStep, name: str) -> tuple[Any, str]:

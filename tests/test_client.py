@@ -11,13 +11,14 @@ import pytest
 import cosim
 from cosim import cli
 from cosim.client import saved
-from cosim.client.session import as_toml
+from cosim.client.known import as_toml
 from cosim.errors import CommandError, ConfigurationError, RunError
+from cosim.experiment.config import load as load_experiment
 
 pytestmark = [pytest.mark.starts, pytest.mark.wheel]
 
 STEPS = 60
-EDITED = "def steer(wheels, left_motor, right_motor):\n    wheels.left_rad_s = wheels.right_rad_s = 3.0\n"
+EDITED = "def drive(wheels, left_motor, right_motor):\n    wheels.left_rad_s = wheels.right_rad_s = 3.0\n"
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,46 @@ def test_two_programs_on_one_run_see_each_others_commands(run):
     assert last == [{"command": "mark", "text": "from the other"}, {"command": "step", "steps": 1}]
 
 
+def test_a_transfer_function_is_shown_edited_switched_off_and_refused(run):
+    assert [*run.transfer] == ["place_light", "see", "drive"] and "def drive(" in run.transfer["drive"].source
+    run.transfer["drive"].edit(EDITED)
+    assert run.transfer["drive"].source == f"@transfer_function\n{EDITED}" and EDITED in run.transfer.text
+    with pytest.raises(CommandError, match="line 1"):
+        run.transfer["drive"].edit("def drive(:")
+    with pytest.raises(KeyError, match="transfer function 'drives': did you mean drive"):
+        run.transfer["drives"]
+    run.transfer["see"].disable()
+    assert (run.transfer["see"].state, run.transfer["drive"].state) == ("disabled", "enabled")
+    run.ports["left_light"].rate_hz = 1.0
+    run.step(2)
+    assert run.results.stimulus["left_light"][-2:].tolist() == [1.0, 1.0], "nothing sets it any more"
+    run.transfer["see"].enable()
+    added = run.transfer.add("def dim(light):\n    light.brightness = 0.5\n")
+    run.step(2)
+    assert run.body.light.brightness == 0.5
+    added.remove()
+    assert [*run.transfer] == ["place_light", "see", "drive"]
+
+
+def test_what_is_held_stays_until_it_is_released(run):
+    run.ports["left_light"].hold(rate_hz=123.0)
+    run.step(2)
+    assert run.results.stimulus["left_light"][-2:].tolist() == [123.0, 123.0]
+    run.ports["left_light"].release("rate_hz")
+    run.step(2)
+    assert run.results.stimulus["left_light"][-1] != 123.0
+
+
+def test_the_shell_changes_transfer_functions(steer, run, tmp_path):
+    (tmp_path / "dim.py").write_text("def dim(light):\n    light.brightness = 0.25\n")
+    assert steer("tf", "add", tmp_path / "dim.py")[0] == 0 and "dim" in run.transfer
+    assert "light.brightness = 0.25" in steer("tf", "show", "dim")[1]
+    assert steer("tf", "disable", "dim")[0] == 0 and run.transfer["dim"].state == "disabled"
+    assert steer("tf", "remove", "dim")[0] == 0 and "dim" not in run.transfer
+    code, printed = steer("tf", "edit", "drive", tmp_path / "gone.py")
+    assert code == 2 and "gone.py: No such file" in printed
+
+
 def test_the_shell_does_the_same(steer, run):
     first = run.steps_done
     assert steer("step", 2) == (0, f"step {first + 2}, {20 * (first + 2):g} ms, paused\n")
@@ -174,8 +215,17 @@ def test_a_steered_run_is_saved_as_a_script(run, tmp_path):
     compile(text, "again.py", "exec")
     assert "'clock.steps': 60," in text and "ranks=1, set=settings) as run:" in text
     assert "    run.step(8)\n    run.ports['left_light'].rate_hz = 5000\n" in text
+    assert "    run.transfer['see'].disable()\n" in text
     with pytest.raises(ConfigurationError, match=r"again.py: already there; must be new"):
         saved.as_script(run.folder, tmp_path / "again.py")
+
+
+def test_a_steered_run_is_saved_as_an_experiment_with_its_functions_as_they_are(run, steer, tmp_path):
+    assert steer("save", tmp_path / "steered")[0] == 0
+    text = (tmp_path / "steered" / "transfer.py").read_text()
+    assert text == run.transfer.text and EDITED in text and "def dim" not in text
+    again = load_experiment(str(tmp_path / "steered"), ())
+    assert again.config.clock.steps == STEPS and again.brain.path == tmp_path / "steered" / "brain.py"
 
 
 def test_at_the_end_it_stands_still_and_finish_gives_results(run, folder):

@@ -39,7 +39,7 @@ class BodyRank:
         self.rate = ports["rate"]
         self.body = kinds.make_ports(kinds.load(REPOSITORY / "models/forelimb/body.toml"))
         self.file = DriveFile(path)
-        exchange = SimpleNamespace(readout=self.readout, stimulus=self.stimulus)
+        exchange = SimpleNamespace(readout=self.readout, stimulus=self.stimulus, lists=None)
         functions = SimpleNamespace(names=[], apply=lambda step: setattr(self.rate, "rate_hz", 100.0))
         sources = {"rate": self.rate}
         self.driven = DrivenFunctions(functions, exchange, sources, self.body, self.file, dict(recorded))

@@ -112,8 +112,6 @@ def cosim_new(folder: Path) -> None:
 
 
 def test_one_call_runs_an_experiment_and_gives_its_results(tmp_path):
-    import cosim.run  # the module of that name does not hide the call
-
     results = cosim.run("braitenberg", steps=3, seed=4, out=tmp_path / "run")
     assert (results.summary["steps"], results.config["seed"]) == (3, 4)
 

@@ -8,6 +8,7 @@ import pytest
 
 from cosim.body import kinds
 from cosim.devices.devices import make_ports
+from cosim.devices.generator import RELAY_BYTES
 from cosim.devices.resolve import OTHER_PORTS, resolve
 from cosim.experiment.config import load
 from cosim.network.address import Address, places, union
@@ -303,3 +304,46 @@ def test_neurons_that_several_addresses_mean_are_there_once(texts, meant):
 def test_places_that_are_no_range_join_those_of_addresses():
     """As of other names for neurons, which may mean any of them."""
     assert union([range(3), np.array([7, 2, 9])]).tolist() == [0, 1, 2, 7, 9]
+
+
+@pytest.mark.parametrize(
+    ("keys", "footprint"),
+    [
+        ("weight=0.1", (1, 800, 0)),
+        ("weight=0.1, generators=3", (3, 2400, 0)),
+        ("weight=0.1, connector='one_to_one'", (800, 800, 0)),
+        ("weight=0.1, generators=9, connector='fixed_indegree', indegree=4", (9, 3200, 0)),
+        ("weight=0.1, generators=2, synapse={U=0.5}", (2, 1600, 1600 * RELAY_BYTES)),
+        ("kind='noise'", (1, 800, 0)),
+        ("kind='current_vector'", (1, 800, 0)),
+        ("kind='rate_vector', weight=0.1", (1, 800, 0)),
+    ],
+)
+def test_generators_links_and_relays_of_sources_are_counted(keys, footprint):
+    found = devices(f"sources=[{{name='input', population='M1_L23_CC', delay_ms=1.0, {keys}}}]")
+    (source,) = found.footprints(SIZES)[:1]
+    assert (source.generators, source.spread_links, source.more_bytes) == footprint and source.gathered_links == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "size", "gathered"),
+    [("name='one'", 1, 800), ("connector='one_to_one'", 800, 0), ("connector='fixed_indegree', indegree=7", 1, 7)],
+)
+def test_integrators_and_links_of_sinks_are_counted(keys, size, gathered):
+    found = devices("sources=[]", f"sinks=[{{populations='M1_L23_CC', weight_pa=1.0, delay_ms=1.0, {keys}}}]")
+    (sink,) = found.footprints(SIZES)
+    assert (found.readout_size, sink.gathered_links) == (size, gathered)
+
+
+def test_a_vector_has_a_value_for_each_neuron_and_is_set_as_a_whole():
+    found = devices("sources=[{name='pixels', kind='current_vector', population='M1_L1_ENGC[::2]', delay_ms=1.0}]")
+    stimulus = np.zeros(found.stimulus_size)
+    port = make_ports(found, np.zeros(found.readout_size), stimulus)["pixels"]
+    port.amplitudes_pa = np.arange(16)
+    assert stimulus.tolist() == [*range(16)]
+    port.amplitudes_pa[3] = 5.0  # of a copy
+    assert stimulus[3] == 3.0
+    with pytest.raises(ValueError, match=r"pixels.amplitudes_pa: must be a number or have the shape \(16,\)"):
+        port.amplitudes_pa = [1.0]
+    with pytest.raises(ValueError, match="must be a finite number"):
+        port.amplitudes_pa = [np.nan] * 16

@@ -54,7 +54,7 @@ BAD_SETTINGS = [
 REFUSE_ALL = """
 import sys
 from cosim.parallel.mpi import MPI
-from cosim.run import main
+from cosim.program import main
 for setting in sys.argv[1:]:
     code = main(["mouse_m1", "--set", setting])
     if MPI.COMM_WORLD.rank == 0:

@@ -22,10 +22,10 @@ from conftest import PROGRAMS, REPOSITORY, clean_environment, find_mpiexec
 from killed_run import make_experiment, make_run
 
 from cosim.modes import recover as recovery
+from cosim.program import rescue
 from cosim.record import disk, failure, owner
 from cosim.record.folder import RunFolder, make_folder
 from cosim.results.run_data import RunData
-from cosim.run import rescue
 
 RANKS, STEPS, SUBSTEPS, STEP_MS = 3, 300, 5, 20.0
 SMALL = ("braitenberg", "--set", "brain.virtual_processes=2", "--steps", STEPS)

@@ -22,6 +22,8 @@ from cosim.experiment.config import load
 from cosim.modes.compare import series_differences, series_names
 from cosim.plan import resolve_devices
 from cosim.record import lists
+from cosim.record.folder import RunFolder
+from cosim.record.profile import STEP_PHASES
 from cosim.record.runfile import finish_run_file, whole_steps
 from cosim.results import RunData, export
 
@@ -281,16 +283,16 @@ class TestFiles:
     @pytest.fixture
     def shard(self, tmp_path):
         with h5py.File(tmp_path / "shard.h5", "w") as file:
-            file["profile"] = np.zeros((3, 11))
+            file["profile"] = np.zeros((3, len(STEP_PHASES)))
         return tmp_path / "shard.h5"
 
     @pytest.mark.parametrize(("rows", "steps"), [(5, 3), (4, 2), (2, 2), (1, 0)])
     def test_a_step_is_whole_if_all_of_its_spikes_are_there(self, run_file, shard, rows, steps):
         times_ms, neurons = [1.0, 2.0, 11.0, 12.0, 13.0], [1, 2, 3, 4, 5]
-        file = run_file("killed.h5", times_ms, neurons[:rows])
-        assert whole_steps(file, [shard], 1) == steps
-        finish_run_file(file, file.parent / "whole.h5", [shard], steps, 1, {})
-        with h5py.File(file.parent / "whole.h5") as finished:
+        folder = RunFolder(run_file("run.h5", times_ms, neurons[:rows]).parent)
+        assert whole_steps(folder.run_file, [shard], 1) == steps
+        finish_run_file(folder, folder.path / "whole.h5", [shard], steps, 1, {})
+        with h5py.File(folder.path / "whole.h5") as finished:
             count = {0: 0, 2: 2, 3: 5}[steps]
             assert finished["exchange/spikes/sink/times_ms"][:].tolist() == times_ms[:count]
             assert finished["exchange/spikes/sink/neurons"][:].tolist() == neurons[:count]

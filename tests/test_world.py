@@ -48,7 +48,7 @@ def test_cores_that_the_ranks_of_a_machine_lack(monkeypatch, cores, ranks, threa
 
 
 def test_mpi_puts_no_locks_around_the_calls_of_the_only_thread_that_makes_them():
-    program = "import cosim.run; from mpi4py import MPI; print(MPI.Query_thread() == MPI.THREAD_FUNNELED)"
+    program = "import cosim.program; from mpi4py import MPI; print(MPI.Query_thread() == MPI.THREAD_FUNNELED)"
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True, timeout=60)
     assert said.stdout.splitlines()[-1] == "True", said.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.bench.coupling_worker import turns
+from cosim.build import start_and_build
 from cosim.devices.devices import Devices
 from cosim.engines.nest.brain import Brain
 from cosim.experiment.options import Options
@@ -15,7 +16,6 @@ from cosim.modes.normal import NormalRun
 from cosim.parallel.world import World
 from cosim.plan import Plan, prepare
 from cosim.record.profile import Stopwatch
-from cosim.run import start_and_build
 
 WIRINGS = ("nestlink", "nest")
 

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cosim.build import build
 from cosim.engines.built import BuiltBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
@@ -35,7 +36,6 @@ from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_profiles, merge_spikes
 from cosim.record.profile import STEP_PHASES, Stopwatch, run_times
 from cosim.record.summary import built_regions, coupling_fraction
-from cosim.run import build
 from cosim.timegrid import is_multiple
 
 NO_STEP = 0.0

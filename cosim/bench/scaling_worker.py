@@ -15,9 +15,9 @@ from cosim.errors import EXIT_COMPLETE
 from cosim.experiment.options import Options
 from cosim.parallel.mpi import MPI
 from cosim.parallel.world import World
+from cosim.program import run
 from cosim.record.profile import STEP_PHASES, run_times
 from cosim.results.run_data import RunData
-from cosim.run import run
 
 
 def measure(world: World, request: dict[str, Any]) -> dict[str, Any] | None:

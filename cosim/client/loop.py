@@ -9,10 +9,11 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from cosim.client.held_run import HeldRun
 from cosim.control.drive_layout import (
     GO,
     LEAVE,
@@ -26,9 +27,6 @@ from cosim.control.drive_layout import (
 )
 from cosim.devices.devices import Devices, SpikeLists, make_ports
 from cosim.errors import RunError
-
-if TYPE_CHECKING:
-    from cosim.client.live_run import LiveRun
 
 CONNECT_S = 10.0
 
@@ -44,20 +42,18 @@ class LoopStep:
         readout: (values of all sinks,) float64, of the step that is over.
         stimulus: (values of all sources,) float64, for the coming step: what transfer functions set, unless it is
             written.
-        ports: the ports of sinks and sources, by name, as in transfer functions; those of which the spikes themselves
-            are exchanged are not among them.
+        ports: the ports of sinks and sources, by name, as in transfer functions; but not of those that exchange spikes
+            one by one.
         body: the ports of the body, by name or attribute, with all numbers in them.
+        writable: (n,) float64, all that may be written: the stimulus and the commands to the body.
     """
 
     def __init__(self, layout: Layout, memory: np.ndarray, devices: Devices, step_ms: float) -> None:
         views = layout.views(memory)
         self.readout, self.stimulus = views[READOUT, ""], views[STIMULUS, ""]
         self.readout.flags.writeable = False
-        apart = SpikeLists(devices, self.readout.copy(), self.stimulus.copy())
-        listed = {each.name for each in (*apart.sinks, *apart.sources)}
-        ports = make_ports(devices, self.readout, self.stimulus, apart)
-        self.ports = {name: port for name, port in ports.items() if name not in listed}
-        self.body = LoopBody(layout, views)
+        self.ports = _ports(devices, self.readout, self.stimulus)
+        self.body, self.writable = LoopBody(layout, views), layout.written(memory)
         self.number, self._step_ms = 0, step_ms
 
     @property
@@ -66,6 +62,14 @@ class LoopStep:
 
     def __repr__(self) -> str:
         return f"<step {self.number} at {self.t_ms:g} ms: ports {', '.join(self.ports)}; body {', '.join(self.body)}>"
+
+
+def _ports(devices: Devices, readout: np.ndarray, stimulus: np.ndarray) -> dict[str, object]:
+    """Those of values; lists of spikes are not shared."""
+    lists = SpikeLists(devices, np.zeros(len(readout)), np.zeros(len(stimulus)))
+    listed = {each.name for each in (*lists.sinks, *lists.sources)}
+    ports = make_ports(devices, readout, stimulus, lists)
+    return {name: port for name, port in ports.items() if name not in listed}
 
 
 class LoopBody(Mapping[str, "LoopPort"]):
@@ -95,6 +99,8 @@ class LoopBody(Mapping[str, "LoopPort"]):
 
 class LoopPort:
     """A port of the body in a loop: ``joints.angle_rad`` is an array, ``joints["elbow"].angle_rad`` a number of it."""
+
+    _known: tuple[str, Mapping[str, tuple[Field, np.ndarray]], str | None]
 
     def __init__(self, name: str, fields: Mapping[str, tuple[Field, np.ndarray]], entry: str | None = None) -> None:
         object.__setattr__(self, "_known", (name, fields, entry))
@@ -189,7 +195,7 @@ class OwnLoop:
     with what was written. After the block the run does one more step, with what was written last, and stands still.
     """
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run, self._is_over = run, False
 
     def __enter__(self) -> OwnLoop:

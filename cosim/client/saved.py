@@ -19,6 +19,9 @@ from cosim.experiment.usercode import load_transfer_functions
 from cosim.record.commands import Obeyed
 from cosim.results.flatten import flatten
 from cosim.results.run_data import RunData, load
+from cosim.transfer.mark import mark_of
+from cosim.transfer.module import marked
+from cosim.transfer.text import EVERY_STEP, Definition, ModuleText
 
 EXPERIMENT, TRANSFER = "experiment.toml", "transfer.py"
 # What says only when the run went on: the script goes on to where something was done.
@@ -76,10 +79,6 @@ def _functions(data: RunData, file: Path) -> str:
 
 def edited_text(module: ModuleType, changes: Iterable[Mapping[str, Any]]) -> str:
     """The text of the ``module`` of transfer functions after the commands ``changes``, as a run would have it."""
-    from cosim.transfer.mark import mark_of
-    from cosim.transfer.module import marked
-    from cosim.transfer.text import EVERY_STEP, Definition, ModuleText
-
     text, off = ModuleText(module), set[str]()
     marks = {name: mark_of(function) for name, function in marked(module).items()}
     for change in changes:

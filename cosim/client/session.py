@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
+from cosim.client.known import as_toml
 from cosim.client.live_run import LiveRun
 from cosim.client.process import LaunchedRun
 from cosim.client.waiting import Waiting
@@ -75,6 +74,7 @@ def attach(folder: str | Path) -> LiveRun:
     """Take hold of a run of one's own that goes on, on any machine that shares its disk. It goes on without us, too.
 
     Examples:
+        >>> import cosim
         >>> run = cosim.attach("results/mouse_m1/2026-01-01_12-00-00")  # doctest: +SKIP
         >>> run.pause()  # doctest: +SKIP
 
@@ -98,6 +98,7 @@ def run(
     Whoever interrupts it (Ctrl-C, the notebook's stop button) ends the run after its step, with results.
 
     Examples:
+        >>> import cosim
         >>> results = cosim.run("braitenberg", steps=10, seed=4)
         >>> results.summary["steps"]
         10
@@ -148,12 +149,6 @@ def _arguments(
     for name, number in (("--ranks", ranks), ("--steps", steps), ("--seed", seed)):
         words += [] if number is None else [name, str(number)]
     return words + ["--paused", "--hold"] * paused, folder
-
-
-def as_toml(value: Any) -> str:
-    """A value of Python, or a number or an array of numpy, as TOML."""
-    plain = value.tolist() if hasattr(value, "tolist") else str(value) if isinstance(value, Path) else value
-    return tomli_w.dumps({"x": plain}).removeprefix("x = ").strip()
 
 
 def _wait_until_there(launched: LaunchedRun, folder: Path, timeout_s: float, waiting: Waiting, paused: bool) -> None:

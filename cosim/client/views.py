@@ -8,65 +8,36 @@ stands still.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
-from cosim.body import kinds as body_kinds
+from cosim.client.held_run import HeldRun
+from cosim.client.known import as_json, steps_on_disk
 from cosim.control.drive_layout import properties
-from cosim.devices import kinds as device_kinds
-from cosim.devices.base import DeviceTable
-from cosim.devices.devices import Device, Devices
-from cosim.devices.resolve import Wanted, resolve
-from cosim.engines.built import BuiltPopulation
+from cosim.devices.devices import Device, Devices, SpikeLists, make_ports, places
 from cosim.errors import nearest
 from cosim.network.address import Address
 from cosim.record.folder import RunFolder
 from cosim.results.spikes import Spikes
 
-if TYPE_CHECKING:
-    from cosim.client.live_run import LiveRun
 
-
-def as_json(value: Any) -> Any:
-    """A value of Python or numpy as JSON can hold it."""
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def devices_of(config: Mapping[str, Any], populations: Mapping[str, BuiltPopulation]) -> Devices:
-    """The devices of a run, in the order of its messages, from what its folder says."""
-    sizes = {name: each.size for name, each in populations.items()}
-    sources, sinks = (_tables(section, config.get(section, ())) for section in ("sources", "sinks"))
-    wanted = Wanted(sources, sinks, (), config["clock"]["resolution_ms"])
-    return resolve(wanted, sizes, sizes)
-
-
-def _tables(section: str, tables: Sequence[Mapping[str, Any]]) -> list[Any]:
-    known: dict[str, type[DeviceTable]] = device_kinds.kinds(section)
-    return [known[str(device_kinds.kind_of(section, table))].model_validate(table) for table in tables]
-
-
-class Ports(Mapping[str, "PortView"]):
+class PortViews(Mapping[str, "PortView"]):
     """Sinks, sources and ports of the body, by name."""
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     def __getitem__(self, name: str) -> PortView:
-        devices = self._run.devices
-        for group, members in (("readout", devices.sinks), ("stimulus", devices.sources)):
-            for each in members:
-                if each.name == name:
-                    return DevicePort(self._run, group, each)
-        if name in self._run.body.standing:
+        if name in self._run.device_ports:
+            return DevicePort(self._run, name)
+        if name in self._run.body_ports:
             return BodyPort(self._run, name)
         raise KeyError(f"port {name!r}: {nearest(name, self)}")
 
     def __iter__(self) -> Iterator[str]:
-        devices = self._run.devices
-        return iter([*(each.name for each in (*devices.sinks, *devices.sources)), *self._run.body.standing])
+        return iter([*self._run.device_ports, *self._run.body_ports])
 
     def __len__(self) -> int:
         return len([*iter(self)])
@@ -81,7 +52,7 @@ class PortView:
     What is set acts from the next step on, until a transfer function sets it; `hold` sets it again in every step.
     """
 
-    def __init__(self, run: LiveRun, name: str) -> None:
+    def __init__(self, run: HeldRun, name: str) -> None:
         object.__setattr__(self, "_run", run)
         object.__setattr__(self, "_name", name)
 
@@ -137,61 +108,73 @@ class PortView:
 
 
 class DevicePort(PortView):
-    """A sink or source: what was read at the end of the last step or acted in it, or was set by a command since."""
+    """Sinks or sources: what was read at the end of the last step or acted in it, or was set by a command since."""
 
-    def __init__(self, run: LiveRun, group: str, device: Device) -> None:
-        super().__init__(run, device.name)
-        object.__setattr__(self, "_group", group)
-        object.__setattr__(self, "_device", device)
+    def _members(self, devices: Sequence[Device]) -> list[Device]:
+        return [each for each in devices if each.port == self._name]
 
     def _shape(self) -> object:
-        return self._port(np.zeros(self._device.size))
-
-    def _port(self, values: np.ndarray) -> Any:
-        return self._device.table.make_port(self._name, values)
+        return self._run.device_ports[self._name]
 
     def _read(self, attribute: str) -> Any:
-        port = self._port(self._last_row())
+        devices = self._run.devices
+        readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
+        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
+            self._fill(file, "readout", devices.sinks, readout)
+            self._fill(file, "stimulus", devices.sources, stimulus)
+        port = make_ports(devices, readout, stimulus, self._lists(devices))[self._name]
         for each in _set_since(self._run, self._name):
             setattr(port, each["attribute"], each["value"])
         return getattr(port, attribute)
 
-    def _last_row(self) -> np.ndarray:
-        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
-            rows = file[f"exchange/{self._group}/{self._name}"]
-            last = rows[-1] if len(rows) else 0.0
-        return np.array(np.broadcast_to(last, self._device.size), float)
+    def _fill(self, file: h5py.File, group: str, devices: Sequence[Device], message: np.ndarray) -> None:
+        """Write what was exchanged last into the places of the members."""
+        of_device = places(devices, message)
+        for each in self._members(devices):
+            last = [rows[-1] for name in each.datasets if len(rows := file[f"exchange/{group}/{name}"])]
+            if last:
+                of_device[each.name][:] = np.concatenate([np.ravel(row) for row in last])
+
+    def _lists(self, devices: Devices) -> SpikeLists:
+        """All lists, of which those of the members have their spikes of the last step."""
+        lists = SpikeLists(devices, np.zeros(devices.readout_size), np.zeros(devices.stimulus_size))
+        members = {each.name: each for each in self._members((*devices.sinks, *devices.sources))}
+        for each in (*lists.sinks, *lists.sources):
+            if each.name in members:
+                times_ms, neurons = self._listed(members[each.name])
+                last = times_ms > (steps_on_disk(self._run.folder) - 1) * self._run.step_ms
+                each.put(times_ms[last], neurons[last].astype(float))
+        return lists
+
+    def _listed(self, device: Device) -> tuple[np.ndarray, np.ndarray]:
+        """Times and neurons of a list of spikes; those of a sink may be recorded as the spikes of its population."""
+        if listed := self._run.results.exchanged_spikes.get(device.name):
+            return listed.times_ms, listed.neurons
+        found = self._run.spikes(self._run.step_ms)[device.neurons.pattern]
+        own = np.isin(found.node_ids, np.array(device.numbers, np.uint64))
+        return found.timestamps_ms[own], found.node_ids[own]
 
     def __repr__(self) -> str:
-        table = self._device.table
-        kind = "sink" if self._group == "readout" else "source"
-        return f"<{self._name}, {table.kind} {kind} of {self._device.neurons.pattern}: {', '.join(self._values())}>"
+        devices = self._run.devices
+        sinks, sources = self._members(devices.sinks), self._members(devices.sources)
+        first = [*sinks, *sources][0]
+        populations = ", ".join(each.neurons.pattern for each in (*sinks, *sources))
+        words = f"{first.table.kind} {'sink' if sinks else 'source'} of {populations}"
+        return f"<{self._name}, {words}: {', '.join(self._values())}>"
 
 
-def _set_since(run: LiveRun, port: str) -> list[Mapping[str, Any]]:
+def _set_since(run: HeldRun, port: str) -> list[Mapping[str, Any]]:
     """What commands have set at a port since the last step."""
     done = steps_on_disk(run.folder)
     since = [each.what for each in run.commands if each.step == done]
     return [what for what in since if what["command"] == "set_port" and what["port"] == port]
 
 
-def steps_on_disk(folder: Any) -> int:
-    """Steps of which all that was exchanged is in the run's file."""
-    with h5py.File(RunFolder(folder).run_file, "r", swmr=True) as file:
-        return len(file["exchange/time_ms"])
-
-
-class Body:
+class BodyView:
     """The ports of the body, by attribute: ``body.joints["humerus_radius"].angle_rad``; and hands on its parts."""
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
-
-    @cached_property
-    def standing(self) -> Mapping[str, object]:
-        """Ports like those of the body, that stand alone; none without a body."""
-        file = RunFolder(self._run.folder).body_file
-        return body_kinds.make_ports(body_kinds.load(file)) if file.exists() else {}
 
     def push(
         self,
@@ -214,8 +197,10 @@ class Body:
         self._run.send({"command": "hold", "part": part, "position_m": as_json(position_m)})
 
     def __getattr__(self, name: str) -> BodyPort:
-        if name.startswith("_") or name not in self.standing:
-            raise AttributeError(f"the body has no port {name!r}; there are {', '.join(self.standing) or 'none'}")
+        if name.startswith("_") or name not in self._run.body_ports:
+            raise AttributeError(
+                f"the body has no port {name!r}; there are {', '.join(self._run.body_ports) or 'none'}"
+            )
         return BodyPort(self._run, name)
 
     def __getitem__(self, series: str) -> np.ndarray:
@@ -228,16 +213,16 @@ class Body:
             return rows[-1] if len(rows) else np.full(rows.shape[1:], np.nan)
 
     def __dir__(self) -> list[str]:
-        return ["hold", "place", "push", *self.standing]
+        return ["hold", "place", "push", *self._run.body_ports]
 
     def __repr__(self) -> str:
-        return "\n".join(repr(BodyPort(self._run, name)) for name in self.standing) or "<no body>"
+        return "\n".join(repr(BodyPort(self._run, name)) for name in self._run.body_ports) or "<no body>"
 
 
 class BodyPort(PortView):
     """A port of the body; sensors that are recorded can be read, as of the end of the last step, NaN before it."""
 
-    def __init__(self, run: LiveRun, name: str, entry: str | None = None) -> None:
+    def __init__(self, run: HeldRun, name: str, entry: str | None = None) -> None:
         super().__init__(run, name)
         object.__setattr__(self, "_entry", entry)
 
@@ -248,10 +233,10 @@ class BodyPort(PortView):
         return BodyPort(self._run, self._name, entry)
 
     def _shape(self) -> object:
-        return self._run.body.standing[self._name]
+        return self._run.body_ports[self._name]
 
     def _read(self, attribute: str) -> Any:
-        body, name = self._run.body, self._name
+        body, name = BodyView(self._run), self._name
         for series in (f"{name.removesuffix('s')}_{attribute}", f"{name}_{attribute}", attribute):
             try:
                 row = body[series]
@@ -272,7 +257,7 @@ class BodyPort(PortView):
 class PopulationView:
     """A population of the brain, or a part of it."""
 
-    def __init__(self, run: LiveRun, name: str) -> None:
+    def __init__(self, run: HeldRun, name: str) -> None:
         self.name, self._run = name, run
         pattern = Address.parse(name).pattern
         if pattern not in run.built_populations:
@@ -315,16 +300,10 @@ class PopulationView:
         return f"<population {self.name}: {self.size} neurons{f' of {model}' if model else ''}>"
 
 
-def within(spikes: Spikes, start_ms: float) -> Spikes:
-    """Those after ``start_ms``."""
-    kept = spikes.timestamps_ms > start_ms
-    return Spikes(spikes.timestamps_ms[kept], spikes.node_ids[kept])
-
-
-class Functions(Mapping[str, "FunctionView"]):
+class FunctionViews(Mapping[str, "FunctionView"]):
     """The transfer functions of a run, by name, in the order in which they are called."""
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: HeldRun) -> None:
         self._run = run
 
     @property
@@ -345,7 +324,7 @@ class Functions(Mapping[str, "FunctionView"]):
         known = self.known
         if name not in known:
             raise KeyError(f"transfer function {name!r}: {nearest(name, known)}")
-        return FunctionView(self._run, name)
+        return FunctionView(self, self._run, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.known)
@@ -360,18 +339,23 @@ class Functions(Mapping[str, "FunctionView"]):
 class FunctionView:
     """A transfer function of a run."""
 
-    def __init__(self, run: LiveRun, name: str) -> None:
-        self._run, self.name = run, name
+    def __init__(self, functions: FunctionViews, run: HeldRun, name: str) -> None:
+        self._functions, self._run, self.name = functions, run, name
 
     @property
     def source(self) -> str:
         """Its text, as it was edited last."""
-        return self._run.transfer.known[self.name]["source"]
+        return self._functions.known[self.name]["source"]
 
     @property
     def state(self) -> str:
-        """``enabled``, ``disabled``, or what it failed of."""
-        return self._run.transfer.known[self.name]["state"]
+        """``enabled``, ``disabled`` or ``failed``."""
+        return self._functions.known[self.name]["state"]
+
+    @property
+    def message(self) -> str:
+        """Why it failed; empty if it did not."""
+        return self._functions.known[self.name]["message"]
 
     def edit(self, text: str) -> None:
         """Replace it by the function of which ``text`` is the source; it is rehearsed before it acts."""

@@ -23,7 +23,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.owner import living_owner
 
 if TYPE_CHECKING:
-    from cosim.control.sockets import Connection, Connections
+    from cosim.control.sockets import Connections, SocketConnection
 
 # A socket that does not let us in by then is left for a while, for files.
 CONNECT_S, AVOID_S = 1.0, 30.0
@@ -158,7 +158,7 @@ class Channel:
         connections.give_back(connection)
         return answer
 
-    def _receive(self, connection: Connection, deadline: float, timeout_s: float) -> dict[str, Any]:
+    def _receive(self, connection: SocketConnection, deadline: float, timeout_s: float) -> dict[str, Any]:
         is_taken = None
         while (left_s := deadline - time.monotonic()) > 0:
             is_lost = connection.is_lost

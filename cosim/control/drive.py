@@ -64,7 +64,7 @@ class DrivenFunctions:
         self._recorder, self._recorded = recorder, recorded
         self.leave: Callable[[], None] = lambda: None
         """Called when a loop has ended: the run is to stand still."""
-        self._link: Link | None = None
+        self._link: LoopLink | None = None
         self._handed_over = -1
         self.layout = Layout.of(len(exchange.readout), len(exchange.stimulus), body)
         self._columns, self._scratch = self.layout.columns, np.zeros(self.layout.size)
@@ -83,7 +83,7 @@ class DrivenFunctions:
         """
         if self._link:
             raise CommandError("drive: another loop takes part already; only one can")
-        self._link = Link(path, self.layout, stop)
+        self._link = LoopLink(path, self.layout, stop)
 
     def hand_over(self, step: int, in_round: bool = True) -> None:
         """Let the loop, or the record of one, write after ``step`` steps; once for each step."""
@@ -155,6 +155,8 @@ class DrivenFunctions:
         if attribute:
             setattr(self._body[port], attribute, values if values.shape else float(values))
             return
+        counts = [each.place for each in self._exchange.lists.sources] if self._exchange.lists else []
+        values[counts] = self._exchange.stimulus[counts]  # of spikes that are sent one by one, by transfer functions
         self._exchange.stimulus[:] = values
         self._check_sources()
 
@@ -168,7 +170,7 @@ class DrivenFunctions:
                     setattr(port, attribute, getattr(port, attribute))
 
 
-class Link:
+class LoopLink:
     """The way to the program of a loop, and the memory that is shared with it."""
 
     def __init__(self, path: str, layout: Layout, stop: StopSign) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from cosim.devices.ports import Value
+
 READOUT, STIMULUS = "readout", "stimulus"
 
 # Messages of one packet each. To the program: the state of the run after a step, what was refused, the end of the run.
@@ -89,12 +91,12 @@ class Layout:
 
 
 def properties(port: object) -> Iterator[tuple[str, bool]]:
-    """Names of the public properties of a port, and whether each may be set."""
+    """Names of the public attributes of a port that are computed, and whether each may be set."""
     kind = type(port)
     for name in dir(kind):
         member = getattr(kind, name)
-        if isinstance(member, property) and not name.startswith("_"):
-            yield name, member.fset is not None
+        if isinstance(member, property | Value) and not name.startswith("_"):
+            yield name, not member.is_read_only if isinstance(member, Value) else member.fset is not None
 
 
 def _body_fields(body: Mapping[str, object]) -> Iterator[Field]:

@@ -165,7 +165,7 @@ def _server_socket(context: zmq.Context, keys: Keys) -> zmq.Socket:
     return made
 
 
-class Connection:
+class SocketConnection:
     """A client's connection to the socket of a run; it is used for one command at a time."""
 
     def __init__(self, context: zmq.Context, endpoint: str, keys: ClientKeys) -> None:
@@ -212,7 +212,7 @@ class Connections:
     def __init__(self, endpoint: str, keys: ClientKeys) -> None:
         self._endpoint, self._keys, self._process = endpoint, keys, os.getpid()
         self._context = zmq.Context()
-        self._idle: list[Connection] = []
+        self._idle: list[SocketConnection] = []
         # In a process that was forked pyzmq leaves alone what is not its own.
         self.close = weakref.finalize(self, self._context.destroy, linger=0)
         """End all connections, and with them ZeroMQ's thread; done also when nobody holds this object any more."""
@@ -222,7 +222,7 @@ class Connections:
         """Connections cannot be used in a process that was forked from theirs."""
         return self._process == os.getpid()
 
-    def take(self, within_s: float) -> Connection | None:
+    def take(self, within_s: float) -> SocketConnection | None:
         """A connection that nobody uses; None if the run does not let us in within so many seconds."""
         while self._idle:
             with suppress(IndexError):  # another thread took the last one
@@ -230,12 +230,12 @@ class Connections:
                 if not known.is_lost:
                     return known
                 known.close()
-        made = Connection(self._context, self._endpoint, self._keys)
+        made = SocketConnection(self._context, self._endpoint, self._keys)
         if made.stands(within_s):
             return made
         made.close()
         return None
 
-    def give_back(self, connection: Connection) -> None:
+    def give_back(self, connection: SocketConnection) -> None:
         """After an answer came; one whose answer may still come must be closed instead."""
         self._idle.append(connection)

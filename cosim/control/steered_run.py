@@ -104,8 +104,10 @@ class SteeredRun:
         """Let a part of the run, ``brain``, ``body`` or ``transfer`` functions, begin anew."""
         if what == "brain":
             self.brain.change("reset", steps_done=self.step)
+        elif what == "body":
+            self.body.reset()
         else:
-            {"body": self.body, "transfer": self.functions}[what].reset()
+            self.functions.reset()
 
     def status(self) -> dict[str, Any]:
         """What is known of the run, for an answer."""

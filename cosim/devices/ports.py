@@ -49,7 +49,7 @@ class Value:
     """One value of a port, of a source unless it is read only; what is set holds until it is set again."""
 
     def __init__(self, place: int, least: float = -math.inf, is_read_only: bool = False, doc: str = "") -> None:
-        self._place, self._least, self._is_read_only, self.__doc__ = place, least, is_read_only, doc
+        self._place, self._least, self.is_read_only, self.__doc__ = place, least, is_read_only, doc
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -61,7 +61,7 @@ class Value:
         return value.copy() if value.ndim else float(value)
 
     def __set__(self, port: Any, value: Any) -> None:
-        if self._is_read_only:
+        if self.is_read_only:
             raise AttributeError(f"{port.name}.{self._name} can only be read")
         self._refuse_others(port, value)
         fit(port._values[..., self._place], value, f"{port.name}.{self._name}")
@@ -81,7 +81,7 @@ class Values(Value):
         return self if port is None else port._values.copy()
 
     def __set__(self, port: Any, value: Any) -> None:
-        if self._is_read_only:
+        if self.is_read_only:
             raise AttributeError(f"{port.name}.{self._name} can only be read")
         self._refuse_others(port, value)
         fit(port._values, value, f"{port.name}.{self._name}")

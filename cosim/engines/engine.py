@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What loop and recorder need of a brain. ``cosim.run`` chooses the engine; the others know no more than this."""
+"""What loop and recorder need of a brain. ``cosim.build`` chooses the engine; the others know no more than this."""
 
 from __future__ import annotations
 

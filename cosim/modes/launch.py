@@ -23,7 +23,7 @@ def run(arguments: Sequence[str]) -> int:
             allocation.
     """
     if launch.is_rank():
-        from cosim.run import main  # starts MPI
+        from cosim.program import main  # starts MPI
 
         return main(arguments)
     mpi4py.rc.initialize = False  # this process is no rank

@@ -32,7 +32,8 @@ class DriveFile:
     """The shard, which is there as soon as there is something in it. Body rank."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._file = path, None
+        self._path = path
+        self._file: SeriesFile | None = None
 
     def append(self, step: int, written: Written, columns: Sequence[str]) -> None:
         """Record what was written, (columns,), after ``step`` steps."""

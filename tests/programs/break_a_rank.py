@@ -15,8 +15,8 @@ import time
 
 from mpi4py import MPI
 
+from cosim.program import main
 from cosim.record import series
-from cosim.run import main
 
 where, rank, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
@@ -86,16 +86,16 @@ def signal_and_fail(_part) -> None:
 
 
 def signal_while_merging() -> None:
-    from cosim import run
+    from cosim import program
 
-    finalize = run.finalize
+    finalize = program.finalize
 
     def signalled(*arguments):
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
         return finalize(*arguments)
 
-    run.finalize = signalled
+    program.finalize = signalled
 
 
 def not_a_number(body) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,14 @@ CHANGES = {
     11: ("psc_exp[0]", {"frozen": True}),
 }
 STDP = {"synapse_model": "stdp_pl_synapse_hom", "synapse_parameters": {"lambda": 0.1}}
-STATELESS = ("stdp_synapse", "tsodyks_synapse", "stdp_synapse_hpc", "static_synapse_hpc", "vogels_sprekeler_synapse")
+QUIET = "nest.verbosity = nest.VerbosityLevel.ERROR\n"
+MORE_SYNAPSES = (
+    "stdp_synapse",
+    "tsodyks_synapse",
+    "stdp_synapse_hpc",
+    "static_synapse_hpc",
+    "vogels_sprekeler_synapse",
+)
 
 
 def tables() -> Network:
@@ -56,7 +64,7 @@ def tables() -> Network:
     projections += [Projection("psc_exp", "psc_alpha", Bernoulli(0.5), Constant(40.0), 1.0, **STDP)]
     projections += [
         Projection("mixed", "cond_alpha", Bernoulli(0.3), Constant(2.0), 1.0, synapse_model=model)
-        for model in STATELESS
+        for model in MORE_SYNAPSES
     ]
     drives = [Drive(name, 2000.0, 20.0 if "psc" in name else 1.0, 1.0) for name in MODELS]
     return Network((*parts, mixed), tuple(projections), tuple(drives))
@@ -187,6 +195,8 @@ def wrong(trial: Trial) -> dict:
         "nan": lambda: brain.set_parameters("psc_exp", {"V_th": float("nan")}),
         "text": lambda: brain.set_parameters("psc_exp", {"V_th": "high"}),
         "nothing": lambda: brain.set_parameters("psc_exp", {}),
+        "huge": lambda: brain.set_parameters("psc_exp", {"V_th": 10**400}),
+        "nowhere": lambda: brain.set_parameters("psc_exp[12:]", {"V_th": -50.0}),
         "truth": lambda: brain.set_parameters("psc_exp", {"frozen": 0.5}),
         "tau": lambda: brain.set_parameters("cond_exp", {"tau_syn_ex": -1.0, "V_th": -54.0}),
         "negative": lambda: brain.scale_weights("psc_exp", "cond_exp", -1.0),
@@ -323,6 +333,29 @@ def scripts(trial: Trial, folder: Path) -> dict:
     return {"script_counts": np.array([each.shape[1] for each in turns]), "script": turns[0], "script_last": turns[-1]}
 
 
+GAPS = """
+import nest
+
+cells = nest.Create("hh_psc_alpha_gap", 7, params={"I_e": 600.0})
+nest.Connect(cells[:4], cells[3:], "all_to_all", {"weight": 20.0, "delay": 1.0})
+for left, right in zip(cells[:6], cells[1:], strict=True):
+    nest.GetConnections(cells)
+    nest.Connect(left, right, {"rule": "one_to_one", "make_symmetric": True}, {"synapse_model": "gap_junction"})
+nest.GetConnections(cells)
+nest.Simulate(1.0)
+"""
+
+
+def gaps(trial: Trial, folder: Path) -> dict:
+    """Spikes of neurons with gap junctions, which NEST tells of in messages of their own."""
+    if COMM.rank == 0:
+        (folder / "gaps.py").write_text(GAPS.replace("import nest\n", "import nest\n" + QUIET))
+    COMM.Barrier()
+    brain = trial.brain(source=folder / "gaps.py")
+    trial.run(brain, 0, 4)
+    return {"gaps": spikes(brain)}
+
+
 # As many networks as sizes, each with another number of GetConnections, before and after its last Connect.
 LOOKING = """
 import os
@@ -332,7 +365,7 @@ nest.verbosity = nest.VerbosityLevel.ERROR
 size, looks = int(os.environ["SIZE"]), int(os.environ["LOOKS"])
 cells = nest.Create("iaf_psc_exp", size, params={"I_e": 500.0})
 few = {"rule": "fixed_indegree", "indegree": 5}
-nest.Connect(cells[:: 1 + size % 2], cells[: size // 3], few, {"weight": 200.0, "delay": 1.0})
+nest.Connect(cells[:: 1 + size // 2 % 2], cells[: size // 3], few, {"weight": 200.0, "delay": 1.0})
 if looks > 0:
     nest.GetConnections(cells[:1])
 nest.Connect(cells[:5], cells[-5:], "all_to_all", {"weight": 100.0, "delay": 1.0})
@@ -342,19 +375,20 @@ nest.Simulate(1.0)
 """
 
 
-def looking(trial: Trial, folder: Path) -> dict:
-    """Spikes of networks of scripts that look at their connections while they make them."""
+def looking(trial: Trial, folder: Path, virtual_processes: int) -> dict:
+    """Spikes of scripts that look at their connections while they make them; with threads NEST has more room."""
+    trial.kernel = replace(trial.kernel, virtual_processes=virtual_processes)
     if COMM.rank == 0:
         (folder / "looking.py").write_text(LOOKING)
     COMM.Barrier()
     found = []
     for size in range(20, 60):
-        os.environ.update(SIZE=str(size), LOOKS=str(size % 3))
+        os.environ.update(SIZE=str(size), LOOKS=str(1 + size % 2))
         brain = trial.brain(source=folder / "looking.py")
         trial.run(brain, 0, 4)
         times, ids = spikes(brain)
         found.append([len(times), (times * (1 + ids)).sum()])
-    return {"looking": np.array(found)}
+    return {f"looking_{virtual_processes}": np.array(found)}
 
 
 def late(trial: Trial) -> dict:
@@ -368,9 +402,12 @@ def late(trial: Trial) -> dict:
 def main(out: Path) -> None:
     trial = Trial()
     found = changed(trial) | untouched(trial) | wrong(trial) | scaled(trial) | reset(trial) | kept(trial) | late(trial)
-    found |= scripts(trial, out.parent) | looking(trial, out.parent)
+    found |= scripts(trial, out.parent) | gaps(trial, out.parent)
     if COMM.size == 1:
         found |= changed_in_nest(trial) | million(trial)
+    for virtual_processes in (2, 3):
+        if COMM.size in (1, virtual_processes):
+            found |= looking(trial, out.parent, virtual_processes)
     if COMM.rank == 0:
         np.savez(out, **found)
 

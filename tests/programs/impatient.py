@@ -4,7 +4,7 @@
 import sys
 
 from cosim.parallel import world
-from cosim.run import main
+from cosim.program import main
 
 world.FAIL_TOGETHER_S = 1.0
 sys.exit(main(sys.argv[1:]))

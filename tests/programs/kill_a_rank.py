@@ -12,7 +12,7 @@ import sys
 
 from mpi4py import MPI
 
-from cosim import run
+from cosim import build, program
 from cosim.parallel.stop import Signals
 from cosim.record import series
 from cosim.record.recorder import BodyRecorder, BrainRecorder
@@ -41,12 +41,12 @@ def before(part: object, name: str, call: int = 0) -> None:
 series.FLUSH_INTERVAL_S = 0.0
 if MPI.COMM_WORLD.rank == rank:
     if where == "build":
-        before(run, "build_network")
-        before(run, "build_body")
+        before(build, "build_network")
+        before(build, "build_body")
     elif where == "loop":
         before(BodyRecorder, "record", step)
         before(BrainRecorder, "record", step)
     else:
         before(Signals, "let_results_be_written")
 
-sys.exit(run.main(sys.argv[6:]))
+sys.exit(program.main(sys.argv[6:]))

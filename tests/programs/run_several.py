@@ -11,7 +11,7 @@ from pathlib import Path
 from mpi4py import MPI
 
 from cosim import finalize
-from cosim.run import main
+from cosim.program import main
 
 finalize.draw = lambda _: None
 for folder in map(Path, sys.argv[1:]):

@@ -3,8 +3,8 @@
 
 import sys
 
+from cosim.program import main
 from cosim.record import series
-from cosim.run import main
 
 series.FLUSH_INTERVAL_S = 0.0
 sys.exit(main(sys.argv[1:]))

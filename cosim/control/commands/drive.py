@@ -11,7 +11,7 @@ from cosim.control.commands.base import Answer, Command
 from cosim.control.steered_run import SteeredRun
 
 
-class Drive(Command):
+class DriveByLoop(Command):
     """Let a program take part in every step, after the transfer functions, when the run goes on.
 
     It listens on a Unix socket at the path ``name``. When it closes that, the run stands still.

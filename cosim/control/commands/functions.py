@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from cosim.control.commands.base import Answer, Command
 from cosim.control.steered_run import SteeredRun
+from cosim.transfer import TransferFunctions
 
 NEEDS_TEXT, NEEDS_NAME = ("add", "edit"), ("edit", "remove", "enable", "disable")
 
@@ -35,7 +36,7 @@ class ChangeFunction(Command):
 
 
 class ShowFunctions(Command):
-    """Show the transfer functions: the state and the source of each, and the whole text of transfer.py as it now is."""
+    """Show the transfer functions: state, message and source of each, and the text of transfer.py as it now is."""
 
     command: Literal["functions"] = "functions"
     is_recorded: ClassVar[bool] = False
@@ -46,7 +47,13 @@ class ShowFunctions(Command):
 
     def act(self, run: SteeredRun) -> Answer:
         functions = run.functions
-        known = {
-            name: {"state": str(state), "source": functions.source(name)} for name, state in functions.states.items()
-        }
+        known = {name: {**state, "source": _source(functions, name)} for name, state in functions.states.items()}
         return {"functions": known, "text": functions.text()}
+
+
+def _source(functions: TransferFunctions, name: str) -> str:
+    """Empty for a function that no text defines."""
+    try:
+        return functions.source(name)
+    except ValueError:
+        return ""

@@ -29,7 +29,7 @@ COMMANDS = {
     "push": "cosim.control.commands.body:Push",
     "place": "cosim.control.commands.body:Place",
     "hold": "cosim.control.commands.body:Hold",
-    "drive": "cosim.control.commands.drive:Drive",
+    "drive": "cosim.control.commands.drive:DriveByLoop",
     "functions": "cosim.control.commands.functions:ShowFunctions",
     "reset": "cosim.control.commands.reset:Reset",
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -80,8 +81,8 @@ class Changes:
                 that have one weight in common.
         """
         self._take_back = self._forget()
-        if not 0 <= factor < math.inf:
-            raise BrainError(f"{source} -> {target}: factor {factor}, must be a finite number, 0 or more")
+        if not _is_finite(factor) or factor < 0:
+            raise BrainError(f"{source} -> {target}: factor {factor!r}, must be a finite number, 0 or more")
         ends = self._ends(source), self._ends(target)
         self._take_back = self._link.undo_scaling
         try:
@@ -94,7 +95,11 @@ class Changes:
         return scaled
 
     def undo(self) -> None:
-        """Take back the last change on this rank, once; nothing if it was refused."""
+        """Take back the last change on this rank, once; nothing if it was refused.
+
+        Weights come back bit for bit. So do parameters, but for the potential of models that NEST keeps relative to
+        ``E_L``: after a change of ``E_L`` it may differ in its last bit.
+        """
         self._take_back()
         self._take_back = self._forget()
 
@@ -112,7 +117,7 @@ class Changes:
         for name, value in values.items():
             if name not in settable:
                 raise BrainError(f"{population}: no parameter {name!r}: {nearest(name, settable)}")
-            if not isinstance(value, int | float) or not math.isfinite(value):
+            if not _is_finite(value):
                 raise BrainError(f"{population}: {name} = {value!r}: must be a finite number")
         if not values:
             raise BrainError(f"{population}: no parameters to set: {nearest('', settable)}")
@@ -144,6 +149,8 @@ class Changes:
         if address.pattern not in self._populations:
             raise BrainError(f"no population {population!r}: {nearest(population, {*self._populations, *others})}")
         nodes = self._populations[address.pattern]
+        if not address.size(len(nodes)):
+            raise BrainError(f"{population!r}: no neurons, {address.pattern} has {len(nodes)}")
         return np.ascontiguousarray(_ids(nodes)[address.part])
 
 
@@ -152,6 +159,13 @@ def _ids(nodes: NodeCollection) -> np.ndarray:
     if last - first + 1 == len(nodes):
         return np.arange(first, last + 1)
     return np.array(nodes.tolist(), dtype=np.int64)
+
+
+def _is_finite(value: object) -> bool:
+    try:
+        return isinstance(value, Real) and math.isfinite(value)
+    except OverflowError:  # a whole number that is too large
+        return False
 
 
 def _one_line(error: Exception) -> str:

@@ -7,7 +7,7 @@ Samples of multimeters (``samples.cpp``) and weights of projections (``weight_si
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -98,7 +98,7 @@ class AllWeights:
     def __init__(self, link: Library, weights: ctypes.c_void_p, block: Weights) -> None:
         self._lib, self._weights, self.name = link.lib, weights, block.name
         source, target = block.sources.population, block.targets.population
-        self.attributes = {"source": source, "target": target, "every": block.full_every}
+        self.attributes: Mapping[str, Any] = {"source": source, "target": target, "every": block.full_every}
         count = ctypes.c_long()
         failed = self._lib.nestlink_count_weights(weights, ctypes.byref(count))
         ids = np.empty((2, count.value), dtype=np.int64)

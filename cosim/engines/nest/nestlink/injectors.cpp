@@ -99,7 +99,7 @@ inject( const InjectedNodes& source, const double* times_ms, const double* numbe
     times.clear();
     for ( ; spike != spikes.end() and spike->first == number; ++spike )
     {
-      times.push_back( ( nest::Time( nest::Time::ms( spike->second ) ) - run_before ).get_ms() );
+      times.push_back( spike->second );
     }
     set_copies( node_for( source, number ), times );
   }
