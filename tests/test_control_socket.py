@@ -46,8 +46,9 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def channel(run, monkeypatch):
-    """One that must not take files."""
+    """One that must not take files, however busy the machine is."""
     monkeypatch.setattr(Channel, "_by_file", by_no_file)
+    monkeypatch.setattr(channel_module, "CONNECT_S", 20.0)
     with Channel(run.path) as made:
         yield made
 
@@ -127,7 +128,7 @@ def test_what_keeps_it_from_opening_is_told(tmp_path, monkeypatch):
         before = len(os.listdir("/proc/self/fd"))
         answer = channel.send({"command": "open_socket"})
         assert answer == {"ok": False, "error": "socket tcp://127.0.0.1:*: No such file or directory"}
-        assert len(os.listdir("/proc/self/fd")) <= before + 1
+        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before + 1)
         assert echo(channel, 1) == 1
 
 
@@ -275,7 +276,8 @@ def test_nobody_waits_for_ever_for_an_answer_whose_connection_was_lost(tmp_path,
 def cut_off(run: ToyRun) -> None:
     """As a network does it."""
     for each in list(run.listener._socket._gate._partners):
-        each.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # the gate has closed it already, with its partner
+            each.shutdown(socket.SHUT_RDWR)
 
 
 def keys_like(run: ToyRun) -> ClientKeys:
