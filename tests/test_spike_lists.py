@@ -312,3 +312,10 @@ def test_tables_of_an_export_hold_them(whole, tmp_path):
         rows = [*csv.DictReader(file)]
     assert len(rows) == sum(len(each.times_ms) for each in whole.exchanged_spikes.values())
     assert {"device": "even", "neuron": "18", "time_ms": "21.0"} in rows
+
+
+def test_times_are_those_of_the_run_also_where_nests_clock_began_anew(alone):
+    result = alone("tests/programs/inject_in_run_time.py")
+    assert result.returncode == 0, result.stderr
+    to_all, to_some = [(104.0, 10.0), (104.0, 12.0), (104.0, 14.0)], [(106.5, 12.0), (106.5, 14.0)]
+    assert result.stdout.strip() == f"5.0 5 {[*to_all, *to_some]}"
