@@ -223,6 +223,13 @@ def test_results_hold_what_was_sent_and_what_spikes_h5_does_not(whole):
     np.testing.assert_array_equal(whole.readout["number"], np.convolve(whole.readout["seen"], [1, 1])[:STEPS])
 
 
+def test_spikes_act_from_the_start_of_the_step_on(whole):
+    """Brain ranks begin a step before they know of its spikes; what is sent in the first ms must not be too late."""
+    times_ms, neurons = whole.spikes["echo"]
+    together = neurons[np.isclose(times_ms, 22.7)]  # those that were at rest at 21 ms, and the delay is 1 ms
+    assert len(together) == len({*together}) == 7
+
+
 def test_sinks_of_recorded_neurons_are_not_recorded_twice(experiment):
     def names(recorded: str) -> set[str]:
         devices = resolve_devices(load(str(experiment), [f"record.spikes={recorded}"]), SIZES)
