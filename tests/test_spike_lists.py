@@ -223,6 +223,13 @@ def test_results_hold_what_was_sent_and_what_spikes_h5_does_not(whole):
     np.testing.assert_array_equal(whole.readout["number"], np.convolve(whole.readout["seen"], [1, 1])[:STEPS])
 
 
+def test_spikes_act_from_the_start_of_the_step_on(whole):
+    """Brain ranks begin a step before they know of its spikes; what is sent in the first ms must not be too late."""
+    times_ms, neurons = whole.spikes["echo"]
+    together = neurons[np.isclose(times_ms, 22.7)]  # those that were at rest at 21 ms, and the delay is 1 ms
+    assert len(together) == len({*together}) == 7
+
+
 def test_sinks_of_recorded_neurons_are_not_recorded_twice(experiment):
     def names(recorded: str) -> set[str]:
         devices = resolve_devices(load(str(experiment), [f"record.spikes={recorded}"]), SIZES)
@@ -312,3 +319,10 @@ def test_tables_of_an_export_hold_them(whole, tmp_path):
         rows = [*csv.DictReader(file)]
     assert len(rows) == sum(len(each.times_ms) for each in whole.exchanged_spikes.values())
     assert {"device": "even", "neuron": "18", "time_ms": "21.0"} in rows
+
+
+def test_times_are_those_of_the_run_also_where_nests_clock_began_anew(alone):
+    result = alone("tests/programs/inject_in_run_time.py")
+    assert result.returncode == 0, result.stderr
+    to_all, to_some = [(104.0, 10.0), (104.0, 12.0), (104.0, 14.0)], [(106.5, 12.0), (106.5, 14.0)]
+    assert result.stdout.strip() == f"5.0 5 {[*to_all, *to_some]}"
