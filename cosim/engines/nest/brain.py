@@ -133,6 +133,10 @@ class Brain:
         """Build network and devices anew and begin at NEST's time 0; spikes have times of the run."""
         if self._rebuild is None:
             raise BrainError("the brain cannot be reset: it was not made by build_network")
+        if keeping := [each.name for each in self.kept_weights]:
+            # Their record has a row of all weights after so many steps each, and synapses that stay the same ones.
+            names = ", ".join(keeping)
+            raise BrainError(f"the brain cannot be reset alone while {names} keep all weights: full_every must be 0")
         self._kernel.restart()
         self._prepare(self._rebuild(), lambda _: None, steps_done)
 
