@@ -312,7 +312,7 @@ def test_a_kind_that_makes_less_than_it_exchanges_is_refused(experiment, registe
     several = devices.sources[1]
     monkeypatch.setattr(type(several.table), "create", lambda table, site: [Setting(1, "amplitude")])
     with pytest.raises(ValueError, match="currents: 1 values in NEST, must be 3"):
-        _create([several], SimpleNamespace(NESTError=RuntimeError), {"each": range(3)}, STEP_MS)
+        _create([several], SimpleNamespace(NESTError=RuntimeError), None, {"each": range(3)}, STEP_MS)
 
 
 @pytest.mark.parametrize("section", ["sources", "sinks"])

@@ -53,7 +53,7 @@ class SteeredPorts:
 
     def release(self, port: str, attribute: str) -> None:
         """Hold a value no longer; it stays until it is set. Raises ValueError if it is not held."""
-        if (port, attribute) not in self.held:
+        if [port, attribute] not in map(list, self.held):  # names may come as anything
             held = ", ".join(".".join(each) for each in self.held) or "none"
             raise ValueError(f"{port}.{attribute} is not held; held: {held}")
         del self.held[port, attribute]
