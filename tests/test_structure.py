@@ -40,8 +40,8 @@ IMPORTS = {
     "build": "body control devices engines errors loop parallel plan record show transfer",
     "program": "build engines errors experiment finalize loop modes network parallel plan record timegrid",
     "tools": "body cache clone devices engines errors experiment network parallel plan",
-    "bench": "body build clone control devices engines errors experiment loop modes network parallel plan program "
-    "record results timegrid",
+    "bench": "body build client clone control devices engines errors experiment loop modes network parallel plan "
+    "program record results timegrid",
     "cli": "bench body cache client errors experiment modes results show tools",
     "__main__": "cli",
 }

@@ -19,7 +19,7 @@ RESULTS = Path("results/bench")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give ``cosim bench`` its benchmarks."""
     names = parser.add_subparsers(required=True, metavar="NAME")
-    for add in (_add_coupling, _add_rest, _add_scaling, _add_build, _add_record, _add_body, _add_model):
+    for add in (_add_coupling, _add_rest, _add_scaling, _add_build, _add_record, _add_body, _add_model, _add_steer):
         add(names)
     _add_readme(names)
 
@@ -170,6 +170,11 @@ def _add_model(names: argparse._SubParsersAction) -> None:
         metavar="SIZE",
         help="predict this size on the published numbers of processes too",
     )
+
+
+def _add_steer(names: argparse._SubParsersAction) -> None:
+    parser = _add(names, "steer", "how soon a command acts, and steps with a loop in another process")
+    _add_experiment(parser, default="braitenberg")
 
 
 def _add_clock(parser: argparse.ArgumentParser) -> None:
