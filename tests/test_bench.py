@@ -386,3 +386,12 @@ def test_published_numbers_are_those_of_the_paper():
 
 def test_spread_is_median_and_range():
     assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+
+
+@pytest.mark.starts
+def test_steering_is_measured_on_a_run_that_goes_on(tmp_path):
+    result = measured(tmp_path, "steer", "--repetitions", 1)
+    times = {name: each["median"] for name, each in result["times"].items()}
+    assert times["channel_socket_ms"] < times["acts_socket_ms"], "a command acts when a step has ended"
+    assert times["alone_us"] < times["loop_us"]
+    assert result["loop_adds_us"] == pytest.approx(times["loop_us"] - times["alone_us"])
