@@ -220,6 +220,7 @@ def steer(
         CommandLog(plan.folder.command_log),
         StateFile(plan.folder.state_file if listener else None),
         recorded=plan.mode.commands(),
+        along=plan.mode.repeats_until(),
         holds=options.hold,
     )
 

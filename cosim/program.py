@@ -76,6 +76,8 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
         if not parts.exchange.reset_agreed:
             return code
         prepared, watch = parts.steering.following, Stopwatch()
+        del parts  # what it holds is as large as the next run's
+        rescues.clear()
         stop.renew()
 
 
@@ -103,6 +105,7 @@ def run_once(
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
     if not parts.exchange.reset_agreed:
         signals.let_results_be_written()
+    parts.steering.let_go()
     for part in (parts.progress, parts.recorder, parts.brain, parts.body, parts.exchange):
         part.close()
     watch.lap("loop")
@@ -110,7 +113,7 @@ def run_once(
     is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
-    parts.steering.close()
+    parts.steering.close(steps, "" if is_well and not stop.failure else stop.reason or "results could not be made")
     if owner is not None:
         os.close(owner)
     code = exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
