@@ -8,6 +8,7 @@ of two steps, one by one.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -199,22 +200,36 @@ class NotedProfile(StepProfile):
         self._notes.end_line(phase)
 
 
-def noted_parts(kind: str, notes: Notes, stop: StopSign) -> Parts:
+class NotedSteering(NoSteering):
+    """Wishes a round after some steps, and shares the stimulus once more at its end as the real one does."""
+
+    def __init__(self, notes: Notes, exchange: NotedExchange, after: float = math.inf) -> None:
+        self._notes, self._exchange, self.next_round = notes, exchange, after
+
+    def round(self, step: int) -> None:
+        self.next_round = math.inf
+        self._notes.call("steering.round", step)
+        self._exchange.share(False)
+        self._exchange.receive()
+
+
+def noted_parts(kind: str, notes: Notes, stop: StopSign, round_after: float = math.inf) -> Parts:
     """What there is on the ``body`` rank, or on a ``brain`` rank."""
 
     def only_on(where: str, name: str) -> Noted | Idle:
         return Noted(name, notes) if kind == where else Idle()
 
+    exchange = NotedExchange(notes, stop)
     return Parts(
         brain=only_on("brain", "brain"),
         body=only_on("body", "body"),
         transfer=only_on("body", "transfer"),
-        exchange=NotedExchange(notes, stop),
+        exchange=exchange,
         recorder=Noted("recorder", notes),
         profile=NotedProfile(notes),
         progress=only_on("body", "progress"),
         stop=stop,
-        steering=NoSteering(),
+        steering=NotedSteering(notes, exchange, round_after),
     )
 
 
@@ -322,6 +337,34 @@ def test_a_stop_that_is_asked_for_ends_the_loop_after_the_running_step(kind, end
         [*TWO_STEPS[kind][FIRST], *end, "end: profile.write(1 steps)"],
         1,
     )
+
+
+@both_kinds
+def test_a_round_comes_between_two_steps_with_all_on_disk_and_nobody_has_run_ahead(kind):
+    """It is announced a step before, so that brain ranks do not begin the next step."""
+    notes = Notes({})
+    loop(noted_parts(kind, notes, StopSign(), round_after=2), 4, step_ms=5.0)
+    ahead = [line for line in notes.lines if line.startswith("ahead:")]
+    runs_ahead = "ahead: brain.run_ahead()" if kind == "brain" else "ahead:"
+    assert ahead == [runs_ahead, "ahead:", runs_ahead, "ahead:"]
+    shared = [line for line in notes.lines if line.startswith("share:")]
+    assert shared[0] == "share: exchange.share(announce=True)"
+    assert shared[2:] == ["share: exchange.share(announce=False)"] * 2
+    steered = [line.replace("progress.update(2), ", "") for line in notes.lines if line.startswith("steer:")]
+    once_more = "exchange.share(announce=False), exchange.receive()"
+    assert steered[2] == f"steer: profile.write(2 steps), recorder.flush(), steering.round(2), {once_more}"
+    assert not any("round" in line for line in [*steered[:2], *steered[3:]])
+
+
+@both_kinds
+def test_a_round_may_come_before_the_first_step_and_after_the_last_one(kind):
+    notes = Notes({})
+    loop(noted_parts(kind, notes, StopSign(), round_after=0), 1, step_ms=5.0)
+    assert "recorder.flush(), steering.round(0)" in notes.lines[0]
+    notes = Notes({})
+    loop(noted_parts(kind, notes, StopSign(), round_after=2), 2, step_ms=5.0)
+    notes.end_line("end")
+    assert "profile.write(2 steps), recorder.flush(), steering.round(2)" in notes.lines[-1]
 
 
 @pytest.mark.parametrize("error", [ArithmeticError, SystemExit])
