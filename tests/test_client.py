@@ -45,6 +45,12 @@ def steer(run, capsys):
     return call
 
 
+def test_a_run_to_which_nothing_was_done_can_be_looked_at(run, folder):
+    """The first test of all: no command was recorded yet."""
+    assert run.commands == cosim.load(folder).commands == []
+    assert "<left_light, poisson source of left_eye: rate_hz=0.0" in repr(run.ports)
+
+
 def test_a_run_stands_before_its_first_step_and_does_as_many_as_it_is_told(run, folder):
     assert (run.folder, run.state, run.steps_done, run.steps) == (folder, "paused", 0, STEPS)
     assert np.isnan(run.body["position_m"]).all() and np.isnan(run.population("left_motor").rate_hz())
