@@ -131,6 +131,8 @@ def test_a_loop_takes_part_in_every_step(run):
         step.ports["left_light"].rate_hz = 1000.0 + step.number
         with pytest.raises(CommandError, match="must wait until the loop of this program has ended"):
             run.mark("inside")
+        assert (run.state, run.steps_done, run.t_ms) == ("runs", step.number, step.t_ms)
+        assert f"runs, {step.number} of 60 steps done" in repr(run)
         if step.number == first + 4:
             break
     assert [number for number, *_ in seen] == [*range(first, first + 5)]
