@@ -70,8 +70,9 @@ def test_a_loop_is_left_at_once_while_another_program_has_paused_the_run(run):
         thread.join()
         assert run.state == other.state == "paused"
     done = run.steps_done
-    run.step()
-    assert (run.state, run.steps_done) == ("paused", done + 1)
+    with run.loop() as loop:  # at once: the run has not yet found that the one before is gone
+        assert loop.step.number == done + 1, "in the step before, that one had its say"
+    assert (run.state, run.steps_done) == ("paused", done + 2)
 
 
 def test_finish_waits_no_longer_than_it_was_told_to_and_the_run_ends_later(run):
