@@ -110,7 +110,7 @@ def run_once(
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
-    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
+    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop, parts.steering.following))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     parts.steering.close(steps, "" if is_well and not stop.failure else stop.reason or "results could not be made")
@@ -157,7 +157,12 @@ def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequen
 
 
 def ended(
-    prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport], steps: int, stop: StopSign
+    prepared: Prepared,
+    built: Sequence[BuiltBrain],
+    reports: Sequence[RankReport],
+    steps: int,
+    stop: StopSign,
+    following: Prepared | None,
 ) -> EndedRun:
     """What results are made from. Body rank."""
     plan, experiment = prepared.plan, prepared.experiment
@@ -175,6 +180,7 @@ def ended(
         steps=steps,
         stopped_by=stop.reason,
         failure=stop.failure,
+        followed_by=following.plan.folder.path.name if following else "",
     )
 
 

@@ -15,6 +15,7 @@ from cosim.devices.base import DeviceTable
 from cosim.devices.devices import Devices
 from cosim.devices.resolve import Wanted, resolve
 from cosim.engines.built import BuiltPopulation
+from cosim.record.attempts import attempt
 from cosim.record.folder import RunFolder
 from cosim.results.spikes import Spikes
 
@@ -44,9 +45,16 @@ def as_toml(value: Any) -> str:
     return tomli_w.dumps({"x": plain}).removeprefix("x = ").strip()
 
 
+def files_of(folder: Path) -> RunFolder:
+    """Where the run in ``folder`` is written: one that is resumed writes into it, beside what it had."""
+    run = RunFolder(folder)
+    resumed = attempt(run)
+    return resumed if resumed.shard_folder.is_dir() else run
+
+
 def steps_on_disk(folder: Path) -> int:
     """Steps of which all that was exchanged is in the run's file."""
-    with h5py.File(RunFolder(folder).run_file, "r", swmr=True) as file:
+    with h5py.File(files_of(folder).run_file, "r", swmr=True) as file:
         return len(file["exchange/time_ms"])
 
 
