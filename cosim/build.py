@@ -162,6 +162,7 @@ def build_body(
         spare_ports=partial(spare_ports, experiment, devices),
         sources=places(devices.sources, exchange.stimulus),
         returned=returned,
+        keep=partial(write_text, plan.folder.transfer_file),
     )
     sources = {each.port: bound[each.port] for each in devices.sources}
     driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())

@@ -11,7 +11,7 @@ from typing import Any
 
 from cosim.client import views
 from cosim.client.held_run import ENDED, LOOK_S, HeldRun
-from cosim.client.known import as_json, as_toml
+from cosim.client.known import as_json, settings
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
 from cosim.errors import RunError
@@ -112,8 +112,7 @@ class LiveRun(HeldRun):
         and is the last of ``earlier``. It may have another ``seed`` and values ``set``. What else is reset begins as at
         0 ms, while the time of the run goes on.
         """
-        overrides = [f"{key}={as_toml(value)}" for key, value in set.items()]
-        overrides += [] if seed is None else [f"seed={seed}"]
+        overrides = settings({**set} | ({} if seed is None else {"seed": seed}))
         command = {"command": "reset", "what": what} | ({"overrides": overrides} if overrides else {})
         answer = self._send(command, math.inf)
         if what == "all":
@@ -139,6 +138,10 @@ class LiveRun(HeldRun):
     def mark(self, text: str) -> None:
         """Write a text down beside the time."""
         self.send({"command": "mark", "text": text})
+
+    def save(self, target: Path | str) -> None:
+        """Keep it as it is by now, as an experiment or as a script; see `RunData.save`."""
+        self.results.save(target)
 
     # A loop of one's own.
 

@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "body.toml"
 
     @property
+    def transfer_file(self) -> Path:
+        """The text of transfer.py as it was last; there only if commands, or failures, changed its functions."""
+        return self.path / "transfer.py"
+
+    @property
     def log_file(self) -> Path:
         return self.path / "log.txt"
 
