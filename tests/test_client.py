@@ -100,6 +100,12 @@ def test_what_a_port_does_not_take_is_refused(run, port, attribute, value, error
     assert run.steps_done == before
 
 
+def test_what_is_too_long_for_a_command_is_refused_with_its_size(run):
+    with pytest.raises(ValueError, match="^command of 1,.* bytes: at most 1,000,000; transfer functions and a loop"):
+        run.mark("x" * 1_000_001)
+    assert run.state == "paused"
+
+
 def test_what_is_not_there_is_said_with_what_is(run):
     with pytest.raises(KeyError, match="port 'left_lights': did you mean left_light"):
         run.ports["left_lights"]

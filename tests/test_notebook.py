@@ -40,6 +40,7 @@ def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch):
     done = subprocess.run(resume, env=clean_environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "were the same in all 36 recorded steps" in done.stderr
+    assert "0.5 * RAD_S_PER_MV" in (steered / "transfer.py").read_text(), "the text is that of the run that went on"
     commands = [each.what["command"] for each in cosim.load(steered).commands]
     assert {"pace", "set_port", "tf"} <= {*commands} and cosim.load(steered).summary["steps"] == 37
 
