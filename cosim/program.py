@@ -107,7 +107,7 @@ def run_once(
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
-    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
+    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop, parts.steering.following))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
     parts.steering.close()
@@ -154,7 +154,12 @@ def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequen
 
 
 def ended(
-    prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport], steps: int, stop: StopSign
+    prepared: Prepared,
+    built: Sequence[BuiltBrain],
+    reports: Sequence[RankReport],
+    steps: int,
+    stop: StopSign,
+    following: Prepared | None,
 ) -> EndedRun:
     """What results are made from. Body rank."""
     plan, experiment = prepared.plan, prepared.experiment
@@ -172,6 +177,7 @@ def ended(
         steps=steps,
         stopped_by=stop.reason,
         failure=stop.failure,
+        followed_by=following.plan.folder.path.name if following else "",
     )
 
 

@@ -48,6 +48,12 @@ def steer(run, capsys):
     return call
 
 
+def test_a_run_to_which_nothing_was_done_can_be_looked_at(run, folder):
+    """The first test of all: no command was recorded yet."""
+    assert run.commands == cosim.load(folder).commands == []
+    assert "<left_light, poisson source of left_eye: rate_hz=0.0" in repr(run.ports)
+
+
 def test_a_run_stands_before_its_first_step_and_does_as_many_as_it_is_told(run, folder):
     assert (run.folder, run.state, run.steps_done, run.steps) == (folder, "paused", 0, STEPS)
     assert np.isnan(run.body["position_m"]).all() and np.isnan(run.population("left_motor").rate_hz())
@@ -134,6 +140,8 @@ def test_a_loop_takes_part_in_every_step(run):
         step.ports["left_light"].rate_hz = 1000.0 + step.number
         with pytest.raises(CommandError, match="must wait until the loop of this program has ended"):
             run.mark("inside")
+        assert (run.state, run.steps_done, run.t_ms) == ("runs", step.number, step.t_ms)
+        assert f"runs, {step.number} of 60 steps done" in repr(run)
         if step.number == first + 4:
             break
     assert [number for number, *_ in seen] == [*range(first, first + 5)]

@@ -282,6 +282,8 @@ def test_a_rank_that_is_killed_in_a_pause_ends_the_job(rank, tmp_path):
     while living_owner(run.results.folder) and time.monotonic() < ended:
         time.sleep(0.1)
     assert not living_owner(run.results.folder)
+    with pytest.raises(cosim.RunError, match="the run failed, with exit code"):
+        run.finish()
     recover = subprocess.run(
         [sys.executable, "-m", "cosim", "recover", str(tmp_path / "run")], env=clean_environment(), cwd=REPOSITORY
     )

@@ -17,6 +17,7 @@ from cosim.devices.devices import Devices
 from cosim.devices.resolve import Wanted, resolve
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
+from cosim.record.attempts import attempt
 from cosim.record.folder import RunFolder
 from cosim.results.spikes import Spikes
 
@@ -69,9 +70,16 @@ def _as_toml(key: str, value: Any) -> str:
         raise ConfigurationError(f"{key}: {value!r}: {allowed}") from None
 
 
+def files_of(folder: Path) -> RunFolder:
+    """Where the run in ``folder`` is written: one that is resumed writes into it, beside what it had."""
+    run = RunFolder(folder)
+    resumed = attempt(run)
+    return resumed if resumed.shard_folder.is_dir() else run
+
+
 def steps_on_disk(folder: Path) -> int:
     """Steps of which all that was exchanged is in the run's file."""
-    with h5py.File(RunFolder(folder).run_file, "r", swmr=True) as file:
+    with h5py.File(files_of(folder).run_file, "r", swmr=True) as file:
         return len(file["exchange/time_ms"])
 
 

@@ -81,6 +81,8 @@ class DrivenFunctions:
         Raises:
             CommandError: there is a loop already, or nobody listens on this machine.
         """
+        if self._link and self._link.is_gone:
+            self.close()
         if self._link:
             raise CommandError("drive: another loop takes part already; only one can")
         self._link = LoopLink(path, self.layout, stop)
@@ -190,6 +192,13 @@ class LoopLink:
         self.memory = np.frombuffer(self._memory, count=layout.size)
         socket.send_fds(self._socket, [json.dumps({"size": layout.size}).encode()], [descriptor])
         os.close(descriptor)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the program has closed its end."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return bool(poll.poll(0))
 
     def ask(self, message: bytes) -> bytes | None:
         """Send a message and wait for the reply: empty if the program has gone, None if the run has to stop."""

@@ -122,7 +122,7 @@ class RunData:
         """What steering did to the run: for each command the steps done before, when, who and what, as it was sent."""
         if self.folder.command_log.exists():  # it goes on, or was killed
             return read_log(self.folder.command_log)
-        with h5py.File(self.folder.run_file, "r") as file:
+        with self._open() as file:
             return list(read(file))
 
     @cached_property
