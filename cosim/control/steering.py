@@ -224,7 +224,7 @@ class BodySteering:
             letter.answer({"ok": False, "error": str(error), **self._here()})
             return
         if command.is_recorded:
-            content = command.model_dump(mode="json", exclude_none=True)
+            content = command.to_json()
             log.info("step %d, %s: %s", run.step, letter.who, _in_words(content))
             self._log.append(Obeyed(run.step, time.time(), letter.who, content))
         if command.waits:
