@@ -185,6 +185,61 @@ def test_what_is_held_stays_until_it_is_released(run):
     assert run.results.stimulus["left_light"][-1] != 123.0
 
 
+def test_what_is_held_of_the_body_is_released_though_it_is_not_recorded(run, steer):
+    run.body.wheels.hold(left_rad_s=1.0, right_rad_s=2.0)
+    assert "held: wheels.left_rad_s, wheels.right_rad_s" in steer("status")[1]
+    run.body.wheels.release("left_rad_s")
+    assert steer("release", "wheels.right_rad_s")[0] == 0 and "held" not in steer("status")[1]
+    with pytest.raises(CommandError, match=r"wheels.left_rad_s is not held; held: none"):
+        run.body.wheels.release("left_rad_s")
+    assert steer("release", "vehicle")[1].startswith("cosim: hold: ")
+
+
+def test_of_several_settings_a_refusal_says_which_act(run, steer):
+    set_first = "set already: left_light.rate_hz"
+    assert set_first in steer("set", "left_light.rate_hz=1", "left_light.rate=2")[1]
+    assert "set already" not in steer("set", "left_light.rate=2", "left_light.rate_hz=1")[1]
+    said = len(run.commands)
+    with pytest.raises(AttributeError, match="wheels.wrong"):
+        run.body.wheels.hold(left_rad_s=1.0, wrong=2.0)
+    assert "left_light: must be" in steer("set", "left_light.rate_hz=1", "left_light=2")[1]
+    assert len(run.commands) == said, "what can be seen here is seen before anything is sent"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("tf", "show", "nonsense"), "cosim: transfer function 'nonsense': "),
+        (("set", "left_light.rate_hz=inf"), "cosim: inf: must be a finite number"),
+        (("set", "left_light.rate_hz=[nan]"), "cosim: "),
+        (("until", "nan"), "cosim: nan: must be a time such as"),
+        (("until", "1e999"), "cosim: 1e999: must be a time such as"),
+        (("push", "vehicle", "nans"), "cosim: nans: must be a time such as"),
+    ],
+)
+def test_what_is_typed_wrong_is_one_line(steer, words, told):
+    code, printed = steer(*words)
+    assert code == 2 and printed.startswith(told) and printed.count("\n") == 1, printed
+
+
+def test_json_is_printed_wherever_it_is_asked_for(steer, run):
+    for words in (("--json", "status"), ("status", "--json")):
+        assert json.loads(steer(*words)[1])["transfer_functions"]["see"] == {"state": "enabled", "message": ""}
+    assert "def see(" in json.loads(steer("tf", "show", "see", "--json")[1])["source"]
+    assert [*json.loads(steer("--json", "tf", "show")[1])] == [*run.transfer]
+    assert "transfer_functions: place_light enabled, see enabled, drive enabled\n" in steer("status")[1]
+
+
+def test_negative_numbers_are_typed_as_numbers_are(steer, run):
+    assert steer("push", run_part(steer), 20, "--force", 0, 0, "-1e-3")[0] == 0
+    assert run.commands[-1].what["force_n"] == [0, 0, -1e-3]
+
+
+def run_part(steer) -> str:
+    """A part that can be pushed, as the refusal of another names it."""
+    return steer("push", "nothing", 20)[1].split("allowed are ")[1].split(",")[0].strip()
+
+
 def test_the_shell_changes_transfer_functions(steer, run, tmp_path):
     (tmp_path / "dim.py").write_text("def dim(light):\n    light.brightness = 0.25\n")
     assert steer("tf", "add", tmp_path / "dim.py")[0] == 0 and "dim" in run.transfer

@@ -22,6 +22,7 @@ SAID = [
     {"command": "status"},
     {"command": "set_port", "port": "light", "attribute": "rate_hz", "value": [1.0, 2.0], "hold": True},
     {"command": "set_port", "port": "light", "attribute": "rate_hz", "value": 1.0},
+    {"command": "release_port", "port": "light", "attribute": "rate_hz"},
     {"command": "set_protocol", "key": "light_m", "value": None},
     {"command": "set_population", "population": "E[0:10]", "parameters": {"V_th": -50.0}},
     {"command": "scale_weights", "source": "E", "target": "I", "factor": 0.5},

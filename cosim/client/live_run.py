@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cosim.client import views
+from cosim.client.acted import Acted
 from cosim.client.held_run import ENDED, LOOK_S, HeldRun
 from cosim.client.known import as_json, as_toml
 from cosim.client.loop import LoopStep, OwnLoop
@@ -133,8 +134,10 @@ class LiveRun(HeldRun):
 
     def set_protocol(self, **values: Any) -> None:
         """Set values of the experiment's ``[protocol]``, which transfer functions find under this name."""
+        acted = Acted("set already")
         for key, value in values.items():
-            self.send({"command": "set_protocol", "key": key, "value": as_json(value)})
+            with acted.one(key):
+                self.send({"command": "set_protocol", "key": key, "value": as_json(value)})
 
     def mark(self, text: str) -> None:
         """Write a text down beside the time."""

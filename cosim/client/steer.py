@@ -5,25 +5,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from cosim.client.acted import Acted
 from cosim.errors import EXIT_CONFIGURATION, CommandError, ConfigurationError, RunError
 
 Command = dict[str, Any]
 
 TIME = re.compile(r"(?P<number>[0-9.eE+-]+) ?(?P<unit>ms|s)?")
+JSON_HELP = "print the answer as JSON"
+# As argparse's own, which before Python 3.14 took -1e-3 for an option.
+NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 FILE_HELP = "a file with the source of one function, or - for standard input"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, and what is to be done to it."""
     parser.add_argument("run", metavar="RUN", help="results folder of a run that goes on")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--json", action="store_true", help=JSON_HELP)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_time(actions)
     _add_values(actions)
@@ -36,8 +42,9 @@ def main(options: argparse.Namespace) -> int:
     """Do it; returns the exit code."""
     try:
         options.act(options)
-    except (CommandError, RunError, ConfigurationError, FileExistsError) as error:
-        print(f"cosim: {error}", file=sys.stderr)
+    except (ValueError, LookupError, AttributeError, RunError, ConfigurationError, FileExistsError) as error:
+        told = error.args[0] if isinstance(error, KeyError) else error
+        print(f"cosim: {told}", file=sys.stderr)
         return EXIT_CONFIGURATION
     return 0
 
@@ -72,10 +79,10 @@ def _pace(options: argparse.Namespace) -> None:
 
 def _time_ms(text: str) -> float:
     match = TIME.fullmatch(text)
-    try:
-        return float(match["number"]) * (1000 if match["unit"] == "s" else 1) if match else float(text)
-    except ValueError:
-        raise CommandError(f"{text}: must be a time such as 500ms, 0.5s, or a number of ms") from None
+    with suppress(ValueError):
+        if match and math.isfinite(time_ms := float(match["number"]) * (1000 if match["unit"] == "s" else 1)):
+            return time_ms
+    raise CommandError(f"{text}: must be a time such as 500ms, 0.5s, or a number of ms")
 
 
 # Values of ports, populations, projections, the protocol.
@@ -99,12 +106,19 @@ def _set(options: argparse.Namespace) -> None:
         values = dict(map(_setting, others))
         _send(options, {"command": "set_population", "population": first, "parameters": values})
         return
-    for key, value in map(_setting, options.words):
-        port, dot, attribute = key.rpartition(".")
-        if not dot:
-            raise CommandError(f"{key}: must be PORT.ATTRIBUTE=VALUE, or POPULATION PARAMETER=VALUE")
+    settings = [(*_port_attribute(key), value) for key, value in map(_setting, options.words)]
+    acted = Acted("set already")
+    for port, attribute, value in settings:
         command = {"command": "set_port", "port": port, "attribute": attribute, "value": value}
-        _send(options, command | {"hold": options.hold})
+        with acted.one(f"{port}.{attribute}"):
+            _send(options, command | ({"hold": True} if options.hold else {}))
+
+
+def _port_attribute(text: str) -> tuple[str, str]:
+    port, dot, attribute = text.rpartition(".")
+    if not dot:
+        raise CommandError(f"{text}: must be PORT.ATTRIBUTE=VALUE, or POPULATION PARAMETER=VALUE")
+    return port, attribute
 
 
 def _scale(options: argparse.Namespace) -> None:
@@ -113,8 +127,10 @@ def _scale(options: argparse.Namespace) -> None:
 
 
 def _protocol(options: argparse.Namespace) -> None:
-    for key, value in map(_setting, options.settings):
-        _send(options, {"command": "set_protocol", "key": key, "value": value})
+    acted = Acted("set already")
+    for key, value in [*map(_setting, options.settings)]:
+        with acted.one(key):
+            _send(options, {"command": "set_protocol", "key": key, "value": value})
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -125,11 +141,14 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """Read as TOML, else as text."""
+    """Read as TOML, else as text. Raises CommandError for inf and nan."""
     try:
-        return tomllib.loads(f"x = {text}")["x"]
+        value = tomllib.loads(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         return text
+    if isinstance(value, float) and not math.isfinite(value):
+        raise CommandError(f"{text}: must be a finite number")
+    return value
 
 
 # Transfer functions.
@@ -161,7 +180,10 @@ def _show_functions(options: argparse.Namespace) -> None:
     from cosim.client.session import attach  # imports much, and every command of cosim comes by here
 
     with attach(options.run) as run:
-        print(run.transfer[options.name].source if options.name else run.transfer.text)
+        if options.json:
+            print(json.dumps(run.transfer[options.name].known if options.name else run.transfer.known))
+        else:
+            print(run.transfer[options.name].source if options.name else run.transfer.text)
 
 
 def _text(file: str) -> str:
@@ -184,7 +206,8 @@ def _add_body(actions: argparse._SubParsersAction) -> None:
     for action, text in (("place", "put a part of the body to a place, at rest"), ("hold", "pull a part to a place")):
         parser = _action(actions, action, text, _move)
         parser.add_argument("part"), parser.add_argument("position_m", nargs=3, type=float, metavar="M")
-    _action(actions, "release", "let a part go that is held", _move).add_argument("part")
+    release = _action(actions, "release", "hold a part, or an attribute of a port, no longer", _release)
+    release.add_argument("held", metavar="PART|PORT.ATTRIBUTE")
 
 
 def _push(options: argparse.Namespace) -> None:
@@ -193,9 +216,13 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _move(options: argparse.Namespace) -> None:
-    name = "hold" if options.action == "release" else options.action
-    position_m = getattr(options, "position_m", None)
-    _send(options, {"command": name, "part": options.part, "position_m": position_m})
+    _send(options, {"command": options.action, "part": options.part, "position_m": options.position_m})
+
+
+def _release(options: argparse.Namespace) -> None:
+    port, dot, attribute = options.held.rpartition(".")
+    of_port = {"command": "release_port", "port": port, "attribute": attribute}
+    _send(options, of_port if dot else {"command": "hold", "part": options.held, "position_m": None})
 
 
 # The run as a whole.
@@ -224,6 +251,8 @@ def _save(options: argparse.Namespace) -> None:
 
     save = saved.as_script if options.script else saved.as_experiment
     save(Path(options.run), Path(options.folder))
+    if options.json:
+        print(json.dumps({"ok": True, "saved": options.folder}))
 
 
 # All of them.
@@ -231,6 +260,9 @@ def _save(options: argparse.Namespace) -> None:
 
 def _action(actions: argparse._SubParsersAction, name: str, text: str, act: Any) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text)
+    parser._negative_number_matcher = NEGATIVE_NUMBER
+    # Behind the action, too; where it is not said there it is as it was said before.
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=JSON_HELP)
     parser.set_defaults(act=act, action=name)
     return parser
 
@@ -250,10 +282,19 @@ def _send(options: argparse.Namespace, command: Command) -> None:
 
 def _in_words(answer: Mapping[str, Any]) -> str:
     where = f"step {answer['step']}, {answer['t_ms']:g} ms, {answer['state']}"
+    if "transfer_functions" in answer:
+        states = {name: _state(known) for name, known in answer["transfer_functions"].items()}
+        answer = {**answer, "transfer_functions": states}
     more = {key: value for key, value in answer.items() if key not in ("ok", "step", "t_ms", "state") and value}
     return "\n".join([where, *(f"{key}: {_shown(value)}" for key, value in more.items())])
 
 
+def _state(known: Mapping[str, str]) -> str:
+    """Of a transfer function: ``enabled``, or ``failed (why)``."""
+    return f"{known['state']} ({known['message']})" if known["message"] else known["state"]
+
+
 def _shown(value: Any) -> str:
-    parts: Sequence[str] = [f"{key} {each}" for key, each in value.items()] if isinstance(value, dict) else [str(value)]
-    return ", ".join(parts)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from cosim.client.acted import Acted
 from cosim.client.held_run import HeldRun
 from cosim.client.known import as_json, steps_on_disk
 from cosim.control.drive_layout import properties
@@ -65,13 +66,21 @@ class PortView:
 
     def hold(self, **values: Any) -> None:
         """Set attributes, and set them again after the transfer functions in every step."""
+        for attribute in values:
+            self._check(attribute, to_set=True)
+        acted = Acted(f"{self._name} holds")
         for attribute, value in values.items():
-            self._set(attribute, value, hold=True)
+            with acted.one(attribute):
+                self._set(attribute, value, hold=True)
 
     def release(self, *attributes: str) -> None:
         """Let transfer functions set these attributes again."""
         for attribute in attributes:
-            self._set(attribute, self._read(attribute), hold=False)
+            self._check(attribute, to_set=True)
+        acted = Acted(f"{self._name} holds no longer")
+        for attribute in attributes:
+            with acted.one(attribute):
+                self._run.send({"command": "release_port", "port": self._name, "attribute": attribute})
 
     def __getattr__(self, attribute: str) -> Any:
         self._check(attribute, to_set=False)
@@ -343,19 +352,24 @@ class FunctionView:
         self._functions, self._run, self.name = functions, run, name
 
     @property
+    def known(self) -> dict[str, str]:
+        """State, message and source."""
+        return self._functions.known[self.name]
+
+    @property
     def source(self) -> str:
         """Its text, as it was edited last."""
-        return self._functions.known[self.name]["source"]
+        return self.known["source"]
 
     @property
     def state(self) -> str:
         """``enabled``, ``disabled`` or ``failed``."""
-        return self._functions.known[self.name]["state"]
+        return self.known["state"]
 
     @property
     def message(self) -> str:
         """Why it failed; empty if it did not."""
-        return self._functions.known[self.name]["message"]
+        return self.known["message"]
 
     def edit(self, text: str) -> None:
         """Replace it by the function of which ``text`` is the source; it is rehearsed before it acts."""

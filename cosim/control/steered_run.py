@@ -111,6 +111,6 @@ class SteeredRun:
 
     def status(self) -> dict[str, Any]:
         """What is known of the run, for an answer."""
-        states = {name: str(state) for name, state in self.functions.states.items()}
-        pace = None if math.isinf(self.pace) else self.pace
-        return {"steps": self.clock.steps, "pace": pace, "transfer_functions": states}
+        pace, functions = None if math.isinf(self.pace) else self.pace, self.functions
+        held = {"held": sorted(functions.held)} if functions.held else {}
+        return {"steps": self.clock.steps, "pace": pace, "transfer_functions": functions.states, **held}

@@ -22,6 +22,7 @@ COMMANDS = {
     "mark": "cosim.control.commands.time:MarkTime",
     "status": "cosim.control.commands.time:Status",
     "set_port": "cosim.control.commands.values:SetPort",
+    "release_port": "cosim.control.commands.values:ReleasePort",
     "set_protocol": "cosim.control.commands.values:SetProtocol",
     "set_population": "cosim.control.commands.brain:SetPopulation",
     "scale_weights": "cosim.control.commands.brain:ScaleWeights",
