@@ -127,6 +127,17 @@ class LiveRun(HeldRun):
         """A population of the brain, or a part of it such as ``E[0:10]``."""
         return views.PopulationView(self, name)
 
+    @property
+    def populations(self) -> dict[str, views.PopulationView]:
+        """All populations of the brain, by name."""
+        return {name: self.population(name) for name in self.built_populations}
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The values of the experiment's ``[protocol]`` as they are now; `set_protocol` changes them."""
+        changed = (each.what for each in self.commands if each.what["command"] == "set_protocol")
+        return {**self.config.get("protocol", {}), **{what["key"]: what["value"] for what in changed}}
+
     def scale_weights(self, source: str, target: str, factor: float) -> int:
         """Multiply the weights of all synapses from one population to another; returns how many there are."""
         command = {"command": "scale_weights", "source": source, "target": target, "factor": factor}

@@ -137,8 +137,8 @@ def _call(obeyed: Obeyed) -> str:
         case "tf" if what["action"] == "add":
             return f"run.transfer.add({what['text']!r})"
         case "tf":
-            text = repr(what["text"]) if what.get("text") else ""
-            return f"run.transfer[{what['name']!r}].{what['action']}({text})"
+            argument = repr(what["text"]) if what.get("text") else "silence=True" if what.get("silence") else ""
+            return f"run.transfer[{what['name']!r}].{what['action']}({argument})"
         case "mark":
             return f"run.mark({what['text']!r})"
         case "reset" if what["what"] != "all":

@@ -9,13 +9,16 @@ import math
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosim.client.acted import Acted
 from cosim.errors import EXIT_CONFIGURATION, CommandError, ConfigurationError, RunError
+
+if TYPE_CHECKING:
+    from cosim.client.live_run import LiveRun
 
 Command = dict[str, Any]
 
@@ -93,6 +96,10 @@ def _add_values(actions: argparse._SubParsersAction) -> None:
     values.add_argument(
         "words", nargs="+", metavar="WHAT", help="PORT.ATTRIBUTE=VALUE ..., or POPULATION PARAMETER=VALUE ..."
     )
+    _action(actions, "ports", "show all ports with their values", _ports)
+    get = _action(actions, "get", "show an attribute of a port, or parameters of a population", _get)
+    get.add_argument("what", metavar="PORT.ATTRIBUTE|POPULATION")
+    get.add_argument("parameters", nargs="*", metavar="PARAMETER", help="of the population")
     values.add_argument("--hold", action="store_true", help="set a port again in every step")
     scale = _action(actions, "scale", "multiply the weights of all synapses between two populations", _scale)
     scale.add_argument("source"), scale.add_argument("target"), scale.add_argument("factor")
@@ -112,6 +119,28 @@ def _set(options: argparse.Namespace) -> None:
         command = {"command": "set_port", "port": port, "attribute": attribute, "value": value}
         with acted.one(f"{port}.{attribute}"):
             _send(options, command | ({"hold": True} if options.hold else {}))
+
+
+def _ports(options: argparse.Namespace) -> None:
+    _look(options, lambda run: [*run.ports] if options.json else run.ports)
+
+
+def _get(options: argparse.Namespace) -> None:
+    if options.parameters:
+        _look(options, lambda run: run.population(options.what).get(*options.parameters))
+        return
+    port, attribute = _port_attribute(options.what)
+    _look(options, lambda run: getattr(run.ports[port], attribute))
+
+
+def _look(options: argparse.Namespace, see: Callable[[LiveRun], Any]) -> None:
+    """Print what is seen of the run, which is not disturbed."""
+    from cosim.client.known import as_json  # they import much, and every command of cosim comes by here
+    from cosim.client.session import attach
+
+    with attach(options.run) as run:
+        seen = see(run)
+        print(json.dumps(seen, default=as_json) if options.json else seen)
 
 
 def _port_attribute(text: str) -> tuple[str, str]:
@@ -155,14 +184,16 @@ def _value(text: str) -> Any:
 
 
 def _add_functions(actions: argparse._SubParsersAction) -> None:
-    parser = actions.add_parser("tf", help="show or change transfer functions")
-    of_functions = parser.add_subparsers(required=True, metavar="ACTION")
+    functions = actions.add_parser("tf", help="show or change transfer functions")
+    of_functions = functions.add_subparsers(required=True, metavar="ACTION")
     add = _action(of_functions, "add", "add a function", _change_function)
     add.add_argument("file", metavar="FILE", help=FILE_HELP)
     edit = _action(of_functions, "edit", "replace a function", _change_function)
     edit.add_argument("name", metavar="NAME"), edit.add_argument("file", metavar="FILE", help=FILE_HELP)
     for action, text in (("remove", "take it out"), ("enable", "call it again"), ("disable", "do not call it")):
-        _action(of_functions, action, text, _change_function).add_argument("name", metavar="NAME")
+        parser = _action(of_functions, action, text, _change_function)
+        parser.add_argument("name", metavar="NAME")
+    parser.add_argument("--silence", action="store_true", help="set its sources to 0, until it is enabled")
     show = _action(of_functions, "show", "print a function, or all of transfer.py as it now is", _show_functions)
     show.add_argument("name", metavar="NAME", nargs="?")
 
@@ -173,17 +204,18 @@ def _change_function(options: argparse.Namespace) -> None:
         command["name"] = options.name
     if "file" in options:
         command["text"] = _text(options.file)
+    if options.action == "disable" and options.silence:
+        command["silence"] = True
     _send(options, command)
 
 
 def _show_functions(options: argparse.Namespace) -> None:
-    from cosim.client.session import attach  # imports much, and every command of cosim comes by here
-
-    with attach(options.run) as run:
+    def see(run: LiveRun) -> object:
         if options.json:
-            print(json.dumps(run.transfer[options.name].known if options.name else run.transfer.known))
-        else:
-            print(run.transfer[options.name].source if options.name else run.transfer.text)
+            return run.transfer[options.name].known if options.name else run.transfer.known
+        return run.transfer[options.name].source if options.name else run.transfer.text
+
+    _look(options, see)
 
 
 def _text(file: str) -> str:
@@ -206,6 +238,12 @@ def _add_body(actions: argparse._SubParsersAction) -> None:
     for action, text in (("place", "put a part of the body to a place, at rest"), ("hold", "pull a part to a place")):
         parser = _action(actions, action, text, _move)
         parser.add_argument("part"), parser.add_argument("position_m", nargs=3, type=float, metavar="M")
+    _action(actions, "parts", "show what can be pushed, placed and held", _parts)
+    joints = _action(actions, "joints", "put joints at these angles, all at rest", _joints)
+    joints.add_argument("angles", nargs="+", metavar="JOINT=RAD")
+    send = _action(actions, "send", "send spikes in the coming step through a spike_injector", _send_spikes)
+    send.add_argument("port"), send.add_argument("times_ms", nargs="+", type=float, metavar="MS")
+    send.add_argument("--neurons", nargs="+", type=int, metavar="N", help="one for each time, or one for all")
     release = _action(actions, "release", "hold a part, or an attribute of a port, no longer", _release)
     release.add_argument("held", metavar="PART|PORT.ATTRIBUTE")
 
@@ -217,6 +255,22 @@ def _push(options: argparse.Namespace) -> None:
 
 def _move(options: argparse.Namespace) -> None:
     _send(options, {"command": options.action, "part": options.part, "position_m": options.position_m})
+
+
+def _parts(options: argparse.Namespace) -> None:
+    _look(options, lambda run: run.body.parts if options.json else "\n".join(run.body.parts))
+
+
+def _joints(options: argparse.Namespace) -> None:
+    _send(options, {"command": "set_joints", "angle_rad": dict(map(_setting, options.angles))})
+
+
+def _send_spikes(options: argparse.Namespace) -> None:
+    command = {"command": "send", "port": options.port, "times_ms": options.times_ms}
+    neurons = options.neurons
+    if neurons and len(neurons) == 1:
+        neurons = neurons[0]
+    _send(options, command | ({} if neurons is None else {"neurons": neurons}))
 
 
 def _release(options: argparse.Namespace) -> None:
@@ -231,6 +285,8 @@ def _release(options: argparse.Namespace) -> None:
 def _add_whole(actions: argparse._SubParsersAction) -> None:
     reset = _action(actions, "reset", "begin anew, with all of the run or a part", _reset)
     reset.add_argument("what", nargs="?", default="all", choices=["all", "body", "transfer", "brain"])
+    reset.add_argument("--seed", type=int, metavar="N", help="of the new run; with all")
+    reset.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the new run; with all")
     mark = _action(actions, "mark", "write a text down beside the time", _mark)
     mark.add_argument("text", metavar="TEXT")
     save = _action(actions, "save", "write what was made of the run as an experiment, or as a script", _save)
@@ -239,7 +295,8 @@ def _add_whole(actions: argparse._SubParsersAction) -> None:
 
 
 def _reset(options: argparse.Namespace) -> None:
-    _send(options, {"command": "reset", "what": options.what})
+    overrides = options.set + ([] if options.seed is None else [f"seed={options.seed}"])
+    _send(options, {"command": "reset", "what": options.what} | ({"overrides": overrides} if overrides else {}))
 
 
 def _mark(options: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ log = logging.getLogger("cosim")
 HEARTBEAT_S = 0.25
 # What brain ranks are told besides methods of the brain.
 GO_ON, NOTHING = "go on", "nothing"
-ORDERS = ("set_parameters", "scale_weights", "reset", "undo")
+ORDERS = ("set_parameters", "parameters", "scale_weights", "reset", "undo")
 
 
 class Steering(Protocol):

@@ -229,6 +229,10 @@ class TransferFunctions:
         """Hold a value no longer."""
         self._steered.release(port, attribute)
 
+    def send(self, port: str, times_ms: object, neurons: object = None) -> None:
+        """Send spikes in the coming step through a port that can."""
+        self._steered.send(port, times_ms, neurons)
+
     def _known(self, name: str) -> BoundFunction:
         if not isinstance(name, str) or name not in self._functions:
             raise ValueError(f"no transfer function is called {name!r}; {nearest(str(name), self._functions)}")

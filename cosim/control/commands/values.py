@@ -44,6 +44,19 @@ class ReleasePort(Command):
         run.functions.release_port(self.port, self.attribute)
 
 
+class Send(Command):
+    """Send spikes in the coming step through a ``spike_injector``, to all its neurons or to single ones."""
+
+    command: Literal["send"] = "send"
+    port: str
+    times_ms: float | list[float]
+    neurons: int | list[int] | None = None
+
+    def act(self, run: SteeredRun) -> None:
+        run.check_not_over()
+        run.functions.send(self.port, self.times_ms, self.neurons)
+
+
 class SetProtocol(Command):
     """Set a key of ``[protocol]``, which transfer functions find under this name."""
 
