@@ -12,6 +12,7 @@ import pytest
 from conftest import REPOSITORY, clean_environment, find_mpiexec
 
 import cosim
+from cosim import cli
 from cosim.errors import CommandError
 
 pytestmark = pytest.mark.starts
@@ -143,3 +144,17 @@ def test_a_run_in_which_spikes_were_sent_is_resumed_byte_for_byte(run, tmp_path)
     after = cosim.load(copy).spikes["echo"]
     assert len(before.timestamps_ms) > 1
     assert after.timestamps_ms[: len(before.timestamps_ms)].tolist() == before.timestamps_ms.tolist()
+
+
+def test_a_function_that_failed_is_seen_while_the_run_goes_on_and_in_its_results(run, capsys):
+    run.run_until(80.0)
+    told = [{"name": "fail", "step": 7, "message": run.transfer["fail"].message}]
+    assert "seventy" in told[0]["message"] and "\n" not in told[0]["message"]
+    assert cli.main(["watch", str(run.folder), "--once"]) == 0
+    assert "failed" in (shown := capsys.readouterr().out) and "fail after step 7: " in shown
+    results = run.finish()
+    assert results.summary["failed_functions"] == told
+    last = (run.folder / "log.txt").read_text().split("started")[-1].splitlines()[-8:]
+    assert any("transfer function fail was switched off after step 7: " in line for line in last), last
+    assert cli.main(["watch", str(run.folder), "--once"]) == 0
+    assert "fail after step 7: " in capsys.readouterr().out
