@@ -37,7 +37,7 @@ log = logging.getLogger("cosim")
 HEARTBEAT_S = 0.25
 # What brain ranks are told besides methods of the brain.
 GO_ON, NOTHING = "go on", "nothing"
-ORDERS = ("set_parameters", "scale_weights", "reset", "undo")
+ORDERS = ("set_parameters", "parameters", "scale_weights", "reset", "undo")
 
 
 class Steering(Protocol):
@@ -224,7 +224,7 @@ class BodySteering:
             letter.answer({"ok": False, "error": str(error), **self._here()})
             return
         if command.is_recorded:
-            content = command.model_dump(mode="json", exclude_none=True)
+            content = command.to_json()
             log.info("step %d, %s: %s", run.step, letter.who, _in_words(content))
             self._log.append(Obeyed(run.step, time.time(), letter.who, content))
         if command.waits:

@@ -98,6 +98,11 @@ class RunFolder:
         return self.shard_folder / "commands.jsonl"
 
     @property
+    def failed_file(self) -> Path:
+        """Transfer functions that failed, see `cosim.record.failed`; there only if one did."""
+        return self.shard_folder / "failed.jsonl"
+
+    @property
     def drive_file(self) -> Path:
         """What a loop in another process wrote, see `cosim.record.drive`; there only if one did."""
         return self.shard_folder / "drive.h5"

@@ -164,9 +164,9 @@ def _call(what: Mapping[str, Any]) -> str:
             return f"run.set_protocol({what['key']}={what['value']!r})"
         case "tf" if what["action"] == "add":
             return f"run.transfer.add({what['text']!r})"
-        case "tf" if what.keys() <= {"command", "action", "name", "text"}:
-            text = repr(what["text"]) if what.get("text") else ""
-            return f"run.transfer[{what['name']!r}].{what['action']}({text})"
+        case "tf" if what.keys() <= {"command", "action", "name", "text", "silence"}:
+            argument = repr(what["text"]) if what.get("text") else "silence=True" if what.get("silence") else ""
+            return f"run.transfer[{what['name']!r}].{what['action']}({argument})"
         case "mark":
             return f"run.mark({what['text']!r})"
         case "reset":

@@ -13,6 +13,7 @@ import numpy as np
 
 from cosim.errors import FAILURES, nearest
 from cosim.experiment import usercode
+from cosim.record.failed import FailedFunction
 from cosim.record.returned import ReturnedValues, recordable
 from cosim.transfer.function import BoundFunction, Now, Surroundings
 from cosim.transfer.memories import Memories
@@ -37,6 +38,7 @@ class StimulusMaker(Protocol):
 class TransferFunctions:
     """The transfer functions of an experiment, bound to their ports.
 
+    A function that is switched off as it failed is told to ``tell_failed``.
     ``spare_ports`` makes ports that stand alone, to rehearse what is changed while the run goes on; ``sources`` are
     the places of the sources in the stimulus, by name. What functions return goes to ``returned``, if that is given;
     the `text` to ``keep`` whenever it has changed.
@@ -54,6 +56,7 @@ class TransferFunctions:
         on_error: Literal["stop", "disable"] = "stop",
         spare_ports: Callable[[], Ports] | None = None,
         sources: Mapping[str, np.ndarray] = MappingProxyType({}),
+        tell_failed: Callable[[FailedFunction], None] = lambda failed: None,
         returned: ReturnedValues | None = None,
         keep: Callable[[str], None] | None = None,
     ) -> None:
@@ -64,6 +67,7 @@ class TransferFunctions:
         self._spare_ports = spare_ports or (lambda: deepcopy(dict(ports)))
         self._steered = SteeredPorts(ports, self._spare_ports)
         self._sources, self._silenced = sources, dict[str, dict[str, np.ndarray]]()
+        self._tell_failed = tell_failed
         found = marked(module)
         self._functions = {name: BoundFunction(name, each, self._around) for name, each in found.items()}
         self._off: dict[str, dict[str, str]] = {}
@@ -107,6 +111,7 @@ class TransferFunctions:
     def _fail(self, function: BoundFunction, error: BaseException) -> None:
         message = function.told(error)
         function.log.error("switched off: %s", message)
+        self._tell_failed(FailedFunction(function.name, self._now.step, message))
         self._off[function.name] = {"state": "failed", "message": message}
         self._has_changed()
 
@@ -235,6 +240,10 @@ class TransferFunctions:
     def release_port(self, port: str, attribute: str) -> None:
         """Hold a value no longer."""
         self._steered.release(port, attribute)
+
+    def send(self, port: str, times_ms: object, neurons: object = None) -> None:
+        """Send spikes in the coming step through a port that can."""
+        self._steered.send(port, times_ms, neurons)
 
     def _known(self, name: str) -> BoundFunction:
         if not isinstance(name, str) or name not in self._functions:
