@@ -35,6 +35,7 @@ from cosim.parallel.world import (
     World,
 )
 from cosim.plan import Plan, Prepared, ports, prepare, settle_devices, spare_ports
+from cosim.record import failed
 from cosim.record.commands import CommandLog
 from cosim.record.disk import write_text
 from cosim.record.folder import start_logging
@@ -161,7 +162,9 @@ def build_body(
         on_error=config.transfer.on_error,
         spare_ports=partial(spare_ports, experiment, devices),
         sources=places(devices.sources, exchange.stimulus),
+        tell_failed=partial(failed.tell, plan.folder.failed_file),
         returned=returned,
+        keep=partial(write_text, plan.folder.transfer_file),
     )
     sources = {each.port: bound[each.port] for each in devices.sources}
     driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())

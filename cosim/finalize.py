@@ -13,7 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,7 +25,7 @@ from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.errors import RecordingError
 from cosim.experiment.config import Clock
 from cosim.network.network import Network
-from cosim.record import circuit, populations
+from cosim.record import circuit, failed, populations
 from cosim.record.built import RankReport
 from cosim.record.disk import several, write_text
 from cosim.record.folder import RunFolder
@@ -105,7 +105,7 @@ def finalize(run: EndedRun) -> bool:
     merge_weights(shards[1:], folder.weights_file, run.steps, run.clock.coupling_step_ms)
     profile = finish_run_file(run.source, folder.run_file, shards, run.steps, run.clock.substeps, by_rank(run))
     watch.lap("merge")
-    summary = summarize(run, profile, counts)
+    summary = summarize(run, profile, counts) | failed_functions(run)
     write_text(folder.summary_file, to_json(summary))
     with stages.stage("SONATA files"):
         describe_circuit(run)
@@ -154,6 +154,12 @@ def summarize(run: EndedRun, profile: np.ndarray, spike_counts: dict[str, int]) 
         "mean_rate_hz": mean_rates_hz(spike_counts, run.built[0], simulated_s),
         **followed_by,
     }
+
+
+def failed_functions(run: EndedRun) -> dict[str, Any]:
+    """Transfer functions that failed, and were switched off; nothing where none did."""
+    told = [asdict(each) for each in failed.told(run.source.failed_file)]
+    return {"failed_functions": told} if told else {}
 
 
 def add_own(run: EndedRun, summary: dict[str, Any], stages: Stages) -> None:
@@ -206,6 +212,8 @@ def tell(run: EndedRun, summary: dict[str, Any], figure: Path | None) -> None:
         sys.stderr.write(f"cosim: {run.stopped_by}\n{run.failure}")
     if not run.is_complete:
         log.warning("stopped after %d of %d steps: %s", run.steps, run.clock.steps, run.stopped_by)
+    for each in summary.get("failed_functions", ()):
+        log.warning("transfer function %s was switched off after step %d: %s", *each.values())
     log.info("results: %s", run.folder.path)
     if not run.steps:
         return

@@ -8,6 +8,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from cosim.body.musculoskeletal.kinematics import Kinematics
 from cosim.body.musculoskeletal.leverage import Leverage
 from cosim.body.nobody import NoBody
 from cosim.body.touch import HeldPoint, Touch, grip
+from cosim.control.commands.registry import parse
 
 FORELIMB, ARM, HUSKY = (load(REPOSITORY / f"models/{name}/body.toml") for name in ("forelimb", "arm", "husky"))
 BALL = pendulum(solid=True)  # falls on a box
@@ -432,7 +434,7 @@ def test_joints_are_set_and_others_follow_where_a_loop_demands_it(body):
 def test_joints_that_are_not_named_stay_without_a_loop(body):
     run(body, 5)
     shoulder = body.joints.angle_rad[0]
-    body.set_joints({"elbow": 1.5})
+    parse({"command": "set_joints", "angle_rad": {"elbow": 1.5}}).act(SimpleNamespace(body=body))
     assert body.joints.angle_rad.tolist() == [shoulder, 1.5]
 
 

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cosim
 from cosim import cli
-from cosim.client import saved
-from cosim.client.known import as_toml
+from cosim.client.known import as_json, settings
 from cosim.errors import CommandError, ConfigurationError, RunError
 from cosim.experiment.config import load as load_experiment
 
@@ -101,6 +104,12 @@ def test_what_a_port_does_not_take_is_refused(run, port, attribute, value, error
     with pytest.raises(error, match=message):
         setattr(run.ports[port], attribute, value)
     assert run.steps_done == before
+
+
+def test_what_is_too_long_for_a_command_is_refused_with_its_size(run):
+    with pytest.raises(ValueError, match="^command of 1,.* bytes: at most 1,000,000; transfer functions and a loop"):
+        run.mark("x" * 1_000_001)
+    assert run.state == "paused"
 
 
 def test_what_is_not_there_is_said_with_what_is(run):
@@ -193,6 +202,110 @@ def test_what_is_held_stays_until_it_is_released(run):
     assert run.results.stimulus["left_light"][-1] != 123.0
 
 
+def test_parameters_of_neurons_are_looked_at(run, steer):
+    motor, recorded = run.population("left_motor"), len(run.commands)
+    found = motor.get("V_th", "V_m")
+    assert found["V_th"].shape == found["V_m"].shape == (motor.size,)
+    run.population("left_motor[2:3]").set(V_th=-47.5)
+    changed = np.flatnonzero(motor.get("V_th")["V_th"] != found["V_th"])
+    assert changed.tolist() == [2] and motor.get("V_th")["V_th"][2] == -47.5
+    with pytest.raises(CommandError, match="left_motor: .*V_thh"):
+        motor.get("V_thh")
+    assert motor.get("V_th")["V_th"][2] == -47.5, "a look that is refused takes nothing back"
+    motor.set(V_th=found["V_th"][0])
+    assert len(run.commands) == recorded + 2, "to look is not recorded"
+    code, printed = steer("--json", "get", "left_motor[2:4]", "V_th")
+    assert code == 0 and json.loads(printed) == {"V_th": found["V_th"][2:4].tolist()}
+
+
+def test_the_shell_looks_at_ports_and_parts(run, steer):
+    shown = steer("ports")[1]
+    assert "<left_light, poisson source of left_eye: rate_hz=" in shown and "wheels" in shown
+    assert steer("get", "left_light.rate_hz") == (0, f"{run.ports['left_light'].rate_hz}\n")
+    assert json.loads(steer("get", "pose.position_m", "--json")[1]) == run.body.pose.position_m.tolist()
+    assert steer("get", "left_light.rate")[1] == "cosim: left_light.rate: did you mean rate_hz? allowed: rate_hz\n"
+    assert steer("get", "wheels.left_rad_s")[0] == 2
+    assert steer("parts")[1].split("\n")[:-1] == run.body.parts != []
+
+
+def test_populations_and_the_protocol_are_shown(run):
+    assert [*run.populations] == [*run.built_populations] and run.populations["left_eye"].size == 20
+    assert run.protocol == {"light_m": [2.5, 2.5, 0.8]}
+    run.set_protocol(light_m=[2.0, 2.5, 0.8])
+    assert run.protocol == {"light_m": [2.0, 2.5, 0.8]}
+
+
+def test_a_function_that_is_disabled_may_silence_its_sources(run, steer):
+    run.step()
+    run.transfer["see"].disable(silence=True)
+    run.step()
+    assert run.results.stimulus["left_light"][-1] == 0.0
+    run.transfer["see"].enable()
+    assert steer("tf", "disable", "see", "--silence")[0] == 0 and run.commands[-1].what["silence"] is True
+    run.transfer["see"].enable()
+
+
+def test_joints_of_a_body_without_any_are_refused(run, steer):
+    with pytest.raises(CommandError, match="set_joints: "):
+        run.body.set_joints(elbow=1.2)
+    assert steer("joints", "elbow=1.2")[1].startswith("cosim: set_joints: ")
+
+
+def test_what_is_held_of_the_body_is_released_though_it_is_not_recorded(run, steer):
+    run.body.wheels.hold(left_rad_s=1.0, right_rad_s=2.0)
+    assert "held: wheels.left_rad_s, wheels.right_rad_s" in steer("status")[1]
+    run.body.wheels.release("left_rad_s")
+    assert steer("release", "wheels.right_rad_s")[0] == 0 and "held" not in steer("status")[1]
+    with pytest.raises(CommandError, match=r"wheels.left_rad_s is not held; held: none"):
+        run.body.wheels.release("left_rad_s")
+    assert steer("release", "vehicle")[1].startswith("cosim: hold: ")
+
+
+def test_of_several_settings_a_refusal_says_which_act(run, steer):
+    set_first = "set already: left_light.rate_hz"
+    assert set_first in steer("set", "left_light.rate_hz=1", "left_light.rate=2")[1]
+    assert "set already" not in steer("set", "left_light.rate=2", "left_light.rate_hz=1")[1]
+    said = len(run.commands)
+    with pytest.raises(AttributeError, match="wheels.wrong"):
+        run.body.wheels.hold(left_rad_s=1.0, wrong=2.0)
+    assert "left_light: must be" in steer("set", "left_light.rate_hz=1", "left_light=2")[1]
+    assert len(run.commands) == said, "what can be seen here is seen before anything is sent"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("tf", "show", "nonsense"), "cosim: transfer function 'nonsense': "),
+        (("set", "left_light.rate_hz=inf"), "cosim: inf: must be a finite number"),
+        (("set", "left_light.rate_hz=[nan]"), "cosim: "),
+        (("until", "nan"), "cosim: nan: must be a time such as"),
+        (("until", "1e999"), "cosim: 1e999: must be a time such as"),
+        (("push", "vehicle", "nans"), "cosim: nans: must be a time such as"),
+    ],
+)
+def test_what_is_typed_wrong_is_one_line(steer, words, told):
+    code, printed = steer(*words)
+    assert code == 2 and printed.startswith(told) and printed.count("\n") == 1, printed
+
+
+def test_json_is_printed_wherever_it_is_asked_for(steer, run):
+    for words in (("--json", "status"), ("status", "--json")):
+        assert json.loads(steer(*words)[1])["transfer_functions"]["see"] == {"state": "enabled", "message": ""}
+    assert "def see(" in json.loads(steer("tf", "show", "see", "--json")[1])["source"]
+    assert [*json.loads(steer("--json", "tf", "show")[1])] == [*run.transfer]
+    assert "transfer_functions: place_light enabled, see enabled, drive enabled\n" in steer("status")[1]
+
+
+def test_negative_numbers_are_typed_as_numbers_are(steer, run):
+    assert steer("push", run_part(steer), 20, "--force", 0, 0, "-1e-3")[0] == 0
+    assert run.commands[-1].what["force_n"] == [0, 0, -1e-3]
+
+
+def run_part(steer) -> str:
+    """A part that can be pushed, as the refusal of another names it."""
+    return steer("push", "nothing", 20)[1].split("allowed are ")[1].split(",")[0].strip()
+
+
 def test_the_shell_changes_transfer_functions(steer, run, tmp_path):
     (tmp_path / "dim.py").write_text("def dim(light):\n    light.brightness = 0.25\n")
     assert steer("tf", "add", tmp_path / "dim.py")[0] == 0 and "dim" in run.transfer
@@ -217,19 +330,10 @@ def test_the_shell_does_the_same(steer, run):
     assert steer("set", "left_light=5")[1].startswith("cosim: left_light: must be PORT.ATTRIBUTE=VALUE")
 
 
-def test_a_steered_run_is_saved_as_a_script(run, tmp_path):
-    saved.as_script(run.folder, tmp_path / "again.py")
-    text = (tmp_path / "again.py").read_text()
-    compile(text, "again.py", "exec")
-    assert "'clock.steps': 60," in text and "ranks=1, set=settings) as run:" in text
-    assert "    run.step(8)\n    run.ports['left_light'].rate_hz = 5000\n" in text
-    assert "    run.transfer['see'].disable()\n" in text
-    with pytest.raises(ConfigurationError, match=r"again.py: already there; must be new"):
-        saved.as_script(run.folder, tmp_path / "again.py")
-
-
 def test_a_steered_run_is_saved_as_an_experiment_with_its_functions_as_they_are(run, steer, tmp_path):
     assert steer("save", tmp_path / "steered")[0] == 0
+    code, printed = steer("save", "--script", tmp_path / "again.py")
+    assert code == 2 and "a loop of another program took part in the run" in printed
     text = (tmp_path / "steered" / "transfer.py").read_text()
     assert text == run.transfer.text and EDITED in text and "def dim" not in text
     again = load_experiment(str(tmp_path / "steered"), ())
@@ -252,15 +356,34 @@ def test_at_the_end_it_stands_still_and_finish_gives_results(run, folder):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    "value",
     [
-        (0.2, "0.2"),
-        (3, "3"),
-        (True, "true"),
-        ("a b", '"a b"'),
-        (np.float64(0.5), "0.5"),
-        ((1, 2), "[\n    1,\n    2,\n]"),
+        0.2,
+        3,
+        True,
+        "a b",
+        'a "b"\n',
+        (1, 2),
+        [[1.5], []],
+        {"a b": {"c": [{"\U0001f9e0": 1}, {}]}},
+        math.inf,
+        datetime.date(2026, 1, 2),
     ],
 )
-def test_values_of_settings_become_toml(value, text):
-    assert as_toml(value) == text
+def test_values_of_settings_become_toml(value):
+    (setting,) = settings({"key": value})
+    assert "\n" not in setting and tomllib.loads(setting) == {"key": [*value] if isinstance(value, tuple) else value}
+
+
+def test_values_of_numpy_are_plain_ones_wherever_they_stand():
+    values = {"a": np.float64(0.5), "b": [np.int64(1), np.arange(2)], "c": {"d": (np.bool_(True), Path("x"))}}
+    plain = {"a": 0.5, "b": [1, [0, 1]], "c": {"d": [True, "x"]}}
+    assert as_json(values) == plain and json.loads(json.dumps(as_json(values))) == plain
+    assert tomllib.loads("\n".join(settings(values))) == plain
+
+
+@pytest.mark.parametrize("value", [None, [1, None], {"a": {1, 2}}])
+def test_what_toml_cannot_say_is_refused_with_its_key_before_anything_starts(value):
+    with pytest.raises(ConfigurationError, match="^brain.size: .*: must be text, a number") as caught:
+        cosim.start("braitenberg", set={"brain.size": value})
+    assert "\n" not in str(caught.value)

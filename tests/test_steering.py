@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 import cosim
 from cosim.control.channel import Channel, ChannelError
+from cosim.errors import ConfigurationError
+from cosim.modes.recorded_run import RecordedRun
 from cosim.record.owner import living_owner
 
 # What starts runs is not for two tests at once: some look at the time.
@@ -85,6 +87,7 @@ def steered(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("steered") / "run"
     with start(out) as run:
         run.step(7)
+        run.pace(None)
         run.ports["left_light"].rate_hz = 3000.0
         run.population("left_motor").set(V_th=-52.0)
         run.step(5)
@@ -109,6 +112,7 @@ def test_all_that_was_done_is_recorded_with_its_step(steered):
     run = cosim.load(steered)
     done = [(each.step, each.what["command"]) for each in run.commands if each.what["command"] != "step"]
     expected = [
+        (7, "pace"),
         (7, "set_port"),
         (7, "set_population"),
         (12, "tf"),
@@ -156,6 +160,15 @@ def test_a_steered_run_is_resumed_byte_for_byte(steered, tmp_path):
     for name, values in recorded(copy).items():
         if name.startswith(("body/", "exchange/")):
             assert values[: len(earlier[name])].tobytes() == earlier[name].tobytes(), name
+
+
+def test_a_recorded_command_that_cannot_be_obeyed_again_is_refused_before_the_run(steered, tmp_path):
+    """It may come from another cosim."""
+    copy = shutil.copytree(steered, tmp_path / "run")
+    with h5py.File(copy / "run.h5", "r+") as file:
+        file["commands/what"][0] = json.dumps({"command": "step", "leaps": 3})
+    with pytest.raises(ConfigurationError, match=r"command after 0 steps: step.leaps: .* cannot be obeyed again$"):
+        RecordedRun.open(copy)
 
 
 def test_a_steered_brain_is_replayed_byte_for_byte(steered, tmp_path):

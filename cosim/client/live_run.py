@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cosim.client import views
+from cosim.client.acted import Acted
 from cosim.client.held_run import LOOK_S, HeldRun, Unanswered
-from cosim.client.known import as_json, as_toml
+from cosim.client.known import as_json, settings
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
 from cosim.errors import CommandError, RunError
@@ -112,8 +113,7 @@ class LiveRun(HeldRun):
         and is the last of ``earlier``. It may have another ``seed`` and values ``set``. What else is reset begins as at
         0 ms, while the time of the run goes on.
         """
-        overrides = [f"{key}={as_toml(value)}" for key, value in set.items()]
-        overrides += [] if seed is None else [f"seed={seed}"]
+        overrides = settings({**set} | ({} if seed is None else {"seed": seed}))
         command = {"command": "reset", "what": what} | ({"overrides": overrides} if overrides else {})
         answer = self._send(command, math.inf)
         if what == "all":
@@ -125,6 +125,17 @@ class LiveRun(HeldRun):
         """A population of the brain, or a part of it such as ``E[0:10]``."""
         return views.PopulationView(self, name)
 
+    @property
+    def populations(self) -> dict[str, views.PopulationView]:
+        """All populations of the brain, by name."""
+        return {name: self.population(name) for name in self.built_populations}
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The values of the experiment's ``[protocol]`` as they are now; `set_protocol` changes them."""
+        changed = (each.what for each in self.commands if each.what["command"] == "set_protocol")
+        return {**self.config.get("protocol", {}), **{what["key"]: what["value"] for what in changed}}
+
     def scale_weights(self, source: str, target: str, factor: float) -> int:
         """Multiply the weights of all synapses from one population to another; returns how many there are."""
         command = {"command": "scale_weights", "source": source, "target": target, "factor": factor}
@@ -132,12 +143,18 @@ class LiveRun(HeldRun):
 
     def set_protocol(self, **values: Any) -> None:
         """Set values of the experiment's ``[protocol]``, which transfer functions find under this name."""
+        acted = Acted("set already")
         for key, value in values.items():
-            self.send({"command": "set_protocol", "key": key, "value": as_json(value)})
+            with acted.one(key):
+                self.send({"command": "set_protocol", "key": key, "value": as_json(value)})
 
     def mark(self, text: str) -> None:
         """Write a text down beside the time."""
         self.send({"command": "mark", "text": text})
+
+    def save(self, target: Path | str) -> None:
+        """Keep it as it is by now, as an experiment or as a script; see `RunData.save`."""
+        self.results.save(target)
 
     # A loop of one's own.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cosim.client.known import as_toml
+from cosim.client.known import settings
 from cosim.client.live_run import LiveRun
 from cosim.client.process import LaunchedRun
 from cosim.client.waiting import Waiting
@@ -146,8 +146,8 @@ def _arguments(
     found = find_experiment(str(experiment))
     folder = Path(out).resolve() if out else new_folder(found.name, Path("results"))
     words = [str(found), "--out", str(folder)]
-    for key, value in values.items():
-        words += ["--set", f"{key}={as_toml(value)}"]
+    for setting in settings(values):
+        words += ["--set", setting]
     for name, number in (("--ranks", ranks), ("--steps", steps), ("--seed", seed)):
         words += [] if number is None else [name, str(number)]
     return words + ["--paused", "--hold"] * paused, folder

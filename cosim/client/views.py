@@ -12,7 +12,9 @@ from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import ArrayLike
 
+from cosim.client.acted import Acted
 from cosim.client.held_run import HeldRun
 from cosim.client.known import as_json, files_of, steps_on_disk
 from cosim.control.drive_layout import properties
@@ -20,6 +22,9 @@ from cosim.devices.devices import Device, Devices, SpikeLists, make_ports, place
 from cosim.errors import nearest
 from cosim.network.address import Address
 from cosim.results.spikes import Spikes
+
+# Methods of ports that find places in arrays, and change nothing.
+FINDERS = ("index", "indices")
 
 
 class PortViews(Mapping[str, "PortView"]):
@@ -64,17 +69,33 @@ class PortView:
 
     def hold(self, **values: Any) -> None:
         """Set attributes, and set them again after the transfer functions in every step."""
+        for attribute in values:
+            self._check(attribute, to_set=True)
+        acted = Acted(f"{self._name} holds")
         for attribute, value in values.items():
-            self._set(attribute, value, hold=True)
+            with acted.one(attribute):
+                self._set(attribute, value, hold=True)
 
     def release(self, *attributes: str) -> None:
         """Let transfer functions set these attributes again."""
         for attribute in attributes:
-            self._set(attribute, self._read(attribute), hold=False)
+            self._check(attribute, to_set=True)
+        acted = Acted(f"{self._name} holds no longer")
+        for attribute in attributes:
+            with acted.one(attribute):
+                self._run.send({"command": "release_port", "port": self._name, "attribute": attribute})
 
     def __getattr__(self, attribute: str) -> Any:
+        if self._is_fixed(attribute):
+            return getattr(self._shape(), attribute)
         self._check(attribute, to_set=False)
         return self._read(attribute)
+
+    def _is_fixed(self, attribute: str) -> bool:
+        """Whether it is the same all the run: names, populations, edges, and what finds places in them."""
+        if attribute.startswith("_") or attribute in dict(properties(self._shape())):
+            return False
+        return attribute in FINDERS or isinstance(getattr(self._shape(), attribute, None), tuple)
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         self._set(attribute, value, hold=False)
@@ -93,7 +114,8 @@ class PortView:
             raise AttributeError(f"{self._name}.{attribute} cannot be set; allowed: {', '.join(settable) or 'none'}")
 
     def __dir__(self) -> list[str]:
-        return ["hold", "release", *(name for name, _ in properties(self._shape()))]
+        fixed = [name for name in dir(self._shape()) if self._is_fixed(name)]
+        return ["hold", "release", *fixed, *(name for name, _ in properties(self._shape()))]
 
     def __repr__(self) -> str:
         return f"<{self._name}: {', '.join(self._values())}>"
@@ -109,13 +131,27 @@ class PortView:
 class DevicePort(PortView):
     """Sinks or sources: what was read at the end of the last step or acted in it, or was set by a command since."""
 
+    def send(self, times_ms: ArrayLike, neurons: ArrayLike | None = None) -> None:
+        """Send spikes in the coming step, as a transfer function does through a spike_injector."""
+        command = {"command": "send", "port": self._name, "times_ms": as_json(times_ms)}
+        self._run.send(command | ({} if neurons is None else {"neurons": as_json(neurons)}))
+
     def _members(self, devices: Sequence[Device]) -> list[Device]:
         return [each for each in devices if each.port == self._name]
 
     def _shape(self) -> object:
         return self._run.device_ports[self._name]
 
+    def __getitem__(self, variable: str) -> np.ndarray:
+        """Of recorded variables one such as ``V_m``, as in a transfer function."""
+        port: Any = self._filled()
+        return port[variable]
+
     def _read(self, attribute: str) -> Any:
+        return getattr(self._filled(), attribute)
+
+    def _filled(self) -> object:
+        """A port like this one, with its values."""
         devices = self._run.devices
         readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
         with h5py.File(files_of(self._run.folder).run_file, "r", swmr=True) as file:
@@ -124,7 +160,7 @@ class DevicePort(PortView):
         port = make_ports(devices, readout, stimulus, self._lists(devices))[self._name]
         for each in _set_since(self._run, self._name):
             setattr(port, each["attribute"], each["value"])
-        return getattr(port, attribute)
+        return port
 
     def _fill(self, file: h5py.File, group: str, devices: Sequence[Device], message: np.ndarray) -> None:
         """Write what was exchanged last into the places of the members."""
@@ -191,6 +227,16 @@ class BodyView:
         command = {"command": "place", "part": part, "position_m": as_json(position_m)}
         self._run.send(command | ({} if quaternion is None else {"quaternion": as_json(quaternion)}))
 
+    @property
+    def parts(self) -> list[str]:
+        """Names of what can be pushed, placed and held."""
+        return self._run.send({"command": "status"})["parts"]
+
+    def set_joints(self, **angle_rad: float) -> None:
+        """Put joints at these angles, all at rest: ``set_joints(elbow=1.2)``; the others stay where they are."""
+        angles = {name: as_json(angle) for name, angle in angle_rad.items()}
+        self._run.send({"command": "set_joints", "angle_rad": angles})
+
     def hold(self, part: str, position_m: Sequence[float] | None) -> None:
         """Grab a part and pull it to a position; None lets it go."""
         self._run.send({"command": "hold", "part": part, "position_m": as_json(position_m)})
@@ -212,7 +258,7 @@ class BodyView:
             return rows[-1] if len(rows) else np.full(rows.shape[1:], np.nan)
 
     def __dir__(self) -> list[str]:
-        return ["hold", "place", "push", *self._run.body_ports]
+        return ["hold", "parts", "place", "push", "set_joints", *self._run.body_ports]
 
     def __repr__(self) -> str:
         return "\n".join(repr(BodyPort(self._run, name)) for name in self._run.body_ports) or "<no body>"
@@ -276,6 +322,11 @@ class PopulationView:
         """Set parameters of NEST's, such as ``V_th=-48.0``, of all its neurons; they act from the next step on."""
         values = {name: as_json(value) for name, value in parameters.items()}
         self._run.send({"command": "set_population", "population": self.name, "parameters": values})
+
+    def get(self, *parameters: str) -> dict[str, np.ndarray]:
+        """Parameters and variables of NEST's, such as ``V_th`` and ``V_m``: a value for each neuron, by name."""
+        command = {"command": "get_population", "population": self.name, "parameters": parameters}
+        return {name: np.array(values) for name, values in self._run.send(command)["parameters"].items()}
 
     def spikes(self, last_ms: float | None = None) -> Spikes:
         """Its spikes in the last ``last_ms``, by default in all of the run; node ids are the population's."""
@@ -342,27 +393,35 @@ class FunctionView:
         self._functions, self._run, self.name = functions, run, name
 
     @property
+    def known(self) -> dict[str, str]:
+        """State, message and source."""
+        return self._functions.known[self.name]
+
+    @property
     def source(self) -> str:
         """Its text, as it was edited last."""
-        return self._functions.known[self.name]["source"]
+        return self.known["source"]
 
     @property
     def state(self) -> str:
         """``enabled``, ``disabled`` or ``failed``."""
-        return self._functions.known[self.name]["state"]
+        return self.known["state"]
 
     @property
     def message(self) -> str:
         """Why it failed; empty if it did not."""
-        return self._functions.known[self.name]["message"]
+        return self.known["message"]
 
     def edit(self, text: str) -> None:
         """Replace it by the function of which ``text`` is the source; it is rehearsed before it acts."""
         self._change("edit", text=text)
 
-    def disable(self) -> None:
-        """Do not call it any more; what it wrote stays as it is."""
-        self._change("disable")
+    def disable(self, silence: bool = False) -> None:
+        """Do not call it any more; what it wrote stays as it is.
+
+        With ``silence`` the sources among its parameters are set to 0, and get their values back when it is enabled.
+        """
+        self._change("disable", **({"silence": True} if silence else {}))
 
     def enable(self) -> None:
         """Call it again."""
@@ -372,7 +431,7 @@ class FunctionView:
         """Take it out of the run."""
         self._change("remove")
 
-    def _change(self, action: str, **more: str) -> None:
+    def _change(self, action: str, **more: Any) -> None:
         self._run.send({"command": "tf", "action": action, "name": self.name, **more})
 
     def __repr__(self) -> str:

@@ -59,6 +59,18 @@ class BrainByOrder:
         self.change("check_reset")
         self._conference.ask(("reset", {"steps_done": steps_done}))
 
+    def look(self, method: str, **arguments: Any) -> list[Any]:
+        """Call a method of `SteppedBrain` that changes nothing on all brain ranks; what each returned.
+
+        Raises:
+            CommandError: one of them refused.
+        """
+        replies = self._conference.ask((method, arguments))
+        refusals = [reply.refusal for reply in replies if reply.refusal]
+        if refusals:
+            raise CommandError(refusals[0])
+        return [reply.result for reply in replies]
+
 
 @dataclass
 class SteeredRun:
@@ -124,6 +136,7 @@ class SteeredRun:
 
     def status(self) -> dict[str, Any]:
         """What is known of the run, for an answer."""
-        states = {name: str(state) for name, state in self.functions.states.items()}
-        pace = None if math.isinf(self.pace) else self.pace
-        return {"steps": self.clock.steps, "pace": pace, "transfer_functions": states}
+        pace, functions = None if math.isinf(self.pace) else self.pace, self.functions
+        held = {"held": sorted(functions.held)} if functions.held else {}
+        parts = {"parts": list(self.body.parts)}
+        return {"steps": self.clock.steps, "pace": pace, "transfer_functions": functions.states, **parts, **held}

@@ -40,7 +40,7 @@ HEARTBEAT_S = 0.25
 REFUSALS = (ValueError, BrainError, ConfigurationError)
 # What brain ranks are told besides methods of the brain.
 GO_ON, NOTHING = "go on", "nothing"
-ORDERS = ("set_parameters", "scale_weights", "check_reset", "reset", "undo")
+ORDERS = ("set_parameters", "parameters", "scale_weights", "check_reset", "reset", "undo")
 
 
 class Steering(Protocol):
@@ -250,7 +250,7 @@ class BodySteering:
             letter.answer({"ok": False, "error": _in_a_line(error), **self._here()})
             return
         if command.is_recorded:
-            content = command.model_dump(mode="json", exclude_none=True)
+            content = command.to_json()
             log.info("step %d, %s: %s", run.step, letter.who, _in_words(content))
             self._log.append(Obeyed(run.step, time.time(), letter.who, content))
         if command.waits:

@@ -10,6 +10,9 @@ import numpy as np
 
 from cosim.engines.built import BuiltBrain
 
+NODE_IDS = "node_ids"
+"""What `SteppedBrain.parameters` tells besides the parameters."""
+
 
 class JournalSpikes(NamedTuple):
     """Spikes of this rank that were collected: views that are valid until the next ``collect``."""
@@ -88,7 +91,7 @@ class SteppedBrain(Protocol):
         """
 
     def parameters(self, population: str, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """What the neurons of a population have that are on this rank, by name. To look at it, and for tests.
+        """What the neurons of a population have that are on this rank, by name, and their ``node_ids``.
 
         Raises:
             BrainError: in one line.

@@ -18,6 +18,7 @@ from cosim.devices.devices import Devices
 from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
+from cosim.experiment.overrides import joined
 from cosim.parallel.exchange import Exchange
 from cosim.record.commands import Obeyed
 from cosim.record.drive import Written
@@ -81,7 +82,7 @@ class NormalRun:
         """
         options, first = self.options, self.first or folder.path
         out = str(following(first)) if options.out else None
-        return NormalRun(replace(options, out=out, overrides=(*options.overrides, *overrides)), first=first)
+        return NormalRun(replace(options, out=out, overrides=joined(options.overrides, overrides)), first=first)
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Called when the results of ``steps`` steps lie in ``folder``; whether they are right. Body rank."""

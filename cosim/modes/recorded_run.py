@@ -13,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import cosim
+from cosim.control.commands.registry import parse
 from cosim.engines.nest.nestlink import find_nest
-from cosim.errors import ConfigurationError
+from cosim.errors import CommandError, ConfigurationError
 from cosim.experiment.config import Clock, Experiment, assemble, read_toml
 from cosim.modes import recorded_code, recover
 from cosim.record.commands import Obeyed
@@ -37,7 +38,7 @@ class RecordedRun:
         """The run in a results folder; of one that was killed, results are made first. Body rank.
 
         Raises:
-            ConfigurationError: it is none, it goes on, has no whole step, or its configuration was edited.
+            ConfigurationError: it is none, it goes on, has no whole step, or its configuration or commands were edited.
         """
         data = RunData(Path(path).resolve())
         make_results(data.folder)
@@ -50,6 +51,7 @@ class RecordedRun:
                 f"{data.folder.config_file}: {changed[0]} was changed since the run; it must stay what it was "
                 f"({data.folder.run_file.name} has it, too)"
             )
+        _check_commands(data)
         return cls(data.folder, data.summary["steps"], tables, provenance)
 
     @property
@@ -124,6 +126,16 @@ def make_results(folder: RunFolder) -> None:
         recover.main(str(folder.path), out=None, force=False)
     if not (folder.summary_file.is_file() and RunData(folder.path).summary["steps"]):
         raise ConfigurationError(f"{folder.path}: it ended before its first step was done; start it again")
+
+
+def _check_commands(data: RunData) -> None:
+    """Raise ConfigurationError for a command that this cosim cannot obey again."""
+    for each in data.commands:
+        try:
+            parse(each.what)
+        except CommandError as error:
+            where = f"{data.folder.run_file}: command after {each.step} steps"
+            raise ConfigurationError(f"{where}: {error}; it cannot be obeyed again") from None
 
 
 def _configuration(provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "body.toml"
 
     @property
+    def transfer_file(self) -> Path:
+        """The text of transfer.py as it was last; there only if commands, or failures, changed its functions."""
+        return self.path / "transfer.py"
+
+    @property
     def log_file(self) -> Path:
         return self.path / "log.txt"
 
@@ -90,6 +95,11 @@ class RunFolder:
     def command_log(self) -> Path:
         """What was done to the run, see `cosim.record.commands`."""
         return self.shard_folder / "commands.jsonl"
+
+    @property
+    def failed_file(self) -> Path:
+        """Transfer functions that failed, see `cosim.record.failed`; there only if one did."""
+        return self.shard_folder / "failed.jsonl"
 
     @property
     def drive_file(self) -> Path:

@@ -141,6 +141,19 @@ class RunData:
         """What is known of each population of the brain; FileNotFoundError before the brain stands."""
         return {each.name: each for each in populations.read(self.folder.populations_file)}
 
+    def save(self, target: Path | str) -> None:
+        """Keep what steering made of the run: in a new folder as an experiment that begins as the run now is, with its
+        transfer functions and protocol; in a new ``.py`` file as a script that does to it what was done.
+
+        Raises:
+            ConfigurationError: the target is there already, the experiment is not there any more, or a script is wanted
+                of a run in which a loop of another program took part.
+        """
+        from cosim.results import saved  # what reads experiments is there for those who ask for it
+
+        save = saved.as_script if Path(target).suffix == ".py" else saved.as_experiment
+        save(self, Path(target))
+
     @property
     def simulated_ms(self) -> float:
         """Simulated time of all steps."""

@@ -12,9 +12,9 @@ import time
 import tomllib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import h5py
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import Clock
-from cosim.record import attempts, built, failure, populations
+from cosim.record import attempts, built, failed, failure, populations
 from cosim.record.folder import RunFolder
 from cosim.record.merge import open_shard
 from cosim.record.names import MEMORY, PROFILE
@@ -64,6 +64,7 @@ class Glance:
     rate_hz: Mapping[str, float] = field(default_factory=dict)
     position_m: Mapping[str, list[float]] = field(default_factory=dict)
     memory_mb: list[float] = field(default_factory=list)
+    failed_functions: list[dict[str, Any]] = field(default_factory=list)
     written_s_ago: float | None = None
 
     @property
@@ -122,6 +123,7 @@ class Watcher:
             BUILDS if alive else DEAD,
             "" if alive else failure.first_told(folder) or SILENT,
             steps=clock.steps,
+            failed_functions=[asdict(each) for each in failed.told(folder.failed_file)],
             written_s_ago=max(0.0, time.time() - last_written(folder)),
         )
         if not folder.built_file.is_file():
@@ -189,6 +191,7 @@ def _ended(folder: RunFolder, clock: Clock) -> Glance:
         rate_hz=_rates_of_results(data, length_ms - window_ms, window_ms) if step else {},
         position_m=dict(_positions(folder, step * clock.substeps)),
         memory_mb=summary["peak_memory_mb"],
+        failed_functions=summary.get("failed_functions", []),
         written_s_ago=max(0.0, time.time() - last_written(folder)),
     )
 

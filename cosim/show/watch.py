@@ -105,6 +105,8 @@ def _lines(glance: Glance) -> Iterator[tuple[str, str]]:
     yield from _speed(glance)
     for name, place_m in glance.position_m.items():
         yield name, ", ".join(f"{each:.4f}" for each in place_m) + " m"
+    for each in glance.failed_functions:
+        yield "failed", f"{each['name']} after step {each['step']}: {each['message']}"
     if glance.memory_mb:
         yield "memory", ", ".join(f"{each:.0f}" for each in glance.memory_mb) + " MB (by rank)"
     if glance.written_s_ago is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
@@ -45,6 +46,15 @@ class SteeredPorts:
             where, told = f"{port}.{attribute} = ", _told(error)
             raise ValueError(told if told.startswith(where) else f"{where}{value!r}: {told}") from None
         _write(self._ports[port], attribute, value)
+
+    def send(self, port: str, times_ms: object, neurons: object = None) -> None:
+        """Send spikes through a port that can. Raises ValueError, and sends none of them, for what it refuses."""
+        senders = {name: each for name, each in self._ports.items() if callable(getattr(each, "send", None))}
+        if port not in senders:
+            none = "there is no spike_injector"
+            raise ValueError(f"{port} sends no spikes: {nearest(port, senders) if senders else none}")
+        sender: Any = senders[port]
+        sender.send(times_ms, neurons)
 
     def hold(self, port: str, attribute: str, value: object) -> None:
         """Set a value, and again whenever `write_held` is called. Raises ValueError as `set`."""

@@ -25,6 +25,10 @@ class Command(Table):
     waits: ClassVar[bool] = False
     """Whether it is answered only when the run stands still again, or has ended."""
 
+    def to_json(self) -> dict[str, Any]:
+        """What is written down: all that was said, so that `registry.parse` makes the same command of it."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
     def is_repeated(self, brain_alone: bool) -> bool:
         """Whether a run that is resumed, or the brain alone in a replay, obeys it again: results depend on it."""
         return not brain_alone

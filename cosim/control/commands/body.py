@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Commands for the body: push, place and hold its parts. Positions and forces are in world axes."""
+"""Commands for the body: push, place and hold its parts, set its joints. Positions and forces are in world axes."""
 
 from __future__ import annotations
 
@@ -47,3 +47,13 @@ class Hold(Command):
 
     def act(self, run: SteeredRun) -> None:
         run.body.hold(self.part, self.position_m)
+
+
+class SetJoints(Command):
+    """Put the joints that are named at these angles, all at rest."""
+
+    command: Literal["set_joints"] = "set_joints"
+    angle_rad: dict[str, float] = Field(min_length=1)
+
+    def act(self, run: SteeredRun) -> None:
+        run.body.set_joints(self.angle_rad)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from cosim.control.commands.base import Answer, Command
 from cosim.control.steered_run import SteeredRun
+from cosim.engines.engine import NODE_IDS
 
 
 class BrainCommand(Command):
@@ -28,6 +30,25 @@ class SetPopulation(BrainCommand):
 
     def act(self, run: SteeredRun) -> None:
         run.brain.change("set_parameters", population=self.population, values=self.parameters)
+
+
+class GetPopulation(Command):
+    """Look at NEST parameters and variables of a population or a part of it: a value for each neuron, by name."""
+
+    command: Literal["get_population"] = "get_population"
+    population: str
+    parameters: list[str] = Field(min_length=1)
+    is_recorded: ClassVar[bool] = False
+
+    def is_repeated(self, brain_alone: bool) -> bool:
+        """It changes nothing."""
+        return False
+
+    def act(self, run: SteeredRun) -> Answer:
+        names = list(dict.fromkeys(self.parameters))
+        of_ranks = run.brain.look("parameters", population=self.population, names=names)
+        order = np.argsort(np.concatenate([each[NODE_IDS] for each in of_ranks]))
+        return {"parameters": {name: np.concatenate([each[name] for each in of_ranks])[order] for name in names}}
 
 
 class ScaleWeights(BrainCommand):

@@ -21,15 +21,21 @@ class ChangeFunction(Command):
     action: Literal["add", "edit", "remove", "enable", "disable"]
     name: str | None = None
     text: str | None = Field(None, max_length=1_000_000)
+    silence: bool = Field(False, description="set the sources of what is disabled to 0, until it is enabled")
 
     @model_validator(mode="after")
     def _check_complete(self) -> ChangeFunction:
         for key, actions in (("text", NEEDS_TEXT), ("name", NEEDS_NAME)):
             if (getattr(self, key) is not None) != (self.action in actions):
                 raise ValueError(f"{key}: must {'' if self.action in actions else 'not '}be given to {self.action}")
+        if self.silence and self.action != "disable":
+            raise ValueError(f"silence: must not be given to {self.action}")
         return self
 
     def act(self, run: SteeredRun) -> Answer:
+        if self.silence:
+            run.functions.disable(str(self.name), silence=True)
+            return {"name": self.name}
         given = [each for each in (self.name, self.text) if each is not None]
         added = getattr(run.functions, self.action)(*given)
         return {"name": added if self.action == "add" else self.name}

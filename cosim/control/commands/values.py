@@ -16,8 +16,8 @@ from cosim.errors import CommandError, nearest
 class SetPort(Command):
     """Set an attribute of a port, such as ``rate_hz`` of a source; it acts from the next step on.
 
-    It stays until a transfer function sets it; with ``hold`` it is set again after them in every step, until it is set
-    without.
+    It stays until a transfer function sets it; with ``hold`` it is set again after them in every step, until it is
+    released or set without.
     """
 
     command: Literal["set_port"] = "set_port"
@@ -31,6 +31,30 @@ class SetPort(Command):
         (functions.hold_port if self.hold else functions.set_port)(self.port, self.attribute, self.value)
         if not self.hold and f"{self.port}.{self.attribute}" in functions.held:
             functions.release_port(self.port, self.attribute)
+
+
+class ReleasePort(Command):
+    """Hold an attribute of a port no longer; its value stays until a transfer function sets it."""
+
+    command: Literal["release_port"] = "release_port"
+    port: str
+    attribute: str
+
+    def act(self, run: SteeredRun) -> None:
+        run.functions.release_port(self.port, self.attribute)
+
+
+class Send(Command):
+    """Send spikes in the coming step through a ``spike_injector``, to all its neurons or to single ones."""
+
+    command: Literal["send"] = "send"
+    port: str
+    times_ms: float | list[float]
+    neurons: int | list[int] | None = None
+
+    def act(self, run: SteeredRun) -> None:
+        run.check_not_over()
+        run.functions.send(self.port, self.times_ms, self.neurons)
 
 
 class SetProtocol(Command):

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from cosim.engines.engine import NODE_IDS
 from cosim.engines.nest.kernel import Kernel
 from cosim.engines.nest.nestlink import NestlinkError
 from cosim.errors import BrainError, nearest
@@ -59,16 +60,17 @@ class Changes:
         self._take_back = partial(self._set, own, names, before)
 
     def parameters(self, population: str, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """What the neurons of a population have that are on this rank, by name; each in the order of node ids.
+        """What the neurons of a population have that are on this rank, by name, and their ``node_ids``.
 
         Raises:
             BrainError: no such population, or no such number.
         """
         own = self._link.own(self._neurons(population))
         try:
-            return dict(zip(names, self._link.parameters(own, names), strict=True))
+            values = self._link.parameters(own, names)
         except NestlinkError as error:
             raise BrainError(f"{population}: {_one_line(error)}") from None
+        return {NODE_IDS: own, **dict(zip(names, values, strict=True))}
 
     def scale_weights(self, source: str, target: str, factor: float) -> int:
         """Multiply the weights of all synapses between two populations; returns how many are on this rank.
