@@ -164,6 +164,7 @@ def build_body(
         sources=places(devices.sources, exchange.stimulus),
         tell_failed=partial(failed.tell, plan.folder.failed_file),
         returned=returned,
+        keep=partial(write_text, plan.folder.transfer_file),
     )
     sources = {each.port: bound[each.port] for each in devices.sources}
     driven = DrivenFunctions(functions, exchange, sources, body.ports, recorder.drive, plan.mode.driven())
@@ -222,6 +223,7 @@ def steer(
         CommandLog(plan.folder.command_log),
         StateFile(plan.folder.state_file if listener else None),
         recorded=plan.mode.commands(),
+        along=plan.mode.repeats_until(),
         holds=options.hold,
     )
 

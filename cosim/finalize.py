@@ -32,7 +32,7 @@ from cosim.record.folder import RunFolder
 from cosim.record.merge import merge_spikes
 from cosim.record.profile import Stopwatch
 from cosim.record.runfile import finish_run_file
-from cosim.record.summary import built_brain, connecting, mean_rates_hz, timing, to_json
+from cosim.record.summary import FOLLOWED_BY, built_brain, connecting, mean_rates_hz, timing, to_json
 from cosim.record.weights import merge_weights
 from cosim.results.run_data import RunData
 
@@ -62,6 +62,8 @@ class EndedRun:
     steps: int
     stopped_by: str = ""
     failure: str = ""
+    followed_by: str = ""
+    """The name of the folder, beside that of this run, in which it began anew."""
 
     @property
     def is_complete(self) -> bool:
@@ -133,6 +135,7 @@ def by_rank(run: EndedRun) -> dict[str, np.ndarray]:
 def summarize(run: EndedRun, profile: np.ndarray, spike_counts: dict[str, int]) -> dict[str, Any]:
     """The content of ``summary.json``, but for what an experiment adds."""
     simulated_s = run.steps * run.clock.coupling_step_ms / 1000
+    followed_by = {FOLLOWED_BY: run.followed_by} if run.followed_by else {}
     return {
         "experiment": run.name,
         "complete": run.is_complete,
@@ -149,6 +152,7 @@ def summarize(run: EndedRun, profile: np.ndarray, spike_counts: dict[str, int]) 
         "left_to_nestlink": list(run.built[0].left_to_nestlink),
         "spikes": sum(spike_counts.values()),
         "mean_rate_hz": mean_rates_hz(spike_counts, run.built[0], simulated_s),
+        **followed_by,
     }
 
 

@@ -96,8 +96,9 @@ class Environment(gymnasium.Env):
         self._stack, self._steps = ExitStack(), 0
         self._loop: OwnLoop | None = None
         self._quick, self._keep = quick, keep
-        sinks = {each.name for each in self.run.devices.sinks}
+        sinks = {each.port for each in self.run.devices.sinks}
         self._of_sinks = [name for name in self._observations if name.rpartition(".")[0] in sinks]
+        self._at_start: dict[str, np.ndarray] = {}
         try:
             step = self._begin().step
             self.action_space = self._make_action_space(step)
@@ -118,7 +119,7 @@ class Environment(gymnasium.Env):
         else:
             self.run.reset(seed=int(self.np_random.integers(1, LARGEST_SEED)))
             if not self._keep:
-                shutil.rmtree(self.run.earlier[-1])
+                shutil.rmtree(self.run.earlier.pop())
         self._steps = 0
         step = self._begin().step
         step.writable[:] = self._first
@@ -166,10 +167,12 @@ class Environment(gymnasium.Env):
             place += before.size
 
     def _see(self, step: LoopStep) -> dict[str, np.ndarray]:
-        """What is observed; before the first step of an episode sinks have read nothing."""
+        """What is observed; before the first step of a quick episode sinks hold what they did at that of the run."""
         seen = {name: np.array(_get(step, name), float) for name in self._observations}
-        for name in self._of_sinks if self._steps == 0 else ():
-            seen[name][...] = 0.0
+        if step.number == 0:
+            self._at_start = {name: seen[name].copy() for name in self._of_sinks}
+        elif self._steps == 0:
+            seen |= {name: values.copy() for name, values in self._at_start.items()}
         return seen
 
     @staticmethod

@@ -69,12 +69,12 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
     stimulate, run, run_ahead, read = brain.stimulate, brain.run, brain.run_ahead, brain.read
     advance, apply, show = parts.body.advance, parts.transfer.apply, parts.progress.update
     lap, steering = parts.profile.lap, parts.steering
+    show(0)
     with stop.on_failure("transfer functions at 0 ms"):
         apply(0)
     exchange.share(steering.next_round <= 1)
     exchange.receive()
     parts.profile.start()
-    show(0)
     is_round = exchange.round_agreed
     for step in range(steps):
         if is_round:
@@ -115,8 +115,8 @@ def _loop(parts: Parts, steps: int, step_ms: float) -> int:
         if exchange.flush_agreed:
             parts.profile.hand_over()
             recorder.flush()
-        lap("flush")
         show(step + 1)
+        lap("flush")
     if is_round:
         meet(parts, steps)
     return steps

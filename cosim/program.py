@@ -76,6 +76,8 @@ def run(world: World, options: Options, rescues: list[Callable[[BaseException], 
         if not parts.exchange.reset_agreed:
             return code
         prepared, watch = parts.steering.following, Stopwatch()
+        del parts  # what it holds is as large as the next run's
+        rescues.clear()
         stop.renew()
 
 
@@ -103,14 +105,15 @@ def run_once(
     steps = loop(parts, plan.clock.steps, plan.clock.coupling_step_ms)
     if not parts.exchange.reset_agreed:
         signals.let_results_be_written()
+    parts.steering.let_go()
     for part in (parts.progress, parts.recorder, parts.brain, parts.body, parts.exchange):
         part.close()
     watch.lap("loop")
     reports = world.to_body(RankReport(watch.seconds, peak_memory_mb()))
-    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop))
+    is_well = world.is_body and finalize(ended(prepared, built, reports, steps, stop, parts.steering.following))
     world.synchronise()
     is_well = world.share(world.is_body and plan.mode.end(plan.folder, steps) and is_well)
-    parts.steering.close()
+    parts.steering.close(steps, "" if is_well and not stop.failure else stop.reason or "results could not be made")
     if owner is not None:
         os.close(owner)
     code = exit_code(parts.exchange, complete=steps == plan.clock.steps) if is_well else EXIT_FAILED
@@ -154,7 +157,12 @@ def store_built(prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequen
 
 
 def ended(
-    prepared: Prepared, built: Sequence[BuiltBrain], reports: Sequence[RankReport], steps: int, stop: StopSign
+    prepared: Prepared,
+    built: Sequence[BuiltBrain],
+    reports: Sequence[RankReport],
+    steps: int,
+    stop: StopSign,
+    following: Prepared | None,
 ) -> EndedRun:
     """What results are made from. Body rank."""
     plan, experiment = prepared.plan, prepared.experiment
@@ -172,6 +180,7 @@ def ended(
         steps=steps,
         stopped_by=stop.reason,
         failure=stop.failure,
+        followed_by=following.plan.folder.path.name if following else "",
     )
 
 

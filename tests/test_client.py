@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cosim
 from cosim import cli
-from cosim.client import saved
-from cosim.client.known import as_toml
+from cosim.client.known import as_json, settings
 from cosim.errors import CommandError, ConfigurationError, RunError
 from cosim.experiment.config import load as load_experiment
 
@@ -43,6 +46,12 @@ def steer(run, capsys):
         return code, printed.out + printed.err
 
     return call
+
+
+def test_a_run_to_which_nothing_was_done_can_be_looked_at(run, folder):
+    """The first test of all: no command was recorded yet."""
+    assert run.commands == cosim.load(folder).commands == []
+    assert "<left_light, poisson source of left_eye: rate_hz=0.0" in repr(run.ports)
 
 
 def test_a_run_stands_before_its_first_step_and_does_as_many_as_it_is_told(run, folder):
@@ -97,6 +106,12 @@ def test_what_a_port_does_not_take_is_refused(run, port, attribute, value, error
     assert run.steps_done == before
 
 
+def test_what_is_too_long_for_a_command_is_refused_with_its_size(run):
+    with pytest.raises(ValueError, match="^command of 1,.* bytes: at most 1,000,000; transfer functions and a loop"):
+        run.mark("x" * 1_000_001)
+    assert run.state == "paused"
+
+
 def test_what_is_not_there_is_said_with_what_is(run):
     with pytest.raises(KeyError, match="port 'left_lights': did you mean left_light"):
         run.ports["left_lights"]
@@ -125,6 +140,8 @@ def test_a_loop_takes_part_in_every_step(run):
         step.ports["left_light"].rate_hz = 1000.0 + step.number
         with pytest.raises(CommandError, match="must wait until the loop of this program has ended"):
             run.mark("inside")
+        assert (run.state, run.steps_done, run.t_ms) == ("runs", step.number, step.t_ms)
+        assert f"runs, {step.number} of 60 steps done" in repr(run)
         if step.number == first + 4:
             break
     assert [number for number, *_ in seen] == [*range(first, first + 5)]
@@ -313,19 +330,10 @@ def test_the_shell_does_the_same(steer, run):
     assert steer("set", "left_light=5")[1].startswith("cosim: left_light: must be PORT.ATTRIBUTE=VALUE")
 
 
-def test_a_steered_run_is_saved_as_a_script(run, tmp_path):
-    saved.as_script(run.folder, tmp_path / "again.py")
-    text = (tmp_path / "again.py").read_text()
-    compile(text, "again.py", "exec")
-    assert "'clock.steps': 60," in text and "ranks=1, set=settings) as run:" in text
-    assert "    run.step(8)\n    run.ports['left_light'].rate_hz = 5000\n" in text
-    assert "    run.transfer['see'].disable()\n" in text
-    with pytest.raises(ConfigurationError, match=r"again.py: already there; must be new"):
-        saved.as_script(run.folder, tmp_path / "again.py")
-
-
 def test_a_steered_run_is_saved_as_an_experiment_with_its_functions_as_they_are(run, steer, tmp_path):
     assert steer("save", tmp_path / "steered")[0] == 0
+    code, printed = steer("save", "--script", tmp_path / "again.py")
+    assert code == 2 and "a loop of another program took part in the run" in printed
     text = (tmp_path / "steered" / "transfer.py").read_text()
     assert text == run.transfer.text and EDITED in text and "def dim" not in text
     again = load_experiment(str(tmp_path / "steered"), ())
@@ -348,15 +356,34 @@ def test_at_the_end_it_stands_still_and_finish_gives_results(run, folder):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    "value",
     [
-        (0.2, "0.2"),
-        (3, "3"),
-        (True, "true"),
-        ("a b", '"a b"'),
-        (np.float64(0.5), "0.5"),
-        ((1, 2), "[\n    1,\n    2,\n]"),
+        0.2,
+        3,
+        True,
+        "a b",
+        'a "b"\n',
+        (1, 2),
+        [[1.5], []],
+        {"a b": {"c": [{"\U0001f9e0": 1}, {}]}},
+        math.inf,
+        datetime.date(2026, 1, 2),
     ],
 )
-def test_values_of_settings_become_toml(value, text):
-    assert as_toml(value) == text
+def test_values_of_settings_become_toml(value):
+    (setting,) = settings({"key": value})
+    assert "\n" not in setting and tomllib.loads(setting) == {"key": [*value] if isinstance(value, tuple) else value}
+
+
+def test_values_of_numpy_are_plain_ones_wherever_they_stand():
+    values = {"a": np.float64(0.5), "b": [np.int64(1), np.arange(2)], "c": {"d": (np.bool_(True), Path("x"))}}
+    plain = {"a": 0.5, "b": [1, [0, 1]], "c": {"d": [True, "x"]}}
+    assert as_json(values) == plain and json.loads(json.dumps(as_json(values))) == plain
+    assert tomllib.loads("\n".join(settings(values))) == plain
+
+
+@pytest.mark.parametrize("value", [None, [1, None], {"a": {1, 2}}])
+def test_what_toml_cannot_say_is_refused_with_its_key_before_anything_starts(value):
+    with pytest.raises(ConfigurationError, match="^brain.size: .*: must be text, a number") as caught:
+        cosim.start("braitenberg", set={"brain.size": value})
+    assert "\n" not in str(caught.value)

@@ -69,6 +69,25 @@ def test_after_a_full_reset_the_run_goes_on_in_a_new_folder_and_the_old_one_has_
     )
 
 
+def test_a_run_is_reset_by_any_program_and_all_others_go_along(tmp_path):
+    """Each is told of the new folder by what the old one holds, whenever it asks, and whether it had to wait or not."""
+    folder = tmp_path / "run"
+    with cosim.start("braitenberg", ranks=1, set=SMALL, steps=9, out=folder) as run:
+        run.step(2)
+        with cosim.attach(folder) as other, cosim.attach(folder) as third:
+            other.reset(seed=7)
+            assert (other.folder, other.earlier, other.state) == (tmp_path / "run_2", [folder], "paused")
+            other.step(3)
+            assert (third.state, third.steps_done, third.folder) == ("paused", 3, other.folder)
+            assert run.step(1) == 80.0
+            other.reset()
+            assert (run.folder, run.earlier) == (tmp_path / "run_2", [folder])
+        results = run.finish()
+    assert results.folder.path == run.folder == tmp_path / "run_3" and results.summary["steps"] == 0
+    before = cosim.load(tmp_path / "run_2").summary
+    assert before["steps"] == 4 and before["followed_by"] == "run_3" and "followed_by" not in results.summary
+
+
 def test_what_a_loop_wrote_is_recorded_beside_what_acted(steered):
     with h5py.File(steered[1] / "run.h5") as file:
         assert file["drive/step"][:].tolist() == [2, 3, 4, 5] and file["drive/in_round"][:].tolist() == [1, 0, 0, 0]

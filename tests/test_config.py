@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from cosim.errors import ConfigurationError
 from cosim.experiment.config import load
 from cosim.experiment.options import parse
+from cosim.modes.normal import NormalRun
+from cosim.record.folder import RunFolder
 from cosim.timegrid import is_multiple
 
 
@@ -259,6 +261,15 @@ def test_a_transfer_file_that_cannot_be_run_is_named(folder):
     assert f"{folder / 'transfer.py'}: SyntaxError" in problems(experiment=str(folder))
     (folder / "transfer.py").write_text("import sys\nsys.exit(3)\n")
     assert f"{folder / 'transfer.py'}: SystemExit: 3" in problems(experiment=str(folder))
+
+
+def test_settings_do_not_pile_up_over_resets(tmp_path):
+    run = NormalRun(parse(["mouse_m1", "--set", "seed=1", "--set", "brain.patch_mm=0.2"], quiet=True))
+    for seed in range(2, 5):
+        run = run.again(RunFolder(tmp_path), [f"seed={seed}", "clock.steps = 9"])
+    assert run.options.overrides == ("brain.patch_mm=0.2", "seed=4", "clock.steps = 9")
+    run = run.again(RunFolder(tmp_path), ["brain.patch_mm=0.3"])
+    assert run.options.overrides == ("seed=4", "clock.steps = 9", "brain.patch_mm=0.3")
 
 
 @pytest.mark.parametrize("override", ["brain.patch_mm", "=3", "brain.=3", ".patch_mm=3"])

@@ -344,7 +344,7 @@ def test_a_run_that_ends_answers_everybody_and_takes_its_folder_away(tmp_path):
         answer = thread.submit(channel.send, {"command": "echo"})
         wait_until(lambda: run.inbox._letters)
         run.close()
-        assert answer.result() == {"ok": False, "error": "the run has ended"}
+        assert answer.result() == {"ok": False, "error": "the run has ended", "state": "ended"}
     assert not run.control.exists()
 
 

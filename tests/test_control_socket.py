@@ -210,7 +210,7 @@ def test_a_run_that_ends_answers_everybody(tmp_path):
         answer = pool.submit(channel.send, {"command": "echo"})
         wait_until(lambda: not run.inbox.is_empty)
         run.close()
-        assert answer.result() == {"ok": False, "error": "the run has ended"}
+        assert answer.result() == {"ok": False, "error": "the run has ended", "state": "ended"}
 
 
 def test_the_last_answer_comes_after_the_results_are_complete(tmp_path, monkeypatch):

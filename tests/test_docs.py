@@ -169,7 +169,8 @@ def test_parts_of_files_are_parts_of_files():
     parts = [block for page in PAGES for block in blocks(page) if block.title.startswith("part of ")]
     assert parts
     for block in parts:
-        files = REPOSITORY.glob(f"models/*/{block.title.removeprefix('part of ')}")
+        file = block.title.removeprefix("part of ")
+        files = [*REPOSITORY.glob(f"models/*/{file}"), *REPOSITORY.glob(f"cosim/**/{file}")]
         assert any(block.text in file.read_text() for file in files), block.text
 
 
@@ -227,8 +228,11 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_page_is_in_the_contents():
-    contents = (REPOSITORY / "mkdocs.yml").read_text()
-    missing = [page for page in PAGES[1:] if f": {page.relative_to(REPOSITORY / 'docs')}\n" not in contents]
+    """Of a notebook docs/linked_files.py makes a page."""
+    contents, docs = (REPOSITORY / "mkdocs.yml").read_text(), REPOSITORY / "docs"
+    notebooks = [each.with_suffix(".md") for each in docs.rglob("*.ipynb")]
+    assert notebooks
+    missing = [page for page in (*PAGES[1:], *notebooks) if f": {page.relative_to(docs)}\n" not in contents]
     assert missing == []
 
 

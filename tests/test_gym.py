@@ -61,6 +61,7 @@ def test_an_episode_is_a_run_with_a_seed_of_its_own(environment):
     assert len([*environment.run.folder.parent.iterdir()]) == 1, "only the last episode is kept"
     *_, is_over, about = environment.step(dark)
     assert is_over and about["t_ms"] == 80.0
+    assert not environment.run.earlier, "what is not kept is not listed"
     environment._end_episode()
     results = environment.run.results
     assert results.stimulus["left_light"][:4].tolist() == [0.0] * 4, "an action acts from the step that it begins"
@@ -81,3 +82,55 @@ def test_what_is_no_port_is_said_and_the_run_ends(tmp_path):
     with pytest.raises(ConfigurationError, match="left_lamp.rate_hz: no port 'left_lamp'; there are .*left_light"):
         make(tmp_path / "run", actions={"left_lamp.rate_hz": (0.0, 1.0)})
     assert (tmp_path / "run" / "summary.json").exists()
+
+
+NETWORK = """
+[clock]
+steps = 5
+
+[brain]
+model = "clustered"
+neurons = 500
+virtual_processes = 1
+
+[[sources]]
+name = "drive"
+population = "E_00"
+weight = 5.0
+delay_ms = 1.0
+
+[[sinks]]
+name = "clusters"
+populations = "E_0[0-2]"
+weight_pa = 20.0
+delay_ms = 1.0
+
+[[sinks]]
+kind = "weights"
+name = "within"
+source = "E_00"
+populations = "E_00"
+"""
+
+
+def test_a_quick_episode_sees_of_groups_and_weights_what_the_first_one_saw(tmp_path):
+    from cosim.gym import Environment
+
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "experiment.toml").write_text(NETWORK)
+    environment = Environment(
+        tmp_path / "network",
+        actions={"drive.rate_hz": (0.0, 9000.0)},
+        observations=["clusters.voltage_mv", "within.mean", "within.count"],
+        reward=lambda seen: float(seen["clusters.voltage_mv"].sum()),
+        quick=True,
+        ranks=1,
+        out=tmp_path / "run",
+    )
+    try:
+        first = episode(environment, None, [np.array([9000.0])] * 2)
+        second = episode(environment, None, [np.array([9000.0])] * 2)
+    finally:
+        environment.close()
+    assert first.shape == (3, 5) and first[1:, :3].any() and not first[0, :3].any()
+    assert first.tobytes() == second.tobytes()

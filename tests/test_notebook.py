@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from conftest import REPOSITORY, clean_environment
+
+import cosim
 
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
@@ -30,6 +35,14 @@ def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch):
     assert "'hold'" in said[7] and "'mark'" in said[7] and "'tf'" in said[7]
     runs = sorted((tmp_path / "results" / "braitenberg").iterdir())
     assert len(runs) == 2 and all((run / "summary.json").exists() for run in runs)
+    steered = min(runs, key=lambda run: not cosim.load(run).commands)
+    resume = [sys.executable, "-m", "cosim", "run", "--resume", str(steered), "--steps", "37"]
+    done = subprocess.run(resume, env=clean_environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "were the same in all 36 recorded steps" in done.stderr
+    assert "0.5 * RAD_S_PER_MV" in (steered / "transfer.py").read_text(), "the text is that of the run that went on"
+    commands = [each.what["command"] for each in cosim.load(steered).commands]
+    assert {"pace", "set_port", "tf"} <= {*commands} and cosim.load(steered).summary["steps"] == 37
 
 
 def text_of(cell):

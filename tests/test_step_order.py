@@ -8,6 +8,7 @@ of two steps, one by one.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -199,22 +200,36 @@ class NotedProfile(StepProfile):
         self._notes.end_line(phase)
 
 
-def noted_parts(kind: str, notes: Notes, stop: StopSign) -> Parts:
+class NotedSteering(NoSteering):
+    """Wishes a round after some steps, and shares the stimulus once more at its end as the real one does."""
+
+    def __init__(self, notes: Notes, exchange: NotedExchange, after: float = math.inf) -> None:
+        self._notes, self._exchange, self.next_round = notes, exchange, after
+
+    def round(self, step: int) -> None:
+        self.next_round = math.inf
+        self._notes.call("steering.round", step)
+        self._exchange.share(False)
+        self._exchange.receive()
+
+
+def noted_parts(kind: str, notes: Notes, stop: StopSign, round_after: float = math.inf) -> Parts:
     """What there is on the ``body`` rank, or on a ``brain`` rank."""
 
     def only_on(where: str, name: str) -> Noted | Idle:
         return Noted(name, notes) if kind == where else Idle()
 
+    exchange = NotedExchange(notes, stop)
     return Parts(
         brain=only_on("brain", "brain"),
         body=only_on("body", "body"),
         transfer=only_on("body", "transfer"),
-        exchange=NotedExchange(notes, stop),
+        exchange=exchange,
         recorder=Noted("recorder", notes),
         profile=NotedProfile(notes),
         progress=only_on("body", "progress"),
         stop=stop,
-        steering=NoSteering(),
+        steering=NotedSteering(notes, exchange, round_after),
     )
 
 
@@ -242,7 +257,7 @@ def fail_from(call: int, error: type[BaseException]) -> Callable[[], None]:
 # A line begins with the phase to which the profile counts its calls.
 TWO_STEPS = {
     "body": """
-        steer: transfer.apply(0), SHARE, exchange.receive(), profile.start(), progress.update(0)
+        steer: progress.update(0), transfer.apply(0), SHARE, exchange.receive(), profile.start()
         stimulate:
         brain:
         body: body.advance()
@@ -253,8 +268,8 @@ TWO_STEPS = {
         record: recorder.record()
         ahead:
         receive: exchange.receive()
-        flush:
-        steer: progress.update(1)
+        flush: progress.update(1)
+        steer:
         stimulate:
         brain:
         body: body.advance()
@@ -265,8 +280,8 @@ TWO_STEPS = {
         record: recorder.record()
         ahead:
         receive: exchange.receive()
-        flush:
-        end: progress.update(2), profile.write(2 steps)
+        flush: progress.update(2)
+        end: profile.write(2 steps)
         """,
     "brain": """
         steer: SHARE, exchange.receive(), profile.start()
@@ -313,7 +328,7 @@ def test_each_rank_makes_exactly_these_calls_in_two_steps(kind):
 
 @pytest.mark.parametrize(
     ("kind", "end"),
-    [("body", ["steer: progress.update(1)"]), ("brain", ["steer:"])],
+    [("body", ["steer:"]), ("brain", ["steer:"])],
 )
 def test_a_stop_that_is_asked_for_ends_the_loop_after_the_running_step(kind, end):
     stop = StopSign()
@@ -322,6 +337,34 @@ def test_a_stop_that_is_asked_for_ends_the_loop_after_the_running_step(kind, end
         [*TWO_STEPS[kind][FIRST], *end, "end: profile.write(1 steps)"],
         1,
     )
+
+
+@both_kinds
+def test_a_round_comes_between_two_steps_with_all_on_disk_and_nobody_has_run_ahead(kind):
+    """It is announced a step before, so that brain ranks do not begin the next step."""
+    notes = Notes({})
+    loop(noted_parts(kind, notes, StopSign(), round_after=2), 4, step_ms=5.0)
+    ahead = [line for line in notes.lines if line.startswith("ahead:")]
+    runs_ahead = "ahead: brain.run_ahead()" if kind == "brain" else "ahead:"
+    assert ahead == [runs_ahead, "ahead:", runs_ahead, "ahead:"]
+    shared = [line for line in notes.lines if line.startswith("share:")]
+    assert shared[0] == "share: exchange.share(announce=True)"
+    assert shared[2:] == ["share: exchange.share(announce=False)"] * 2
+    steered = [line for line in notes.lines if line.startswith("steer:")]
+    once_more = "exchange.share(announce=False), exchange.receive()"
+    assert steered[2] == f"steer: profile.write(2 steps), recorder.flush(), steering.round(2), {once_more}"
+    assert not any("round" in line for line in [*steered[:2], *steered[3:]])
+
+
+@both_kinds
+def test_a_round_may_come_before_the_first_step_and_after_the_last_one(kind):
+    notes = Notes({})
+    loop(noted_parts(kind, notes, StopSign(), round_after=0), 1, step_ms=5.0)
+    assert "recorder.flush(), steering.round(0)" in notes.lines[0]
+    notes = Notes({})
+    loop(noted_parts(kind, notes, StopSign(), round_after=2), 2, step_ms=5.0)
+    notes.end_line("end")
+    assert "profile.write(2 steps), recorder.flush(), steering.round(2)" in notes.lines[-1]
 
 
 @pytest.mark.parametrize("error", [ArithmeticError, SystemExit])
@@ -334,7 +377,7 @@ def test_a_stop_that_is_asked_for_ends_the_loop_after_the_running_step(kind, end
 )
 def test_what_fails_on_the_body_rank_leaves_the_step_whole_and_ends_the_loop_after_it(call, number, reason, error):
     stop = StopSign()
-    end = ["steer: progress.update(2)", "end: profile.write(2 steps)"]
+    end = ["steer:", "end: profile.write(2 steps)"]
     assert noted_loop("body", 5, stop, {call: fail_from(number, error)}) == ([*TWO_STEPS["body"][:-1], *end], 2)
     assert stop.reason == reason
     assert error.__name__ in stop.failure
@@ -353,11 +396,12 @@ def test_a_flush_that_a_rank_wishes_comes_at_the_end_of_the_same_step_with_the_t
     first, second = TWO_STEPS[kind][FIRST], "\n".join(TWO_STEPS[kind][SECOND])
     changes = {
         "flush=False": "flush=True",
-        "flush:": "flush: profile.write(1 steps), recorder.flush()",
+        "flush:": "flush: profile.write(1 steps), recorder.flush(),",
         "2 steps": "1 steps",
     }
     for old, new in changes.items():
         second = second.replace(old, new)
+    second = second.replace("recorder.flush(),\n", "recorder.flush()\n")  # brain ranks show nothing
     assert noted_loop(kind, 2, StopSign(), wish) == ([*first, *second.splitlines()], 2)
 
 

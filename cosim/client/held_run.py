@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 import tomllib
@@ -10,14 +11,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from cosim.body import kinds as body_kinds
-from cosim.client.known import devices_of, steps_on_disk, within
+from cosim.client.known import devices_of, files_of, steps_on_disk, within
 from cosim.client.process import LaunchedRun
-from cosim.control.channel import Channel, ChannelError
+from cosim.control.channel import Channel, ChannelError, NoAnswer
 from cosim.devices.devices import Devices, make_ports
 from cosim.engines.built import BuiltPopulation
 from cosim.errors import CommandError, RunError
@@ -26,27 +27,49 @@ from cosim.record import populations
 from cosim.record.commands import Obeyed
 from cosim.record.folder import RunFolder
 from cosim.record.owner import living_owner
+from cosim.record.summary import FOLLOWED_BY
 from cosim.results import shards
 from cosim.results.run_data import RunData
 from cosim.results.spikes import Spikes
 
 ANSWER_S = 60.0
 LOOK_S = 0.05
-ENDED = "ended"
+# Between the end of a run and the beginning of the one after it nobody writes: both are told by files.
+HANDOVER_S = 10.0
+PAUSED, RUNS, ENDED = "paused", "runs", "ended"
+
+
+class Driving(Protocol):
+    """What a loop of this program tells of the run meanwhile."""
+
+    number: int
+    """Steps done."""
+
+
+class Unanswered(RunError):
+    """No answer came in time; ``taken`` is as of `cosim.control.channel.NoAnswer`."""
+
+    def __init__(self, message: str, taken: bool | None) -> None:
+        super().__init__(message)
+        self.taken = taken
 
 
 class HeldRun:
     """The run in ``folder``; ``launched`` are its processes if this program started it.
 
+    Where another program resets the whole run, this one goes along to the new folder with its next command.
+
     Attributes:
         folder: the results folder.
-        is_driven: whether a loop of this program takes part in every step; commands have to wait then.
+        earlier: folders of the runs before a full reset, first one first.
+        driven: the step of a loop of this program that takes part in every step, while there is one.
     """
 
     def __init__(self, folder: Path, launched: LaunchedRun | None = None) -> None:
-        self.folder, self.is_driven = folder, False
+        self.folder, self.earlier = folder, list[Path]()
+        self.driven: Driving | None = None
         self._launched = launched
-        self._channel = _channel(folder)
+        self._open_channel: Channel | None = None
 
     # Where it is.
 
@@ -55,17 +78,24 @@ class HeldRun:
         """Whether its processes still run, perhaps writing results."""
         if self._launched:
             return self._launched.is_alive
+        self._follow()
         return bool(living_owner(self._files))
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether a loop of this program takes part in every step; commands have to wait then."""
+        return self.driven is not None
 
     @property
     def state(self) -> str:
         """``paused``, ``runs`` or ``ended``."""
-        return self._here()["state"] if self.is_alive else ENDED
+        return self._here()[0]
 
     @property
     def steps_done(self) -> int:
         """Coupling steps done."""
-        return self._here()["step"] if self.is_alive else len(self.results.exchange_time_ms)
+        _, steps = self._here()
+        return len(self.results.exchange_time_ms) if steps is None else steps
 
     @property
     def t_ms(self) -> float:
@@ -105,7 +135,7 @@ class HeldRun:
     @property
     def results(self) -> RunData:
         """What is on disk now, as `cosim.load` gives it."""
-        return RunData(self.folder)
+        return RunData(self._files.path)
 
     @property
     def commands(self) -> list[Obeyed]:
@@ -157,11 +187,18 @@ class HeldRun:
             TimeoutError: it does neither.
         """
         last = time.monotonic() + timeout_s if timeout_s is not None else None
-        while (state := self.state) == "runs":
+        while (state := self._last_state()) == RUNS:
             if last is not None and time.monotonic() > last:
                 raise TimeoutError(f"{self.folder}: still runs after {timeout_s:g} s")
             time.sleep(LOOK_S)
         return state
+
+    def _last_state(self) -> str:
+        """As the run wrote it when it began or ceased to stand still: to ask it would cost it time in each step."""
+        with suppress(RunError, ChannelError):
+            if self.is_alive and self._channel.state().get("state") == RUNS:
+                return RUNS
+        return self.state
 
     # Commands.
 
@@ -186,20 +223,65 @@ class HeldRun:
     def _send(self, command: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         if self.is_driven:
             raise CommandError(f"{command['command']}: must wait until the loop of this program has ended")
-        try:
-            answer = self._channel.send(dict(command), timeout_s)
-        except ChannelError as error:
-            raise RunError(f"{error}{self.why_ended()}") from None
+        answer = self._answer(command, timeout_s)
+        while answer is None:
+            if not self._follow():
+                raise RunError(f"{self.folder}: has ended{self.why_ended()}")
+            answer = self._answer(command, timeout_s)
         if not answer["ok"]:
             raise CommandError(answer["error"])
         return answer
 
-    def _here(self) -> dict[str, Any]:
-        return self.send({"command": "status"})
+    def _answer(self, command: Mapping[str, Any], timeout_s: float) -> dict[str, Any] | None:
+        """The answer; None if the run has ended without taking the command."""
+        try:
+            answer = self._channel.send(dict(command), timeout_s)
+        except NoAnswer as error:
+            raise Unanswered(f"{error}{self.why_ended()}", error.taken) from None
+        except ChannelError as error:
+            if self._files.summary_file.exists():
+                return None
+            raise RunError(f"{error}{self.why_ended()}") from None
+        return answer if answer["ok"] or answer.get("state") != ENDED else None
+
+    @property
+    def _channel(self) -> Channel:
+        """The way to the run, opened when it is needed first; ChannelError if there is none."""
+        if self._open_channel is None:
+            self._open_channel = Channel(self.folder)
+        return self._open_channel
+
+    def connect(self) -> None:
+        """Open the way to the run. Raises RunError if there is none."""
+        self.close()
+        try:
+            self._open_channel = Channel(self.folder)
+        except ChannelError as error:
+            raise RunError(str(error)) from None
+
+    def close(self) -> None:
+        """Let go of the run; it goes on. The next command takes hold of it again."""
+        if self._open_channel:
+            self._open_channel.close()
+        self._open_channel = None
+
+    def _here(self) -> tuple[str, int | None]:
+        """State and steps done, as the loop or the run tells; None if it has ended, and its results tell."""
+        if self.driven is not None:
+            return RUNS, self.driven.number
+        if self.is_alive:
+            try:
+                answer = self.send({"command": "status"})
+                return answer["state"], answer["step"]
+            except RunError:
+                if self.is_alive and not self._files.summary_file.exists():
+                    raise
+        self._follow()
+        return ENDED, None
 
     @property
     def _files(self) -> RunFolder:
-        return RunFolder(self.folder)
+        return files_of(self.folder)
 
     def why_ended(self) -> str:
         """The last lines that the run printed, for a message; empty if it still runs, or is not ours."""
@@ -207,23 +289,37 @@ class HeldRun:
             return ""
         return f"\n{self._launched.last_lines()}"
 
+    def _follower(self) -> Path | None:
+        """The folder in which the run began anew, if it did."""
+        file = self._files.summary_file
+        name = json.loads(file.read_text()).get(FOLLOWED_BY) if file.exists() else None
+        return self.folder.parent / name if name else None
+
+    def _follow(self) -> bool:
+        """Go along if the run began anew in another folder; whether it did."""
+        first = self.folder
+        while follower := self._follower():
+            self._move_to(follower)
+        return self.folder != first
+
     def _move_to(self, folder: Path) -> None:
-        """Follow the run to a new folder, where it is built again; returns when it stands."""
-        self._channel.close()
-        while not RunFolder(folder).built_file.exists():
-            if not self.is_alive:
-                raise RunError(f"{folder}: the run has ended{self.why_ended()}")
-            time.sleep(LOOK_S)
+        """Go along with the run to a new folder, where it is built again; returns when it stands."""
+        before = self._files
+        self._await_built(before, RunFolder(folder))
+        self.earlier.append(self.folder)
         self.folder = folder
+        self.close()
         for name in ("clock", "config", "devices", "built_populations", "device_ports", "body_ports"):
             self.__dict__.pop(name, None)
-        self._channel = _channel(folder)
-        self._send({"command": "status"}, math.inf)
+        with suppress(RunError):  # the next command says what has become of it
+            self._answer({"command": "status"}, math.inf)
 
-
-def _channel(folder: Path) -> Channel:
-    """The way to the run in ``folder``; RunError if there is none."""
-    try:
-        return Channel(folder)
-    except ChannelError as error:
-        raise RunError(str(error)) from None
+    def _await_built(self, before: RunFolder, new: RunFolder) -> None:
+        """Return when the ``new`` run stands, or has ended. RunError if it never will."""
+        last = time.monotonic() + HANDOVER_S
+        while not (new.built_file.exists() or new.summary_file.exists()):
+            if self._launched.is_alive if self._launched else living_owner(before) or living_owner(new):
+                last = time.monotonic() + HANDOVER_S
+            if time.monotonic() > last or (self._launched and not self._launched.is_alive):
+                raise RunError(f"{new.path}: the run has ended before it was built{self.why_ended()}")
+            time.sleep(LOOK_S)

@@ -11,11 +11,11 @@ from typing import Any
 
 from cosim.client import views
 from cosim.client.acted import Acted
-from cosim.client.held_run import ENDED, LOOK_S, HeldRun
-from cosim.client.known import as_json, as_toml
+from cosim.client.held_run import LOOK_S, HeldRun, Unanswered
+from cosim.client.known import as_json, settings
 from cosim.client.loop import LoopStep, OwnLoop
 from cosim.client.process import LaunchedRun
-from cosim.errors import RunError
+from cosim.errors import CommandError, RunError
 from cosim.results.run_data import RunData
 
 
@@ -40,17 +40,19 @@ class LiveRun(HeldRun):
 
     def __init__(self, folder: Path, launched: LaunchedRun | None = None) -> None:
         super().__init__(folder, launched)
-        self.earlier: list[Path] = []
         self.ports, self.body, self.transfer = views.PortViews(self), views.BodyView(self), views.FunctionViews(self)
 
     def __repr__(self) -> str:
         return f"<run {self.folder}: {self._told()}>"
 
     def _told(self) -> str:
-        if not self.is_alive:
-            return ENDED
-        here = self._here()
-        return f"{here['state']}, {here['step']} of {self.steps} steps done, {here['t_ms']:g} ms"
+        try:
+            state, steps = self._here()
+            if steps is None:
+                return state
+            return f"{state}, {steps} of {self.steps} steps done, {steps * self.step_ms:g} ms"
+        except (RunError, CommandError, OSError, LookupError) as error:
+            return " ".join(str(error).split())
 
     # Going on.
 
@@ -80,31 +82,29 @@ class LiveRun(HeldRun):
             RunError: the run failed.
             TimeoutError: it has not ended by then; it goes on to.
         """
+        last = math.inf if timeout_s is None else time.monotonic() + timeout_s
         if self.is_alive:
-            self._ask_to_end()
-            self._await_end(timeout_s)
-        if self._launched and self._launched.exit_code == 1:
-            raise RunError(f"{self.folder}: the run failed{self.why_ended()}")
-        return self.results
-
-    def _ask_to_end(self) -> None:
-        try:
-            self._send({"command": "stop"}, math.inf)
-        except RunError:
-            if self._launched:
-                self._launched.end()
-            elif self.is_alive:
-                raise
-
-    def _await_end(self, timeout_s: float | None) -> None:
-        if self._launched:
-            self._launched.wait(timeout_s)
-            return
-        last = time.monotonic() + timeout_s if timeout_s is not None else None
+            self._ask_to_end(last)
         while self.is_alive:
-            if last is not None and time.monotonic() > last:
+            if time.monotonic() > last:
                 raise TimeoutError(f"{self.folder}: the run has not ended within {timeout_s:g} s")
             time.sleep(LOOK_S)
+        self._follow()
+        if self._launched and self._launched.has_failed:
+            code = self._launched.exit_code
+            raise RunError(f"{self.folder}: the run failed, with exit code {code}{self.why_ended()}")
+        return self.results
+
+    def _ask_to_end(self, last: float) -> None:
+        """By a command; the processes of a run that is ours and does not take it are asked by a signal."""
+        try:
+            self._send({"command": "stop"}, max(0.0, last - time.monotonic()))
+        except RunError as error:
+            has_it = isinstance(error, Unanswered) and error.taken is not False
+            if self._launched and not has_it:
+                self._launched.end()
+            elif self.is_alive and time.monotonic() < last:
+                raise
 
     def reset(self, what: str = "all", seed: int | None = None, set: Mapping[str, Any] = {}) -> None:
         """Begin anew: with ``all`` of the run, or its ``body``, ``transfer`` functions or ``brain``.
@@ -113,12 +113,10 @@ class LiveRun(HeldRun):
         and is the last of ``earlier``. It may have another ``seed`` and values ``set``. What else is reset begins as at
         0 ms, while the time of the run goes on.
         """
-        overrides = [f"{key}={as_toml(value)}" for key, value in set.items()]
-        overrides += [] if seed is None else [f"seed={seed}"]
+        overrides = settings({**set} | ({} if seed is None else {"seed": seed}))
         command = {"command": "reset", "what": what} | ({"overrides": overrides} if overrides else {})
         answer = self._send(command, math.inf)
         if what == "all":
-            self.earlier.append(self.folder)
             self._move_to(Path(answer["folder"]))
 
     # Looking and touching.
@@ -154,6 +152,10 @@ class LiveRun(HeldRun):
         """Write a text down beside the time."""
         self.send({"command": "mark", "text": text})
 
+    def save(self, target: Path | str) -> None:
+        """Keep it as it is by now, as an experiment or as a script; see `RunData.save`."""
+        self.results.save(target)
+
     # A loop of one's own.
 
     def loop(self) -> OwnLoop:
@@ -176,4 +178,4 @@ class LiveRun(HeldRun):
     def __exit__(self, *_: object) -> None:
         if self._launched:
             self.finish()
-        self._channel.close()
+        self.close()

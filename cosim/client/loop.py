@@ -29,6 +29,8 @@ from cosim.devices.devices import Devices, SpikeLists, make_ports
 from cosim.errors import RunError
 
 CONNECT_S = 10.0
+# A run that waits for a loop hears at once that it leaves.
+LEAVE_S = 0.5
 
 
 class LoopStep:
@@ -182,6 +184,17 @@ class Partner:
         with suppress(OSError):
             self._socket.send(message)
 
+    def leave(self) -> None:
+        """Say so, wait until what was written was taken over, and close.
+
+        A run that stands still does not hear it: it finds that nobody is there any more when it goes on.
+        """
+        self.say(LEAVE)
+        self._socket.settimeout(LEAVE_S)
+        with suppress(TimeoutError):
+            self.hear()
+        self.close()
+
     def close(self) -> None:
         """Leave without a word; a second call does nothing."""
         self._socket.close()
@@ -214,7 +227,7 @@ class OwnLoop:
         memory = self._partner.meet(layout.size)
         self.step = LoopStep(layout, memory, self._run.devices, self._run.step_ms)
         self._run.send({"command": "go"})
-        self._run.is_driven = True
+        self._run.driven = self.step
         self._await_state()
 
     @property
@@ -246,9 +259,7 @@ class OwnLoop:
         self._is_over = self.step.number >= self._run.steps
 
     def __exit__(self, *_: object) -> None:
-        self._run.is_driven = False
-        self._partner.say(LEAVE)
-        self._partner.hear()  # until then what was written may still be taken over
-        self._partner.close()
+        self._run.driven = None
+        self._partner.leave()
         with suppress(RunError):  # it has ended
             self._run.wait()

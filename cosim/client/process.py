@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cosim.client import keeper
-from cosim.errors import EXIT_CONFIGURATION, ConfigurationError
+from cosim.errors import EXIT_COMPLETE, EXIT_CONFIGURATION, EXIT_STOPPED, ConfigurationError
 from cosim.parallel import launch
 
 LAST_LINES = 20
@@ -52,6 +52,11 @@ class LaunchedRun:
     def exit_code(self) -> int | None:
         """As of ``cosim run``; None while it runs."""
         return self._keeper.poll()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended in another way than a run does that is complete, or was asked to stop."""
+        return self.exit_code not in (None, EXIT_COMPLETE, EXIT_STOPPED)
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Wait until all processes have ended; returns the exit code.

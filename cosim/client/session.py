@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cosim.client.known import as_toml
+from cosim.client.known import settings
 from cosim.client.live_run import LiveRun
 from cosim.client.process import LaunchedRun
 from cosim.client.waiting import Waiting
-from cosim.errors import EXIT_COMPLETE, EXIT_STOPPED, RunError
+from cosim.errors import RunError
 from cosim.experiment.config import find_experiment
 from cosim.record.folder import RunFolder, new_folder
 from cosim.results.run_data import RunData, load
@@ -81,7 +81,9 @@ def attach(folder: str | Path) -> LiveRun:
     Raises:
         RunError: no such run, it has ended, it was started without steering, or it is another user's.
     """
-    return LiveRun(Path(folder).resolve())
+    run = LiveRun(Path(folder).resolve())
+    run.connect()
+    return run
 
 
 def run(
@@ -127,7 +129,7 @@ def check_end(launched: LaunchedRun, folder: Path) -> None:
     if refusal := launched.refusal():
         _remove_empty(folder)
         raise refusal
-    if launched.exit_code not in (EXIT_COMPLETE, EXIT_STOPPED):
+    if launched.has_failed:
         raise RunError(f"{folder}: the run failed, with exit code {launched.exit_code}\n{launched.last_lines()}")
 
 
@@ -144,8 +146,8 @@ def _arguments(
     found = find_experiment(str(experiment))
     folder = Path(out).resolve() if out else new_folder(found.name, Path("results"))
     words = [str(found), "--out", str(folder)]
-    for key, value in values.items():
-        words += ["--set", f"{key}={as_toml(value)}"]
+    for setting in settings(values):
+        words += ["--set", setting]
     for name, number in (("--ranks", ranks), ("--steps", steps), ("--seed", seed)):
         words += [] if number is None else [name, str(number)]
     return words + ["--paused", "--hold"] * paused, folder

@@ -304,10 +304,11 @@ def _mark(options: argparse.Namespace) -> None:
 
 
 def _save(options: argparse.Namespace) -> None:
-    from cosim.client import saved
+    from cosim.results import saved
+    from cosim.results.run_data import load
 
     save = saved.as_script if options.script else saved.as_experiment
-    save(Path(options.run), Path(options.folder))
+    save(load(options.run), Path(options.folder))
     if options.json:
         print(json.dumps({"ok": True, "saved": options.folder}))
 

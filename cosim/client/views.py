@@ -16,12 +16,11 @@ from numpy.typing import ArrayLike
 
 from cosim.client.acted import Acted
 from cosim.client.held_run import HeldRun
-from cosim.client.known import as_json, steps_on_disk
+from cosim.client.known import as_json, files_of, steps_on_disk
 from cosim.control.drive_layout import properties
 from cosim.devices.devices import Device, Devices, SpikeLists, make_ports, places
 from cosim.errors import nearest
 from cosim.network.address import Address
-from cosim.record.folder import RunFolder
 from cosim.results.spikes import Spikes
 
 # Methods of ports that find places in arrays, and change nothing.
@@ -155,7 +154,7 @@ class DevicePort(PortView):
         """A port like this one, with its values."""
         devices = self._run.devices
         readout, stimulus = np.zeros(devices.readout_size), np.zeros(devices.stimulus_size)
-        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
+        with h5py.File(files_of(self._run.folder).run_file, "r", swmr=True) as file:
             self._fill(file, "readout", devices.sinks, readout)
             self._fill(file, "stimulus", devices.sources, stimulus)
         port = make_ports(devices, readout, stimulus, self._lists(devices))[self._name]
@@ -251,7 +250,7 @@ class BodyView:
 
     def __getitem__(self, series: str) -> np.ndarray:
         """The last sample of any series of the body, as in ``body["tip_position_m"]``."""
-        with h5py.File(RunFolder(self._run.folder).run_file, "r", swmr=True) as file:
+        with h5py.File(files_of(self._run.folder).run_file, "r", swmr=True) as file:
             group = file.get("body", {})
             if series not in group:
                 raise KeyError(f"body series {series!r}: {nearest(series, group)}")

@@ -18,6 +18,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,8 +67,11 @@ class DrivenFunctions:
         """Called when a loop has ended: the run is to stand still."""
         self._link: LoopLink | None = None
         self._handed_over = -1
-        self.layout = Layout.of(len(exchange.readout), len(exchange.stimulus), body)
-        self._columns, self._scratch = self.layout.columns, np.zeros(self.layout.size)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What is shared; only for runs with a loop, as a port of the body may take its time."""
+        return Layout.of(len(self._exchange.readout), len(self._exchange.stimulus), self._body)
 
     def apply(self, step: int) -> None:
         """Call the transfer functions after ``step`` steps, then let the loop write what it wants."""
@@ -81,6 +85,8 @@ class DrivenFunctions:
         Raises:
             CommandError: there is a loop already, or nobody listens on this machine.
         """
+        if self._link and self._link.is_gone:
+            self.close()
         if self._link:
             raise CommandError("drive: another loop takes part already; only one can")
         self._link = LoopLink(path, self.layout, stop)
@@ -89,9 +95,9 @@ class DrivenFunctions:
         """Let the loop, or the record of one, write after ``step`` steps; once for each step."""
         recorded = self._recorded.get(step)
         if recorded and recorded.in_round == in_round:
-            before = self._show(self._scratch)
+            before = self._show(np.zeros(self.layout.size))
             self._take_over(before, recorded.values)
-            self._recorder.append(step, recorded, self._columns)
+            self._recorder.append(step, recorded, self.layout.columns)
         elif self._link and self._handed_over != step and not recorded:
             self._handed_over = step
             self._ask(step, in_round, self._show(self._link.memory))
@@ -120,14 +126,14 @@ class DrivenFunctions:
             try:
                 values = written.copy()
                 self._take_over(before, values)
-                self._recorder.append(step, Written(in_round, values), self._columns)
+                self._recorder.append(step, Written(in_round, values), self.layout.columns)
                 break
             except ValueError as error:
                 written[:] = before
                 message = REFUSED + str(error).encode()[: MOST_BYTES - 1]
         if reply != GO:
             self.close()
-            if reply != LEAVE:
+            if reply == b"":
                 log.warning("the program whose loop took part in every step has gone: the run stands still")
             self.leave()
 
@@ -190,6 +196,13 @@ class LoopLink:
         self.memory = np.frombuffer(self._memory, count=layout.size)
         socket.send_fds(self._socket, [json.dumps({"size": layout.size}).encode()], [descriptor])
         os.close(descriptor)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the program has closed its end."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return bool(poll.poll(0))
 
     def ask(self, message: bytes) -> bytes | None:
         """Send a message and wait for the reply: empty if the program has gone, None if the run has to stop."""

@@ -66,7 +66,7 @@ class Listener:
         for each in self._ways():
             each.stop()
         while letter := self._inbox.take():
-            letter.answer(refusal("the run has ended"))
+            letter.answer(refusal("the run has ended") | {"state": "ended"})
         for each in self._ways():
             each.close()
 

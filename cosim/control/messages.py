@@ -40,7 +40,8 @@ def encode_command(command: dict[str, Any]) -> bytes:
     except (TypeError, RecursionError) as error:
         raise ValueError(f"not a command: {error}") from None
     if len(text) > MOST_BYTES:
-        raise ValueError(f"command of {len(text):,} bytes: at most {MOST_BYTES:,}")
+        allowed = f"at most {MOST_BYTES:,}; transfer functions and a loop of one's own set vectors that are longer"
+        raise ValueError(f"command of {len(text):,} bytes: {allowed}")
     decode_command(text)
     return text
 

@@ -18,6 +18,9 @@ from cosim.parallel.stop import StopSign
 from cosim.table import Table
 from cosim.transfer import TransferFunctions
 
+# What one brain rank may have done when another one refuses it.
+UNDONE = ("set_parameters", "scale_weights")
+
 
 class NextRun(Protocol):
     """A run that is prepared; `cosim.plan.Prepared`."""
@@ -42,9 +45,19 @@ class BrainByOrder:
         replies = self._conference.ask((method, arguments))
         refusals = [reply.refusal for reply in replies if reply.refusal]
         if refusals:
-            self._conference.ask(("undo", {}))
+            if method in UNDONE:
+                self._conference.ask(("undo", {}))
             raise CommandError(refusals[0])
         return [reply.result for reply in replies]
+
+    def reset(self, steps_done: int) -> None:
+        """Build the brain anew after so many steps; where that fails half-way the brain rank ends the job.
+
+        Raises:
+            CommandError: it cannot be done; everything is as it was.
+        """
+        self.change("check_reset")
+        self._conference.ask(("reset", {"steps_done": steps_done}))
 
     def look(self, method: str, **arguments: Any) -> list[Any]:
         """Call a method of `SteppedBrain` that changes nothing on all brain ranks; what each returned.
@@ -115,7 +128,7 @@ class SteeredRun:
     def reset(self, what: str) -> None:
         """Let a part of the run, ``brain``, ``body`` or ``transfer`` functions, begin anew."""
         if what == "brain":
-            self.brain.change("reset", steps_done=self.step)
+            self.brain.reset(self.step)
         elif what == "body":
             self.body.reset()
         else:

@@ -21,12 +21,13 @@ from typing import Any, Protocol
 
 from cosim.control.commands import registry
 from cosim.control.commands.base import Command
+from cosim.control.commands.time import TimeCommand
 from cosim.control.inbox import Inbox, Letter
 from cosim.control.listener import Listener
 from cosim.control.state import StateFile
 from cosim.control.steered_run import NextRun, SteeredRun
 from cosim.engines.engine import SteppedBrain
-from cosim.errors import BrainError, ConfigurationError
+from cosim.errors import FAILURES, BrainError, ConfigurationError, Departure
 from cosim.parallel.conference import Conference
 from cosim.parallel.exchange import Exchange
 from cosim.record.commands import CommandLog, Obeyed
@@ -35,9 +36,11 @@ log = logging.getLogger("cosim")
 
 # While a run stands still brain ranks are asked so often for signals that they got.
 HEARTBEAT_S = 0.25
+# What a command may be refused by.
+REFUSALS = (ValueError, BrainError, ConfigurationError)
 # What brain ranks are told besides methods of the brain.
 GO_ON, NOTHING = "go on", "nothing"
-ORDERS = ("set_parameters", "parameters", "scale_weights", "reset", "undo")
+ORDERS = ("set_parameters", "parameters", "scale_weights", "check_reset", "reset", "undo")
 
 
 class Steering(Protocol):
@@ -58,8 +61,11 @@ class Steering(Protocol):
     def round(self, step: int) -> None:
         """Obey commands after ``step`` steps. Collective."""
 
-    def close(self) -> None:
-        """Answer whoever still waits: the loop has ended."""
+    def let_go(self) -> None:
+        """The loop has ended: a program that takes part in every step may go."""
+
+    def close(self, steps: int, failure: str) -> None:
+        """Answer whoever still waits: the run has ended after ``steps`` steps, and why if it failed."""
 
 
 class NoSteering:
@@ -73,7 +79,10 @@ class NoSteering:
     def round(self, step: int) -> None:
         """There is none."""
 
-    def close(self) -> None:
+    def let_go(self) -> None:
+        """Nobody takes part."""
+
+    def close(self, steps: int, failure: str) -> None:
         """Nobody waits."""
 
 
@@ -100,7 +109,9 @@ class BrainSteering(NoSteering):
         try:
             self._conference.reply(getattr(self._brain, method)(**arguments))
         except BrainError as error:
-            self._conference.reply(refusal=str(error))
+            if method == "reset":  # half-way: there is no brain to go on with
+                raise
+            self._conference.reply(refusal=_in_a_line(error))
 
 
 class BodySteering:
@@ -116,17 +127,18 @@ class BodySteering:
         command_log: CommandLog,
         state: StateFile,
         recorded: Iterable[Obeyed] = (),
+        along: float = 0,
         holds: bool = False,
     ) -> None:
         self._run, self._inbox, self._exchange, self._conference = run, inbox, exchange, conference
         self._log, self._state, self._holds, self._listener = command_log, state, holds, listener
-        self._recorded = deque(recorded)
+        self._recorded, self._along = deque(recorded), along
         self._waiting: list[Letter] = []
         self._paced_from: tuple[float, int] = 0.0, 0
         self.is_paced = False
         self.next_round = math.inf
-        self._plan_round()
         inbox.on_arrival = self._wish_round
+        self._plan_round()
         run.driven.leave = self._pause_soon
 
     @property
@@ -138,7 +150,7 @@ class BodySteering:
         """Wait until the wall clock is as far as the model's time, or until there is a command or a stop."""
         began, first_step = self._paced_from
         due = began + (step - first_step) * self._run.clock.coupling_step_ms / 1000 / self._run.pace
-        while (left_s := due - time.monotonic()) > 0 and not self._run.stop:
+        while (left_s := due - time.monotonic()) > 0 and self._inbox.is_empty and not self._run.stop:
             time.sleep(min(left_s, HEARTBEAT_S))
 
     def round(self, step: int) -> None:
@@ -159,10 +171,16 @@ class BodySteering:
                 break
         self._go_on()
 
-    def close(self) -> None:
+    def let_go(self) -> None:
+        """A program whose loop takes part is told that the run has ended."""
+        self._run.driven.close()
+
+    def close(self, steps: int, failure: str) -> None:
         """Answer whoever still waits: the run has ended."""
+        self._run.step = steps
+        end = {"ok": not failure, **self._here(), "state": "ended"} | ({"error": failure} if failure else {})
         for letter in self._waiting:
-            letter.answer({"ok": True, **self._here(), "state": "ended"})
+            letter.answer(end)
         if self._listener:
             self._listener.close()
 
@@ -208,9 +226,13 @@ class BodySteering:
         """Obey again what a recorded run obeyed here."""
         while self._recorded and self._recorded[0].step <= self._run.step:
             obeyed = self._recorded.popleft()
-            command = registry.parse(obeyed.what)
-            if command.is_repeated(brain_alone=False):
-                command.act(self._run)
+            try:
+                command = registry.parse(obeyed.what)
+                if command.is_repeated(brain_alone=False):
+                    command.act(self._run)
+            except REFUSALS as error:
+                what = f"{obeyed.what.get('command')} of step {obeyed.step}"
+                raise Departure(f"the recorded command {what} cannot be done again: {_in_a_line(error)}") from None
             self._log.append(obeyed)
 
     def _obey(self, letter: Letter) -> None:
@@ -219,9 +241,13 @@ class BodySteering:
             command = registry.parse(letter.command)
             self._check_free(command)
             answer = command.act(run) or {}
-        except (ValueError, BrainError, ConfigurationError) as error:
-            log.warning("step %d, %s: refused: %s", run.step, letter.who, error)
-            letter.answer({"ok": False, "error": str(error), **self._here()})
+        except REFUSALS as error:
+            log.warning("step %d, %s: refused: %s", run.step, letter.who, _in_a_line(error))
+            letter.answer({"ok": False, "error": _in_a_line(error), **self._here()})
+            return
+        except FAILURES as error:  # of a body or a port of the user's own, which may be anything now
+            run.stop.fail(f"command {letter.command.get('command')} after step {run.step}", error)
+            letter.answer({"ok": False, "error": _in_a_line(error), **self._here()})
             return
         if command.is_recorded:
             content = command.to_json()
@@ -234,9 +260,9 @@ class BodySteering:
 
     def _check_free(self, command: Command) -> None:
         """A run that goes along a recorded one takes no changes but those that were recorded."""
-        if command.is_repeated(brain_alone=False) and self._recorded:
-            last = self._recorded[-1].step
-            raise ValueError(f"{command.command}: must wait until step {last}, as the run repeats a recorded one")
+        if self._run.step < self._along and command.is_recorded and not isinstance(command, TimeCommand):
+            until = "its end" if math.isinf(self._along) else f"step {self._along:g}"
+            raise ValueError(f"{command.command}: must wait until {until}, as the run goes along a recorded one")
 
     def _answer_waiting(self) -> None:
         for letter in self._waiting:
@@ -247,6 +273,10 @@ class BodySteering:
         run = self._run
         state = "paused" if run.is_paused else "runs"
         return {"step": run.step, "t_ms": run.step * run.clock.coupling_step_ms, "state": state}
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _in_words(content: dict[str, Any]) -> str:

@@ -110,6 +110,9 @@ class SteppedBrain(Protocol):
     def undo(self) -> None:
         """Take back the last `set_parameters` or `scale_weights` on this rank; nothing if it was refused."""
 
+    def check_reset(self) -> None:
+        """Raise BrainError, in one line and on all ranks, where `reset` cannot be done; nothing changes."""
+
     def reset(self, steps_done: int) -> None:
         """Build the whole brain anew in place; spikes have times of the run, of which ``steps_done`` steps are done.
 

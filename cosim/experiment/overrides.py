@@ -49,6 +49,13 @@ def override(tables: dict[str, Any], overrides: Sequence[str]) -> list[str]:
     return keys
 
 
+def joined(overrides: Sequence[str], later: Sequence[str]) -> tuple[str, ...]:
+    """Both, one after the other, without those of which the key comes again: the last one counts."""
+    settings = (*overrides, *later)
+    keys = [each.partition("=")[0].strip() for each in settings]
+    return tuple(each for place, each in enumerate(settings) if keys[place] not in keys[place + 1 :])
+
+
 def _set(container: Any, path: Sequence[str], depth: int, value: Any) -> None:
     """Set ``path[depth:]`` in ``container``, which stands at ``path[:depth]``; missing tables are made."""
     place = _place(container, path, depth)

@@ -8,7 +8,7 @@ such as where results go or what the stimuli are. The body rank makes the mode; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from cosim.devices.devices import Devices
 from cosim.engines.engine import SteppedBrain
 from cosim.experiment.config import Experiment, load
 from cosim.experiment.options import Options
+from cosim.experiment.overrides import joined
 from cosim.parallel.exchange import Exchange
 from cosim.record.commands import Obeyed
 from cosim.record.drive import Written
@@ -31,6 +32,8 @@ class NormalRun:
     """A run from an experiment, which needs no recorded run."""
 
     options: Options
+    first: Path | None = field(default=None, kw_only=True)
+    """The results folder of the first of several runs that begin anew, one after the other."""
 
     def load(self) -> Experiment:
         """The checked experiment. Body rank; raises ConfigurationError."""
@@ -67,15 +70,19 @@ class NormalRun:
         """What a loop in another process wrote into a recorded run, to be written again. Body rank."""
         return {}
 
+    def repeats_until(self) -> float:
+        """How many steps it goes along a recorded run, in which nothing else may change it. Body rank."""
+        return 0
+
     def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
         """The mode of a run that begins anew after this one, whose results are in ``folder``. Body rank.
 
         Raises:
             ConfigurationError: this one goes along another run.
         """
-        options = self.options
-        out = str(following(folder.path)) if options.out else None
-        return NormalRun(replace(options, out=out, overrides=(*options.overrides, *overrides)))
+        options, first = self.options, self.first or folder.path
+        out = str(following(first)) if options.out else None
+        return NormalRun(replace(options, out=out, overrides=joined(options.overrides, overrides)), first=first)
 
     def end(self, folder: RunFolder, steps: int) -> bool:
         """Called when the results of ``steps`` steps lie in ``folder``; whether they are right. Body rank."""

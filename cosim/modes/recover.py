@@ -70,6 +70,7 @@ def _recover(source: RunFolder, folder: RunFolder) -> int:
     try:
         run = ended_run(source, folder)
         is_well = finalize(run)
+        shutil.rmtree(folder.control_folder, ignore_errors=True)  # nobody listens there any more
     finally:
         os.close(claimed)
     end_ms = run.steps * run.clock.coupling_step_ms

@@ -9,6 +9,7 @@ so as ``replay``.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,6 +86,10 @@ class ReplayedRun(NormalRun):
     def commands(self) -> Sequence[Obeyed]:
         """Those that changed the brain itself; what others did to it is in the stimuli."""
         return [each for each in self.recorded.commands if parse(each.what).is_repeated(brain_alone=True)]
+
+    def repeats_until(self) -> float:
+        """To its end, which cannot be later than that of the recorded run."""
+        return math.inf
 
     def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
         """Refused: another run would go along the recorded one from its start."""

@@ -109,6 +109,10 @@ class ResumedRun(NormalRun):
         """All of it."""
         return drive.read(self.recorded.folder.run_file)
 
+    def repeats_until(self) -> float:
+        """All steps that are recorded."""
+        return self.recorded.steps
+
     def again(self, folder: RunFolder, overrides: Sequence[str]) -> NormalRun:
         """Refused: another run would go along the recorded one from its start."""
         raise ConfigurationError(f"a run along {self._path} cannot be reset as a whole; start the experiment itself")

@@ -34,6 +34,8 @@ class StopSign:
     """Traceback of what failed, empty for a stop on request."""
     signal: int = 0
     """Number of the signal that this rank got, 0 for none."""
+    limit: str = ""
+    """What limit of wall time has passed, empty as long as none has."""
     is_reset: bool = False
     """Whether the run is to begin anew when it has ended, in the same processes. Body rank."""
 
@@ -46,11 +48,13 @@ class StopSign:
             self.reason, self.failure = reason, failure
 
     def renew(self) -> None:
-        """The next run begins in this process; a signal that has come is for that one."""
+        """The next run begins in this process; a signal or a limit of wall time that has come is for that one."""
         self.reason = self.failure = ""
         self.is_reset = False
         if self.signal:
             self.request(f"signal {signal.Signals(self.signal).name}")
+        elif self.limit:
+            self.request(self.limit)
 
     @contextmanager
     def on_failure(self, what: str) -> Iterator[None]:
@@ -72,10 +76,14 @@ class StopSign:
         return Signals(self)
 
     def after(self, seconds: float, reason: str) -> None:
-        """Ask for a stop when ``seconds`` have passed. Body rank."""
-        timer = threading.Timer(seconds, self.request, (reason,))
+        """Ask for a stop when ``seconds`` have passed, whichever run is on then. Body rank."""
+        timer = threading.Timer(seconds, self._pass_limit, (reason,))
         timer.daemon = True
         timer.start()
+
+    def _pass_limit(self, reason: str) -> None:
+        self.limit = reason
+        self.request(reason)
 
     def on_signal(self, number: int, _frame: object = None) -> None:
         """This process, or another rank, got a signal."""

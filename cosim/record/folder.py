@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import time
 from contextlib import suppress
@@ -56,6 +55,11 @@ class RunFolder:
     def body_file(self) -> Path:
         """The body, with all that its file included."""
         return self.path / "body.toml"
+
+    @property
+    def transfer_file(self) -> Path:
+        """The text of transfer.py as it was last; there only if commands, or failures, changed its functions."""
+        return self.path / "transfer.py"
 
     @property
     def log_file(self) -> Path:
@@ -183,8 +187,7 @@ def new_folder(experiment: str, results: Path) -> Path:
 
 def following(path: Path) -> Path:
     """A new folder beside ``path``, for the run that begins anew after it: ``run_2`` after ``run``."""
-    base = re.sub(r"_\d+$", "", path.name)
-    candidates = (path.with_name(f"{base}_{number}") for number in count(2))
+    candidates = (path.with_name(f"{path.name}_{number}") for number in count(2))
     return next(each for each in candidates if not each.exists())
 
 

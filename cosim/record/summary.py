@@ -13,6 +13,9 @@ import numpy as np
 from cosim.engines.built import BuiltBrain, BuiltPopulation
 from cosim.record.profile import STEP_PHASES, run_times, unsteered
 
+# The name of the folder in which a run began anew, where it did.
+FOLLOWED_BY = "followed_by"
+
 COUPLING_FRACTION = (
     "1 - (sum over steps of the longest Run of a brain rank) / (sum over steps of the longest step of a brain rank): "
     "the share of the loop's wall time that brain ranks spend neither in NEST's Run nor waiting for another's Run; "

@@ -122,7 +122,7 @@ class RunData:
         """What steering did to the run: for each command the steps done before, when, who and what, as it was sent."""
         if self.folder.command_log.exists():  # it goes on, or was killed
             return read_log(self.folder.command_log)
-        with h5py.File(self.folder.run_file, "r") as file:
+        with self._open() as file:
             return list(read(file))
 
     @cached_property
@@ -140,6 +140,19 @@ class RunData:
     def populations(self) -> dict[str, BuiltPopulation]:
         """What is known of each population of the brain; FileNotFoundError before the brain stands."""
         return {each.name: each for each in populations.read(self.folder.populations_file)}
+
+    def save(self, target: Path | str) -> None:
+        """Keep what steering made of the run: in a new folder as an experiment that begins as the run now is, with its
+        transfer functions and protocol; in a new ``.py`` file as a script that does to it what was done.
+
+        Raises:
+            ConfigurationError: the target is there already, the experiment is not there any more, or a script is wanted
+                of a run in which a loop of another program took part.
+        """
+        from cosim.results import saved  # what reads experiments is there for those who ask for it
+
+        save = saved.as_script if Path(target).suffix == ".py" else saved.as_experiment
+        save(self, Path(target))
 
     @property
     def simulated_ms(self) -> float:

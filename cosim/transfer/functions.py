@@ -40,7 +40,8 @@ class TransferFunctions:
 
     A function that is switched off as it failed is told to ``tell_failed``.
     ``spare_ports`` makes ports that stand alone, to rehearse what is changed while the run goes on; ``sources`` are
-    the places of the sources in the stimulus, by name. What functions return goes to ``returned``, if that is given.
+    the places of the sources in the stimulus, by name. What functions return goes to ``returned``, if that is given;
+    the `text` to ``keep`` whenever it has changed.
 
     All that changes something raises a ValueError of one line if it is refused, and has changed nothing then.
     """
@@ -57,11 +58,12 @@ class TransferFunctions:
         sources: Mapping[str, np.ndarray] = MappingProxyType({}),
         tell_failed: Callable[[FailedFunction], None] = lambda failed: None,
         returned: ReturnedValues | None = None,
+        keep: Callable[[str], None] | None = None,
     ) -> None:
         self._module, self._text = module, ModuleText(module)
         self._now, self._memory = Now(coupling_step_ms), Memories(seed)
         self._around = Surroundings(ports, self._now, self._memory)
-        self._on_error, self._returned = on_error, returned
+        self._on_error, self._returned, self._keep = on_error, returned, keep
         self._spare_ports = spare_ports or (lambda: deepcopy(dict(ports)))
         self._steered = SteeredPorts(ports, self._spare_ports)
         self._sources, self._silenced = sources, dict[str, dict[str, np.ndarray]]()
@@ -75,6 +77,12 @@ class TransferFunctions:
         """Settle who is called, in which order. A round that goes on keeps to the order before."""
         enabled = [each for name, each in self._functions.items() if name not in self._off]
         self._calls = sorted(enabled, key=lambda each: -each.mark.priority)
+
+    def _has_changed(self) -> None:
+        """Functions are others, or others are called."""
+        self._arrange()
+        if self._keep is not None:
+            self._keep(self.text())
 
     @property
     def names(self) -> list[str]:
@@ -105,7 +113,7 @@ class TransferFunctions:
         function.log.error("switched off: %s", message)
         self._tell_failed(FailedFunction(function.name, self._now.step, message))
         self._off[function.name] = {"state": "failed", "message": message}
-        self._arrange()
+        self._has_changed()
 
     # What can be done while a run goes on, between two steps.
 
@@ -140,8 +148,7 @@ class TransferFunctions:
         if name in vars(self._module) or name in usercode.CALLED_AT_THE_END:
             raise ValueError(f"{name}: must be another name, which means nothing else in transfer.py")
         self._rehearse(definition)
-        self._put(definition)
-        self._text.add(name, definition.source)
+        self._put(definition, self._text.add)
         return name
 
     def edit(self, name: str, text: str) -> None:
@@ -154,16 +161,16 @@ class TransferFunctions:
         if definition.name != name:
             raise ValueError(f"{name}: the text must define it, but defines {definition.name}")
         self._rehearse(definition)
-        self._put(definition)
-        self._text.edit(name, definition.source)
+        self._put(definition, self._text.edit)
         if self._off.get(name, {}).get("state") == "failed":
             self.enable(name)
 
-    def _put(self, definition: Definition) -> None:
+    def _put(self, definition: Definition, change_text: Callable[[str, str], None]) -> None:
         name, function = definition.name, definition.make(vars(self._module))
         self._functions[name] = BoundFunction(name, function, self._around)
         setattr(self._module, name, function)
-        self._arrange()
+        change_text(name, definition.source)
+        self._has_changed()
 
     def _rehearse(self, definition: Definition) -> None:
         """Raises ValueError if the function cannot be made, does not fit, fails, or returns what is not recorded."""
@@ -187,7 +194,7 @@ class TransferFunctions:
         delattr(self._module, name)
         self._memory.forget(name)
         self._text.remove(name)
-        self._arrange()
+        self._has_changed()
 
     def disable(self, name: str, silence: bool = False) -> None:
         """Call a function no longer. What it wrote stays as it is.
@@ -196,7 +203,7 @@ class TransferFunctions:
         """
         function = self._known(name)
         self._off[name] = {"state": "disabled", "message": ""}
-        self._arrange()
+        self._has_changed()
         if silence and name not in self._silenced:
             mine = {port: self._sources[port] for port in function.port_names if port in self._sources}
             self._silenced[name] = {port: values.copy() for port, values in mine.items()}
@@ -209,7 +216,7 @@ class TransferFunctions:
         self._off.pop(name, None)
         for port, values in self._silenced.pop(name, {}).items():
             self._sources[port][:] = values
-        self._arrange()
+        self._has_changed()
 
     def reset(self) -> None:
         """Give all variables and random generators back what they began with, and enable functions that had failed.
@@ -220,7 +227,7 @@ class TransferFunctions:
         for each in self._functions.values():
             each.reset()
         self._off = {name: known for name, known in self._off.items() if known["state"] != "failed"}
-        self._arrange()
+        self._has_changed()
 
     def set_port(self, port: str, attribute: str, value: object) -> None:
         """Set a value of a port. It acts from the next step on, and stays until a function sets it, too."""

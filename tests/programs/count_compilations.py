@@ -9,7 +9,7 @@ import sys
 
 from mpi4py import MPI
 
-from cosim import loop, run
+from cosim import loop, program
 
 
 def ready() -> int:
@@ -28,5 +28,5 @@ def counted(parts, steps, step_ms):
     return done
 
 
-run.loop = counted
-sys.exit(run.main(sys.argv[1:]))
+program.loop = counted
+sys.exit(program.main(sys.argv[1:]))

@@ -74,7 +74,7 @@ class Brain:
         self._sinks = SinkValues(kernel.link, readings)
         lap("prepare")
         self._changes = Changes(kernel, nodes, _node_ids({**sources, **sinks}))
-        self._rebuild = network.rebuild
+        self._rebuild, self._script = network.rebuild, network.script
         self.built = _describe(nest, network, recorded, links)
 
     def stimulate(self, stimulus: np.ndarray) -> None:
@@ -129,14 +129,22 @@ class Brain:
         """Take back the last change on this rank; nothing if it was refused."""
         self._changes.undo()
 
-    def reset(self, steps_done: int) -> None:
-        """Build network and devices anew and begin at NEST's time 0; spikes have times of the run."""
+    def check_reset(self) -> None:
+        """Refuse a `reset` that cannot be done, before anything is lost."""
         if self._rebuild is None:
             raise BrainError("the brain cannot be reset: it was not made by build_network")
         if keeping := [each.name for each in self.kept_weights]:
             # Their record has a row of all weights after so many steps each, and synapses that stay the same ones.
             names = ", ".join(keeping)
             raise BrainError(f"the brain cannot be reset alone while {names} keep all weights: full_every must be 0")
+        if self._script and self._script.path.read_bytes() != self._script.content:
+            changed = f"{self._script.path} has changed since the run began"
+            raise BrainError(f"{changed}: reset all, which takes it as it is now")
+
+    def reset(self, steps_done: int) -> None:
+        """Build network and devices anew and begin at NEST's time 0; spikes have times of the run."""
+        self.check_reset()
+        assert self._rebuild is not None
         self._kernel.restart()
         self._prepare(self._rebuild(), lambda _: None, steps_done)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from cosim.engines.built import BuiltPopulation
 from cosim.engines.nest import building, pynest_rules
@@ -23,6 +23,13 @@ from cosim.parallel.machine import resident_bytes
 
 NodeCollection = Any  # NEST's type
 SCRIPT_REGION = "script"
+
+
+class Script(NamedTuple):
+    """The file of a brain that is a script, as it was run."""
+
+    path: Path
+    content: bytes
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class BuiltNetwork:
     notes: tuple[str, ...] = ()
     connect_bytes: int = 0
     left_to_nestlink: tuple[str, ...] = ()
+    script: Script | None = None
+    """Of a script: what it was when it ran."""
     rebuild: Callable[[], BuiltNetwork] | None = None
     """Builds it once more, after ``Kernel.restart``. Collective over the brain ranks."""
 
@@ -116,6 +125,7 @@ def _wire(kernel: Kernel, built: building.CreatedNetwork, wiring: str) -> buildi
 
 
 def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> BuiltNetwork:
+    content = path.read_bytes()
     script = run_script(path, kernel.nest, kernel)
     lap("script")
     populations = tuple(
@@ -123,7 +133,8 @@ def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Buil
         for name, nodes in script.populations.items()
     )
     synapses = {SCRIPT_REGION: local_connections(kernel.nest)}
-    return BuiltNetwork(script.populations, populations, synapses, {}, script.aliases, script.notes)
+    known = Script(path, content)
+    return BuiltNetwork(script.populations, populations, synapses, {}, script.aliases, script.notes, script=known)
 
 
 def synapses_by_region(built: building.CreatedNetwork) -> dict[str, int]:

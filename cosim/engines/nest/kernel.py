@@ -100,10 +100,13 @@ def start(brain: MPI.Comm, virtual_processes: int, seed: int, resolution_ms: flo
     if nest.build_info["have_mpi"]:
         link.set_communicator(brain.py2f())
     nest.ResetKernel()
+    gc.collect()
+    _give_memory_back()
     if nest.num_processes != brain.size:
         raise NestlinkError(f"NEST counts {nest.num_processes} processes on {brain.size} brain ranks")
     kernel = Kernel(nest, link, virtual_processes, seed, resolution_ms, brain)
     kernel.restore()
+    link.forget_scaling()  # of a run before, in this process
     return kernel
 
 
