@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from conftest import REPOSITORY, clean_environment, find_mpiexec
 import cosim
 from cosim import cli
 from cosim.errors import CommandError
+from cosim.record.folder import RunFolder
 
 pytestmark = pytest.mark.starts
 
@@ -158,3 +161,18 @@ def test_a_function_that_failed_is_seen_while_the_run_goes_on_and_in_its_results
     assert any("transfer function fail was switched off after step 7: " in line for line in last), last
     assert cli.main(["watch", str(run.folder), "--once"]) == 0
     assert "fail after step 7: " in capsys.readouterr().out
+
+
+def test_the_shell_begins_anew_with_another_seed_and_other_values(experiment, tmp_path, capsys):
+    started = cosim.start(experiment, ranks=1, out=tmp_path / "run")
+    steer = ["steer", str(started.folder)]
+    assert cli.main([*steer, "reset", "body", "--seed", "4"]) == 2
+    assert "overrides: must be empty with what = 'body'" in capsys.readouterr().err
+    assert cli.main([*steer, "reset", "all", "--seed", "4", "--set", "clock.steps=6", "--json"]) == 0
+    new = RunFolder(Path(json.loads(capsys.readouterr().out)["folder"]))
+    latest = time.monotonic() + 60
+    while not new.state_file.exists() and time.monotonic() < latest:
+        time.sleep(0.05)
+    began = cosim.attach(new.path)
+    assert (began.config["seed"], began.steps) == (4, 6)
+    began.finish()
