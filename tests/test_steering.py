@@ -290,6 +290,27 @@ def test_a_pause_leaves_results_complete_and_the_run_alive_and_it_goes_on_at_onc
         assert time.monotonic() - began < 0.1 + 2 * 0.05, "its step, and two looks of who sends files"
 
 
+def test_a_run_that_stands_still_looks_for_commands_often_however_long_nobody_came(tmp_path, monkeypatch):
+    """As after ten minutes, when a run that goes on would look once a second: that time is none here."""
+    monkeypatch.setenv("PYTHONPATH", str(impatient(tmp_path)), prepend=os.pathsep)
+    with start(tmp_path / "run") as run:
+        run.step(3)
+        waits_s = []
+        for _ in range(5):
+            time.sleep(0.6)
+            began = time.monotonic()
+            run.step()
+            waits_s.append(time.monotonic() - began)
+        run.finish()
+    assert sorted(waits_s)[2] < 0.3, waits_s
+
+
+def impatient(folder: Path) -> Path:
+    """What Python loads first in runs: their listener counts as idle at once."""
+    (folder / "sitecustomize.py").write_text("import cosim.control.files as files\nfiles.IDLE_AFTER_S = 0.3\n")
+    return folder
+
+
 def test_a_client_that_is_killed_changes_nothing(untouched, tmp_path):
     """It is killed while it waits for an answer."""
     program = f"import cosim; run = cosim.attach({str(tmp_path / 'run')!r}); run.pace(0.5); run.step(20)"

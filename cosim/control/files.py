@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Commands as files in ``RUN/control``: what works wherever the disk is shared, with the file system as authentication.
 
-A thread looks for them: 20 times a second for ten minutes after somebody last sent something, once a second otherwise.
+A thread looks for them: 20 times a second while the run stands still and for ten minutes after somebody last sent
+something, once a second otherwise.
 A look costs some 20 us here, but on a shared file system it is a question to a server that thousands of other jobs ask,
 too, and most runs are never touched. Nothing announces a file that another machine wrote; looking is the only way.
 """
@@ -84,6 +85,10 @@ class FileListener:
         """Write a file of the run into the folder. Raises OSError."""
         with private.opened_in(self._run, CONTROL) as folder:
             private.write(folder, name, content)
+
+    def expect(self) -> None:
+        """Somebody will send something, as the run stands still for him: look often from now on. Any thread."""
+        self._touched = time.monotonic()
 
     def stop(self) -> None:
         """Take no more commands."""

@@ -61,6 +61,10 @@ class Listener:
                 raise ConfigurationError(f"socket {endpoint}: its keys cannot be written: {error.strerror}") from None
             return self._socket.endpoint
 
+    def expect(self) -> None:
+        """The run stands still until a command comes."""
+        self._files.expect()
+
     def close(self) -> None:
         """Answer what nobody took, let clients fetch their answers, and remove the folder."""
         for each in self._ways():

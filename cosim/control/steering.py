@@ -217,6 +217,8 @@ class BodySteering:
 
     def _stand_still(self) -> None:
         self._state.write("paused", self._run)
+        if self._listener:
+            self._listener.expect()
         self._inbox.wait(HEARTBEAT_S)
         self._conference.ask(NOTHING)
 
