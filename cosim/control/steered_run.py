@@ -42,13 +42,12 @@ class BrainByOrder:
         Raises:
             CommandError: one of them refused; all have taken it back.
         """
-        replies = self._conference.ask((method, arguments))
-        refusals = [reply.refusal for reply in replies if reply.refusal]
-        if refusals:
+        try:
+            return self.look(method, **arguments)
+        except CommandError:
             if method in UNDONE:
                 self._conference.ask(("undo", {}))
-            raise CommandError(refusals[0])
-        return [reply.result for reply in replies]
+            raise
 
     def reset(self, steps_done: int) -> None:
         """Build the brain anew after so many steps; where that fails half-way the brain rank ends the job.

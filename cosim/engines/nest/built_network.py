@@ -25,7 +25,7 @@ NodeCollection = Any  # NEST's type
 SCRIPT_REGION = "script"
 
 
-class Script(NamedTuple):
+class ScriptFile(NamedTuple):
     """The file of a brain that is a script, as it was run."""
 
     path: Path
@@ -51,7 +51,7 @@ class BuiltNetwork:
     notes: tuple[str, ...] = ()
     connect_bytes: int = 0
     left_to_nestlink: tuple[str, ...] = ()
-    script: Script | None = None
+    script: ScriptFile | None = None
     """Of a script: what it was when it ran."""
     rebuild: Callable[[], BuiltNetwork] | None = None
     """Builds it once more, after ``Kernel.restart``. Collective over the brain ranks."""
@@ -133,7 +133,7 @@ def _from_script(kernel: Kernel, path: Path, lap: Callable[[str], None]) -> Buil
         for name, nodes in script.populations.items()
     )
     synapses = {SCRIPT_REGION: local_connections(kernel.nest)}
-    known = Script(path, content)
+    known = ScriptFile(path, content)
     return BuiltNetwork(script.populations, populations, synapses, {}, script.aliases, script.notes, script=known)
 
 
