@@ -123,7 +123,7 @@ def test_a_port_that_is_taken_is_told_to_who_asked(run, tmp_path):
 
 
 def test_what_keeps_it_from_opening_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    monkeypatch.setattr(tempfile, "tempdir", "/no/such/folder")  # short: for a long name there is /tmp
     with toy_run(tmp_path / "run") as run, Channel(run.path) as channel:
         before = len(os.listdir("/proc/self/fd"))
         answer = channel.send({"command": "open_socket"})
