@@ -17,7 +17,7 @@ from cosim.errors import RunError
 from cosim.record.folder import RunFolder
 from cosim.tools import new
 
-pytestmark = [pytest.mark.starts, pytest.mark.wheel]
+pytestmark = pytest.mark.starts
 
 SLOW = """
 

@@ -18,7 +18,6 @@ import cosim
 from cosim.errors import ConfigurationError, RunError
 from cosim.record.folder import RunFolder
 
-pytestmark = pytest.mark.wheel
 
 PROGRAM = """
 import os, sys, time

@@ -14,7 +14,7 @@ from conftest import clean_environment
 
 import cosim
 
-pytestmark = [pytest.mark.starts, pytest.mark.wheel]
+pytestmark = pytest.mark.starts
 
 SMALL = {"brain.virtual_processes": 1}
 

@@ -9,7 +9,7 @@ import pytest
 from cosim.errors import ConfigurationError
 
 gymnasium = pytest.importorskip("gymnasium")
-pytestmark = [pytest.mark.starts, pytest.mark.wheel]
+pytestmark = pytest.mark.starts
 
 ACTIONS = {"left_light.rate_hz": (0.0, 4000.0), "light.position_m": (-5.0, 5.0)}
 OBSERVATIONS = ["left_motor.voltage_mv", "pose.position_m"]

@@ -14,7 +14,7 @@ import cosim
 nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 pytest.importorskip("ipykernel")
-pytestmark = [pytest.mark.starts, pytest.mark.wheel]
+pytestmark = pytest.mark.starts
 
 
 def test_the_tutorial_does_what_it_says(tmp_path, monkeypatch):
