@@ -18,7 +18,6 @@ import cosim
 from cosim.errors import ConfigurationError, RunError
 from cosim.record.folder import RunFolder
 
-
 PROGRAM = """
 import os, sys, time
 import cosim
