@@ -436,7 +436,8 @@ def test_who_comes_and_goes_does_not_keep_the_gate_busy(tmp_path, monkeypatch):
     with toy_run(tmp_path, "tcp://127.0.0.1:*") as run:
         began = time.monotonic()
         assert in_child(partial(come_and_go, address(run), 0.5)) == 0
-        assert 2 < len(newcomers) < 5 + (time.monotonic() - began) / PAUSE_S
+        # Without the pause there would be thousands; on a busy machine some come in pairs.
+        assert 2 < len(newcomers) < 5 + 2 * (time.monotonic() - began) / PAUSE_S
         with Channel(tmp_path) as channel:
             assert echo(channel, 1) == 1
 
