@@ -2,9 +2,8 @@
 //
 // The weights of all synapses from some neurons onto others: their mean and histogram, and all of them for the record.
 //
-// Where the weights lie is looked up once; of the models below one is read in some ns, of any other through the
-// synapse's status in some us. Sums are of whole numbers, so that they do not depend on the order of the synapses, and
-// with it on the split into ranks and threads.
+// Where the weights lie is looked up once. Sums are of whole numbers, so that they do not depend on the order of the
+// synapses, and with it on the split into ranks and threads.
 
 #include "config.h"
 #undef HAVE_BOOST  // see nestlink.cpp
@@ -12,71 +11,17 @@
 #include "dictionary.h"
 
 #include "guard.h"
-#include "reach.h"
 #include "sink_block.h"
+#include "synapses.h"
 #include "threads.h"
-
-#include "connection_manager.h"
-#include "connector_base.h"
-#include "kernel_manager.h"
-#include "source_table.h"
-#include "static_synapse.h"
-#include "stdp_pl_synapse_hom.h"
-#include "stdp_synapse.h"
-#include "stdp_synapse_hom.h"
-#include "stdp_triplet_synapse.h"
-#include "target_identifier.h"
-#include "tsodyks_synapse.h"
-#include "vogels_sprekeler_synapse.h"
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <iterator>
 #include <vector>
 
 namespace cosim
 {
-
-using Near = nest::TargetIdentifierPtrRport;
-using Short = nest::TargetIdentifierIndex;
-using ReadStatic = nest::static_synapse< Near >;
-using ReadStaticHpc = nest::static_synapse< Short >;
-using ReadStdp = nest::stdp_synapse< Near >;
-using ReadStdpHpc = nest::stdp_synapse< Short >;
-using ReadStdpHom = nest::stdp_synapse_hom< Near >;
-using ReadStdpPl = nest::stdp_pl_synapse_hom< Near >;
-using ReadStdpPlHpc = nest::stdp_pl_synapse_hom< Short >;
-using ReadTriplet = nest::stdp_triplet_synapse< Near >;
-using ReadTsodyks = nest::tsodyks_synapse< Near >;
-using ReadVogels = nest::vogels_sprekeler_synapse< Near >;
-
-using ReadConnectors = std::vector< std::vector< nest::ConnectorBase* > >;
-
-COSIM_REACH( ConnectorsToRead, nest::ConnectionManager, ReadConnectors, connections_ )
-COSIM_REACH( SourcesToRead, nest::ConnectionManager, nest::SourceTable, source_table_ )
-
-COSIM_REACH( InStatic, nest::Connector< ReadStatic >, BlockVector< ReadStatic >, C_ )
-COSIM_REACH( InStaticHpc, nest::Connector< ReadStaticHpc >, BlockVector< ReadStaticHpc >, C_ )
-COSIM_REACH( InStdp, nest::Connector< ReadStdp >, BlockVector< ReadStdp >, C_ )
-COSIM_REACH( InStdpHpc, nest::Connector< ReadStdpHpc >, BlockVector< ReadStdpHpc >, C_ )
-COSIM_REACH( InStdpHom, nest::Connector< ReadStdpHom >, BlockVector< ReadStdpHom >, C_ )
-COSIM_REACH( InStdpPl, nest::Connector< ReadStdpPl >, BlockVector< ReadStdpPl >, C_ )
-COSIM_REACH( InStdpPlHpc, nest::Connector< ReadStdpPlHpc >, BlockVector< ReadStdpPlHpc >, C_ )
-COSIM_REACH( InTriplet, nest::Connector< ReadTriplet >, BlockVector< ReadTriplet >, C_ )
-COSIM_REACH( InTsodyks, nest::Connector< ReadTsodyks >, BlockVector< ReadTsodyks >, C_ )
-COSIM_REACH( InVogels, nest::Connector< ReadVogels >, BlockVector< ReadVogels >, C_ )
-
-COSIM_REACH( OfStatic, nest::static_synapse< Near >, double, weight_ )
-COSIM_REACH( OfStaticHpc, nest::static_synapse< Short >, double, weight_ )
-COSIM_REACH( OfStdp, nest::stdp_synapse< Near >, double, weight_ )
-COSIM_REACH( OfStdpHpc, nest::stdp_synapse< Short >, double, weight_ )
-COSIM_REACH( OfStdpHom, nest::stdp_synapse_hom< Near >, double, weight_ )
-COSIM_REACH( OfStdpPl, nest::stdp_pl_synapse_hom< Near >, double, weight_ )
-COSIM_REACH( OfStdpPlHpc, nest::stdp_pl_synapse_hom< Short >, double, weight_ )
-COSIM_REACH( OfTriplet, nest::stdp_triplet_synapse< Near >, double, weight_ )
-COSIM_REACH( OfTsodyks, nest::tsodyks_synapse< Near >, double, weight_ )
-COSIM_REACH( OfVogels, nest::vogels_sprekeler_synapse< Near >, double, weight_ )
 
 namespace
 {
@@ -85,60 +30,6 @@ namespace
 using WholeParts = __int128;
 constexpr int PART_BITS = 40;
 constexpr double PARTS_OF_ONE = 0x1p44;
-
-//! Where the weight of a synapse lies; null if it is of another model.
-template < typename Synapse, typename Store, typename Weight >
-const double*
-place_in( nest::ConnectorBase& connector, size_t synapse )
-{
-  auto* of_model = dynamic_cast< nest::Connector< Synapse >* >( &connector );
-  return of_model ? &( ( of_model->*reach( Store() ) )[ synapse ].*reach( Weight() ) ) : nullptr;
-}
-
-using FindPlace = const double* ( * ) ( nest::ConnectorBase&, size_t );
-
-constexpr FindPlace KNOWN_PLACES[] = {
-  place_in< ReadStatic, InStatic, OfStatic >,
-  place_in< ReadStaticHpc, InStaticHpc, OfStaticHpc >,
-  place_in< ReadStdp, InStdp, OfStdp >,
-  place_in< ReadStdpHpc, InStdpHpc, OfStdpHpc >,
-  place_in< ReadStdpHom, InStdpHom, OfStdpHom >,
-  place_in< ReadStdpPl, InStdpPl, OfStdpPl >,
-  place_in< ReadStdpPlHpc, InStdpPlHpc, OfStdpPlHpc >,
-  place_in< ReadTriplet, InTriplet, OfTriplet >,
-  place_in< ReadTsodyks, InTsodyks, OfTsodyks >,
-  place_in< ReadVogels, InVogels, OfVogels >,
-};
-
-//! How weights of a connector that is not empty are found; null for those of an unknown model.
-FindPlace
-find_place_in( nest::ConnectorBase& connector )
-{
-  const auto* known = std::find_if( std::begin( KNOWN_PLACES ),
-    std::end( KNOWN_PLACES ),
-    [ & ]( FindPlace find ) { return find( connector, 0 ); } );
-  return known == std::end( KNOWN_PLACES ) ? nullptr : *known;
-}
-
-//! Some nodes, by id.
-class NodeSet
-{
-public:
-  NodeSet( const int64_t* ids, long count )
-    : is_in_( nest::kernel().node_manager.size() + 1 )
-  {
-    std::for_each( ids, ids + count, [ this ]( int64_t id ) { is_in_.at( id ) = true; } );
-  }
-
-  bool
-  has( size_t id ) const
-  {
-    return is_in_[ id ];
-  }
-
-private:
-  std::vector< bool > is_in_;
-};
 
 //! The synapses of one thread of this rank, in NEST's order.
 struct SynapsesOfThread
@@ -238,8 +129,8 @@ private:
   find( size_t thread, const NodeSet& sources, const NodeSet& targets )
   {
     auto& manager = nest::kernel().connection_manager;
-    const nest::SourceTable& table = manager.*reach( SourcesToRead() );
-    for ( nest::ConnectorBase* connector : ( manager.*reach( ConnectorsToRead() ) ).at( thread ) )
+    const nest::SourceTable& table = manager.*reach( SourcesOfSynapses() );
+    for ( nest::ConnectorBase* connector : ( manager.*reach( Synapses() ) ).at( thread ) )
     {
       if ( connector and connector->size() )
       {

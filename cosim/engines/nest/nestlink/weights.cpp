@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //
-// Weights of the synapses between some nodes, scaled between two steps. Of the models below a weight is changed in its
-// place, in some ns; of any other it is read and set through the synapse's status, in some us.
+// Weights of the synapses between some nodes, scaled between two steps.
 
 #include "config.h"
 #undef HAVE_BOOST  // see nestlink.cpp
@@ -9,114 +8,61 @@
 #include "dictionary.h"
 
 #include "guard.h"
-#include "reach.h"
+#include "synapses.h"
 #include "threads.h"
 
-#include "connection_manager.h"
-#include "connector_base_impl.h"
-#include "connector_model_impl.h"
-#include "kernel_manager.h"
-#include "source_table.h"
-#include "static_synapse.h"
-#include "stdp_pl_synapse_hom.h"
-#include "stdp_synapse.h"
-#include "target_identifier.h"
 #include "target_table_devices.h"
-#include "tsodyks_synapse.h"
 #include "vp_manager_impl.h"
 
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
 namespace cosim
 {
 
-using AtPointer = nest::TargetIdentifierPtrRport;
-using AtIndex = nest::TargetIdentifierIndex;
-using Fixed = nest::static_synapse< AtPointer >;
-using FixedHpc = nest::static_synapse< AtIndex >;
-using Stdp = nest::stdp_synapse< AtPointer >;
-using StdpHpc = nest::stdp_synapse< AtIndex >;
-using StdpPl = nest::stdp_pl_synapse_hom< AtPointer >;
-using StdpPlHpc = nest::stdp_pl_synapse_hom< AtIndex >;
-using Tsodyks = nest::tsodyks_synapse< AtPointer >;
-
-using OfThreads = std::vector< std::vector< nest::ConnectorBase* > >;
 using OfDevices = std::vector< std::vector< std::vector< nest::ConnectorBase* > > >;
 
-COSIM_REACH( Synapses, nest::ConnectionManager, OfThreads, connections_ )
-COSIM_REACH( SourcesOfSynapses, nest::ConnectionManager, nest::SourceTable, source_table_ )
 COSIM_REACH( DevicesOfSynapses, nest::ConnectionManager, nest::TargetTableDevices, target_table_devices_ )
 COSIM_REACH( FromDevices, nest::TargetTableDevices, OfDevices, target_from_devices_ )
-
-COSIM_REACH( FixedStore, nest::Connector< Fixed >, BlockVector< Fixed >, C_ )
-COSIM_REACH( FixedHpcStore, nest::Connector< FixedHpc >, BlockVector< FixedHpc >, C_ )
-COSIM_REACH( StdpStore, nest::Connector< Stdp >, BlockVector< Stdp >, C_ )
-COSIM_REACH( StdpHpcStore, nest::Connector< StdpHpc >, BlockVector< StdpHpc >, C_ )
-COSIM_REACH( StdpPlStore, nest::Connector< StdpPl >, BlockVector< StdpPl >, C_ )
-COSIM_REACH( StdpPlHpcStore, nest::Connector< StdpPlHpc >, BlockVector< StdpPlHpc >, C_ )
-COSIM_REACH( TsodyksStore, nest::Connector< Tsodyks >, BlockVector< Tsodyks >, C_ )
-
-COSIM_REACH( FixedWeight, nest::static_synapse< AtPointer >, double, weight_ )
-COSIM_REACH( FixedHpcWeight, nest::static_synapse< AtIndex >, double, weight_ )
-COSIM_REACH( StdpWeight, nest::stdp_synapse< AtPointer >, double, weight_ )
-COSIM_REACH( StdpHpcWeight, nest::stdp_synapse< AtIndex >, double, weight_ )
-COSIM_REACH( StdpPlWeight, nest::stdp_pl_synapse_hom< AtPointer >, double, weight_ )
-COSIM_REACH( StdpPlHpcWeight, nest::stdp_pl_synapse_hom< AtIndex >, double, weight_ )
-COSIM_REACH( TsodyksWeight, nest::tsodyks_synapse< AtPointer >, double, weight_ )
 
 namespace
 {
 
-//! The weights of the synapses of one connector.
+//! The weights of the synapses of one connector that is not empty, in their places or in the status of synapses.
 class Weights
 {
 public:
-  virtual ~Weights() = default;
-  virtual double get( size_t synapse ) const = 0;
-  virtual void set( size_t synapse, double weight ) = 0;
-};
-
-//! Weights that are reached in their places.
-template < typename Synapse, typename Store, typename Weight >
-class InPlace : public Weights
-{
-public:
-  explicit InPlace( nest::Connector< Synapse >& connector )
-    : synapses_( connector.*reach( Store() ) )
+  Weights( nest::ConnectorBase& connector, size_t thread )
+    : connector_( connector )
+    , thread_( thread )
+    , find_place_( find_place_in( connector ) )
   {
   }
 
   double
-  get( size_t synapse ) const override
+  get( size_t synapse ) const
   {
-    return synapses_[ synapse ].*reach( Weight() );
+    return find_place_ ? *find_place_( connector_, synapse ) : get_in_status( synapse );
   }
 
+  //! Throws for a model with one weight for all.
   void
-  set( size_t synapse, double weight ) override
+  set( size_t synapse, double weight )
   {
-    synapses_[ synapse ].*reach( Weight() ) = weight;
+    if ( find_place_ )
+    {
+      *find_place_( connector_, synapse ) = weight;
+    }
+    else
+    {
+      set_in_status( synapse, weight );
+    }
   }
 
 private:
-  BlockVector< Synapse >& synapses_;
-};
-
-//! Weights in the status of synapses; setting throws for a model with one weight for all.
-class InStatus : public Weights
-{
-public:
-  InStatus( nest::ConnectorBase& connector, size_t thread )
-    : connector_( connector )
-    , thread_( thread )
-  {
-  }
-
   double
-  get( size_t synapse ) const override
+  get_in_status( size_t synapse ) const
   {
     Dictionary status;
     connector_.get_synapse_status( thread_, synapse, status );
@@ -128,7 +74,7 @@ public:
   }
 
   void
-  set( size_t synapse, double weight ) override
+  set_in_status( size_t synapse, double weight )
   {
     Dictionary changes;
     changes[ nest::names::weight ] = weight;
@@ -140,7 +86,6 @@ public:
     }
   }
 
-private:
   nest::ConnectorModel&
   model() const
   {
@@ -149,66 +94,7 @@ private:
 
   nest::ConnectorBase& connector_;
   size_t thread_;
-};
-
-template < typename Synapse, typename Store, typename Weight >
-std::unique_ptr< Weights >
-in_place( nest::ConnectorBase& connector )
-{
-  auto* of_model = dynamic_cast< nest::Connector< Synapse >* >( &connector );
-  return of_model ? std::make_unique< InPlace< Synapse, Store, Weight > >( *of_model ) : nullptr;
-}
-
-std::unique_ptr< Weights >
-weights_of( nest::ConnectorBase& connector, size_t thread )
-{
-  for ( auto try_model : { in_place< Fixed, FixedStore, FixedWeight >,
-          in_place< FixedHpc, FixedHpcStore, FixedHpcWeight >,
-          in_place< Stdp, StdpStore, StdpWeight >,
-          in_place< StdpHpc, StdpHpcStore, StdpHpcWeight >,
-          in_place< StdpPl, StdpPlStore, StdpPlWeight >,
-          in_place< StdpPlHpc, StdpPlHpcStore, StdpPlHpcWeight >,
-          in_place< Tsodyks, TsodyksStore, TsodyksWeight > } )
-  {
-    if ( auto weights = try_model( connector ) )
-    {
-      return weights;
-    }
-  }
-  return std::make_unique< InStatus >( connector, thread );
-}
-
-//! Some nodes, by id.
-class Chosen
-{
-public:
-  Chosen() = default;
-
-  Chosen( const long* node_ids, long count )
-    : ids_( node_ids, node_ids + count )
-    , is_in_( nest::kernel().node_manager.size() + 1 )
-  {
-    for ( const long id : ids_ )
-    {
-      is_in_.at( id ) = true;
-    }
-  }
-
-  bool
-  has( size_t node_id ) const
-  {
-    return is_in_[ node_id ];
-  }
-
-  const std::vector< long >&
-  ids() const
-  {
-    return ids_;
-  }
-
-private:
-  std::vector< long > ids_;
-  std::vector< bool > is_in_;
+  FindPlace find_place_;
 };
 
 //! The synapses of this rank between some sources and some targets, which were scaled last, with their weights before.
@@ -217,7 +103,7 @@ class Scaling
 public:
   //! Returns how many there are. Where one cannot be scaled, all have their weights again.
   long
-  scale( Chosen sources, Chosen targets, double factor )
+  scale( NodeSet sources, NodeSet targets, double factor )
   {
     forget();
     if ( nest::kernel().connection_manager.is_source_table_cleared() )
@@ -303,7 +189,7 @@ private:
     const auto& table = manager.*reach( SourcesOfSynapses() );
     for ( nest::ConnectorBase* connector : ( manager.*reach( Synapses() ) )[ thread ] )
     {
-      if ( connector )
+      if ( connector and connector->size() )
       {
         const nest::synindex model = connector->get_syn_id();
         visit( *connector, thread, take, [ & ]( size_t synapse ) {
@@ -312,14 +198,14 @@ private:
       }
     }
     auto& from_devices = ( manager.*reach( DevicesOfSynapses() ) ).*reach( FromDevices() );
-    for ( const long id : sources_.ids() )
+    for ( const int64_t id : sources_.ids() )
     {
       const nest::Node* node = nest::kernel().node_manager.get_node_or_proxy( id, thread );
       if ( not node->is_proxy() and not node->has_proxies() )
       {
         for ( nest::ConnectorBase* connector : from_devices.at( thread ).at( node->get_local_device_id() ) )
         {
-          if ( connector )
+          if ( connector and connector->size() )
           {
             visit( *connector, thread, take, []( size_t ) { return true; } );
           }
@@ -332,17 +218,17 @@ private:
   void
   visit( nest::ConnectorBase& connector, size_t thread, Take take, IsFrom is_from )
   {
-    const auto weights = weights_of( connector, thread );
+    Weights weights( connector, thread );
     for ( size_t synapse = 0; synapse < connector.size(); ++synapse )
     {
       if ( is_from( synapse ) and targets_.has( connector.get_target_node_id( thread, synapse ) ) )
       {
-        take( *weights, synapse );
+        take( weights, synapse );
       }
     }
   }
 
-  Chosen sources_, targets_;
+  NodeSet sources_, targets_;
   std::vector< std::vector< double > > before_;
 };
 
@@ -366,7 +252,7 @@ nestlink_scale_weights( const long* sources,
   long* scaled )
 {
   return guarded(
-    [ & ] { *scaled = scaling.scale( Chosen( sources, source_count ), Chosen( targets, target_count ), factor ); } );
+    [ & ] { *scaled = scaling.scale( NodeSet( sources, source_count ), NodeSet( targets, target_count ), factor ); } );
 }
 
 //! Take the last scaling back, once. Before the next Connect or ResetKernel.
